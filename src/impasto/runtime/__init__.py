@@ -1,0 +1,1 @@
+"""Running trained models: the model file, the ONNX Runtime session, the stylizer."""

@@ -1,0 +1,206 @@
+"""What a model file states about itself.
+
+Every model is one ONNX file. Its ``metadata_props`` hold a single entry of ours, key
+``METADATA_KEY``, whose value is JSON with ``format_version`` first. Export writes it from
+`ModelMetadata`, the runtime reads it back; nothing is ever guessed from the graph.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from impasto.errors import ModelError, NewerFormatError
+
+METADATA_KEY: Final = "impasto"
+FORMAT_VERSION: Final = 1
+
+_KINDS: Final = ("style", "upscale")
+
+
+@dataclass(frozen=True)
+class StyleEntry:
+    """One style a model file can paint.
+
+    Attributes:
+        name: what ``--style`` takes, for example ``"great_wave"``.
+        title: the name for people, for example ``"Great Wave"``.
+        style_image_sha256: hash of the painting's file, hexadecimal, or ``""`` if unknown.
+    """
+
+    name: str
+    title: str
+    style_image_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Whether a picture may be run in tiles.
+
+    Attributes:
+        allowed: False for networks with global statistics such as instance normalisation.
+        halo_px: overlap that makes tiles exact, in pixels, or None where tiles are refused.
+    """
+
+    allowed: bool = False
+    halo_px: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """Everything needed to run a model file, read from the file itself.
+
+    Attributes:
+        styles: the styles in the file; exactly one in format version 1.
+        min_size_px: smallest height and width the graph accepts, in pixels.
+        network: the network's spec as a dictionary, enough to rebuild it.
+        weights_sha256: hash of the plain ``.safetensors`` weights of the same network.
+        recipe: the training configuration and what it saw.
+        licence: SPDX identifier of the weights.
+        scores: measured quality, may be empty.
+        kind: ``"style"`` or ``"upscale"``.
+        scale: output size divided by input size.
+        value_range: lowest and highest value of input and output.
+        tiling: whether a picture may be run in tiles.
+        strength: how strength works: ``"fade"`` mixes pixels of photo and result.
+        format_version: version of this layout.
+    """
+
+    styles: tuple[StyleEntry, ...]
+    min_size_px: int
+    network: dict[str, object]
+    weights_sha256: str
+    recipe: dict[str, object] = field(default_factory=dict)
+    licence: str = "Apache-2.0"
+    scores: dict[str, object] = field(default_factory=dict)
+    kind: str = "style"
+    scale: int = 1
+    value_range: tuple[float, float] = (0.0, 1.0)
+    tiling: Tiling = field(default_factory=Tiling)
+    strength: str = "fade"
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Returns the metadata as JSON text, ``format_version`` first."""
+        values = asdict(self)
+        order = (
+            "format_version",
+            "kind",
+            "scale",
+            "styles",
+            "min_size_px",
+            "value_range",
+            "tiling",
+            "strength",
+            "network",
+            "weights_sha256",
+            "recipe",
+            "licence",
+            "scores",
+        )
+        return json.dumps({name: values[name] for name in order}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelMetadata:
+        """Reads metadata from JSON text.
+
+        Args:
+            text: what ``to_json`` returned. Keys this version does not know are ignored.
+
+        Raises:
+            NewerFormatError: ``format_version`` is above `FORMAT_VERSION`.
+            ModelError: the text is not our metadata.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"the model's metadata is not valid JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise ModelError("the model's metadata is not a JSON object")
+        version = _integer(values, "format_version", minimum=1)
+        if version > FORMAT_VERSION:
+            raise NewerFormatError(
+                f"made by a newer impasto (model format {version}, this one reads up to "
+                f"{FORMAT_VERSION}): update impasto"
+            )
+        return cls(
+            styles=_styles(values),
+            min_size_px=_integer(values, "min_size_px", minimum=1),
+            network=_dictionary(values, "network"),
+            weights_sha256=_text(values, "weights_sha256"),
+            recipe=_dictionary(values, "recipe"),
+            licence=_text(values, "licence"),
+            scores=_dictionary(values, "scores"),
+            kind=_choice(values, "kind", _KINDS),
+            scale=_integer(values, "scale", minimum=1),
+            value_range=_value_range(values),
+            tiling=_tiling(values),
+            strength=_choice(values, "strength", ("fade",)),
+            format_version=version,
+        )
+
+
+def _bad(name: str, wanted: str, value: object) -> ModelError:
+    return ModelError(
+        f"the model's metadata is damaged: {name} must be {wanted}, not {value!r:.60}"
+    )
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str):
+        raise _bad(name, "text", value)
+    return value
+
+
+def _choice(values: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    value = _text(values, name)
+    if value not in allowed:
+        raise _bad(name, " or ".join(allowed), value)
+    return value
+
+
+def _integer(values: Mapping[str, Any], name: str, *, minimum: int) -> int:
+    value = values.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise _bad(name, f"a whole number of at least {minimum}", value)
+    return value
+
+
+def _dictionary(values: Mapping[str, Any], name: str) -> dict[str, object]:
+    value = values.get(name)
+    if not isinstance(value, dict):
+        raise _bad(name, "an object", value)
+    return value
+
+
+def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
+    rows = values.get("styles")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _bad("styles", "a list of objects", rows)
+    styles = tuple(
+        StyleEntry(_text(row, "name"), _text(row, "title"), _text(row, "style_image_sha256"))
+        for row in rows
+    )
+    if _text(values, "kind") == "style" and len(styles) != 1:
+        raise _bad("styles", "a list of exactly one style", rows)
+    return styles
+
+
+def _value_range(values: Mapping[str, Any]) -> tuple[float, float]:
+    value = values.get("value_range")
+    if value != [0.0, 1.0]:
+        raise _bad("value_range", "[0.0, 1.0]", value)
+    return (0.0, 1.0)
+
+
+def _tiling(values: Mapping[str, Any]) -> Tiling:
+    value = _dictionary(values, "tiling")
+    allowed, halo_px = value.get("allowed"), value.get("halo_px")
+    if not isinstance(allowed, bool):
+        raise _bad("tiling.allowed", "true or false", allowed)
+    if halo_px is None:
+        return Tiling(allowed, None)
+    return Tiling(allowed, _integer(value, "halo_px", minimum=0))

@@ -1,0 +1,179 @@
+"""Reading a model file safely, without the ``onnx`` package.
+
+An ONNX file is a protobuf message. The few fields that matter here, our metadata and whether
+any tensor points to data outside the file, are found by a walk over the wire format, so that
+a file is judged before ONNX Runtime opens it and the bytes that were judged are the bytes
+that run. Field numbers: ``onnx/onnx.proto`` of ONNX 1.23 (they never change).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from impasto.errors import ModelError
+from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
+
+MAX_MODEL_BYTES: Final = 256 * 1024 * 1024
+
+# Which fields of each message hold messages, so that every tensor is reached.
+_CHILDREN: Final[dict[str, dict[int, str]]] = {
+    "Model": {7: "Graph", 20: "Training", 25: "Function"},
+    "Training": {1: "Graph", 2: "Graph"},
+    "Function": {7: "Node", 11: "Attribute"},
+    "Graph": {1: "Node", 5: "Tensor", 15: "SparseTensor"},
+    "Node": {5: "Attribute"},
+    "Attribute": {
+        5: "Tensor",
+        6: "Graph",
+        10: "Tensor",
+        11: "Graph",
+        22: "SparseTensor",
+        23: "SparseTensor",
+    },
+    "SparseTensor": {1: "Tensor", 2: "Tensor"},
+    "Tensor": {},
+}
+_MODEL_METADATA_PROPS: Final = 14
+_TENSOR_EXTERNAL_DATA: Final = 13
+_TENSOR_DATA_LOCATION: Final = 14
+_MAX_FIELD_NUMBER: Final = 2**29 - 1
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+class _MalformedError(Exception):
+    """The bytes are not a protobuf message."""
+
+
+@dataclass(frozen=True)
+class _Field:
+    number: int
+    start: int
+    end: int
+    value: int | None
+
+
+def read_model_file(path: str | Path) -> tuple[bytes, ModelMetadata]:
+    """Reads and judges a model file.
+
+    Args:
+        path: an ``.onnx`` file that Impasto exported.
+
+    Returns:
+        The file's bytes, to be given to ONNX Runtime, and its metadata.
+
+    Raises:
+        NewerFormatError: a newer version of Impasto made the file.
+        ModelError: the file is missing, too large, not ours, damaged or keeps tensors in
+            other files.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MODEL_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ModelError(f"no such model file: {path}") from error
+    except OSError as error:
+        raise ModelError(f"cannot read model file {path}: {error.strerror or error}") from error
+    if len(data) > MAX_MODEL_BYTES:
+        raise ModelError(f"{path}: larger than {MAX_MODEL_BYTES >> 20} MiB, which no model here is")
+    try:
+        return data, read_model_bytes(data)
+    except ModelError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def read_model_bytes(data: bytes) -> ModelMetadata:
+    """Judges a model that is already in memory; errors do not name a file.
+
+    Args:
+        data: the content of an ``.onnx`` file.
+
+    Raises:
+        NewerFormatError: a newer version of Impasto made the file.
+        ModelError: the content is not ours, damaged or refers to other files.
+    """
+    try:
+        text = _check_messages(data)
+    except _MalformedError as error:
+        raise ModelError("not an ONNX model, or a damaged one") from error
+    if text is None:
+        raise ModelError(
+            "not a model made by impasto (no metadata of ours in it): "
+            "`impasto train` and `impasto export` make them"
+        )
+    return ModelMetadata.from_json(text)
+
+
+def _check_messages(data: bytes) -> str | None:
+    """Visits every message of a model and returns our metadata's text, if any."""
+    text: str | None = None
+    # A list instead of recursion: nesting depth is chosen by whoever made the file.
+    pending = [("Model", 0, len(data))]
+    while pending:
+        message, start, end = pending.pop()
+        children = _CHILDREN[message]
+        for item in _fields(data, start, end):
+            if message == "Tensor" and (
+                item.number == _TENSOR_EXTERNAL_DATA
+                or (item.number == _TENSOR_DATA_LOCATION and item.value != 0)
+            ):
+                raise ModelError("keeps tensors in other files (external data), which is refused")
+            if message == "Model" and item.number == _MODEL_METADATA_PROPS:
+                key, value = _string_entry(data, item)
+                text = value if key == METADATA_KEY else text
+            child = children.get(item.number)
+            if child is not None:
+                if item.value is not None:
+                    raise _MalformedError
+                pending.append((child, item.start, item.end))
+    return text
+
+
+def _string_entry(data: bytes, item: _Field) -> tuple[str, str]:
+    parts = {1: "", 2: ""}
+    for part in _fields(data, item.start, item.end):
+        if part.number in parts:
+            try:
+                parts[part.number] = data[part.start : part.end].decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise _MalformedError from error
+    return parts[1], parts[2]
+
+
+def _fields(data: bytes, position: int, end: int) -> Iterator[_Field]:
+    """Yields the fields of the message at ``data[position:end]``."""
+    while position < end:
+        tag, position = _varint(data, position, end)
+        number, wire = tag >> 3, tag & 7
+        value: int | None = None
+        if wire == _VARINT:
+            start = position
+            value, position = _varint(data, position, end)
+        elif wire == _BYTES:
+            length, start = _varint(data, position, end)
+            position = start + length
+        elif wire in (_FIXED64, _FIXED32):
+            start = position
+            position += 8 if wire == _FIXED64 else 4
+            value = 0
+        else:
+            raise _MalformedError
+        if position > end or not 1 <= number <= _MAX_FIELD_NUMBER:
+            raise _MalformedError
+        yield _Field(number, start, position, value)
+
+
+def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= end:
+            raise _MalformedError
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise _MalformedError
