@@ -1,0 +1,40 @@
+"""The photos that come with Impasto, so that training works with nothing else at hand.
+
+The repository keeps them once, in ``examples/photos``; the wheel carries them inside the
+package (``pyproject.toml``, ``force-include``). NOTICE names each photo's author and licence.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from impasto.errors import DataError
+
+_MODULE_FOLDER = Path(__file__).resolve().parent
+
+
+def example_photos_folder() -> Path:
+    """Finds the folder of example photos: colour JPEGs, longest side at most 1024 px.
+
+    Returns:
+        The folder inside the installed package or, in a clone, ``examples/photos``.
+
+    Raises:
+        DataError: this installation carries no example photos.
+    """
+    return _first_folder_with_photos(_MODULE_FOLDER)
+
+
+def _first_folder_with_photos(module_folder: Path) -> Path:
+    candidates = [module_folder / "example_photos"]
+    package_parent = module_folder.parent.parent
+    if package_parent.name == "src":  # a clone or an editable install of one
+        candidates.append(package_parent.parent / "examples" / "photos")
+    for folder in candidates:
+        if any(folder.glob("*.jpg")):
+            return folder
+    looked_in = " and ".join(str(folder) for folder in candidates)
+    raise DataError(
+        f"the example photos are missing: looked in {looked_in}; "
+        "name a photo folder of your own, or install impasto again"
+    )
