@@ -1,0 +1,39 @@
+# Each command sets up what it needs in .venv by itself and can be run first.
+# PYTHON=... names the Python that .venv is made with.
+
+VENV = .venv
+BIN = $(VENV)/bin
+PAINTING = examples/paintings/starling.jpg
+SETUP = PYTHON='$(PYTHON)' sh scripts/setup-venv.sh $(VENV)
+SOURCES = pyproject.toml constraints.txt scripts/setup-venv.sh
+
+help:
+	@echo 'make demo        paint the example photos (small install, about a minute)'
+	@echo 'make train-demo  train a new style on an example painting for five minutes'
+	@echo 'make test        run the tests'
+	@echo 'make check       run the formatter, linter, type checker, import rules and tests'
+
+demo: $(VENV)/.installed-core
+	@$(BIN)/impasto stylize examples/photos -o out/demo --overwrite
+	@echo 'The pictures are in out/demo.'
+
+train-demo: $(VENV)/.installed-train
+	@$(BIN)/impasto train $(PAINTING) --max-time 5m -o runs/demo
+	@echo 'The preview is runs/demo/preview.jpg: the painting, the photos and the results.'
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev
+	@IMPASTO_PYTHON=$(BIN)/python bash scripts/check
+
+$(VENV)/.installed-core: $(SOURCES)
+	@$(SETUP) core
+
+$(VENV)/.installed-train: $(SOURCES)
+	@$(SETUP) train
+
+$(VENV)/.installed-dev: $(SOURCES)
+	@$(SETUP) dev
+
+.PHONY: help demo train-demo test check
