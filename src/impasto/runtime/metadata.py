@@ -18,6 +18,8 @@ METADATA_KEY: Final = "impasto"
 FORMAT_VERSION: Final = 1
 
 _KINDS: Final = ("style", "upscale")
+_FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
+_LONGEST_NAME: Final = 80
 
 
 @dataclass(frozen=True)
@@ -181,12 +183,22 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise _bad("styles", "a list of objects", rows)
     styles = tuple(
-        StyleEntry(_text(row, "name"), _text(row, "title"), _text(row, "style_image_sha256"))
+        StyleEntry(_style_name(row), _text(row, "title"), _text(row, "style_image_sha256"))
         for row in rows
     )
     if _text(values, "kind") == "style" and len(styles) != 1:
         raise _bad("styles", "a list of exactly one style", rows)
     return styles
+
+
+def _style_name(row: Mapping[str, Any]) -> str:
+    # The name becomes part of file names, so it must not lead out of a folder.
+    name = _text(row, "name")
+    if not name.isprintable() or set(name) & _FORBIDDEN_IN_NAMES or name.strip(" .") != name:
+        raise _bad("a style's name", "usable in a file name", name)
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        raise _bad("a style's name", f"1 to {_LONGEST_NAME} characters long", name)
+    return name
 
 
 def _value_range(values: Mapping[str, Any]) -> tuple[float, float]:

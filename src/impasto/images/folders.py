@@ -1,0 +1,44 @@
+"""Finding the pictures of a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from impasto.errors import DataError
+
+PICTURE_SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".avif"}
+    | {".bmp", ".gif", ".jp2", ".ppm", ".pgm"}
+)
+
+
+def iterate_pictures(folder: str | Path, *, skip: Path | None = None) -> Iterator[Path]:
+    """Yields the pictures in a folder and below it, in a fixed order.
+
+    Hidden files and folders (a name that begins with a dot) are passed over, and folders
+    reached through links are not entered.
+
+    Args:
+        folder: where to look.
+        skip: a folder that is not entered, for example the one results go to.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"cannot read folder {error.filename}: {error.strerror or error}")
+
+    skipped = None if skip is None else skip.resolve()
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and (Path(parent) / name).resolve() != skipped
+        )
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES:
+                yield Path(parent) / name

@@ -1,0 +1,297 @@
+"""Reading a picture of any usual kind as 8-bit sRGB, upright, with its alpha apart.
+
+The size in the header is checked before a pixel is decoded. Embedded colour profiles are
+applied, so that the values mean sRGB; EXIF survives without orientation, thumbnail and the
+tags that describe the old file's layout.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import struct
+import threading
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from impasto.errors import ImageReadError, ImageTooLargeError
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsTransform
+    from PIL.ImageFile import ImageFile
+
+DEFAULT_MAX_PIXELS: Final = 200_000_000
+
+# Pillow's other formats are left out on purpose: some start programs (EPS), most are fonts,
+# icons or scientific data that nobody means to paint.
+_COMMON_FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF", "PPM")
+_OTHER_PLUGINS: Final = {
+    "WEBP": "WebPImagePlugin",
+    "TIFF": "TiffImagePlugin",
+    "AVIF": "AvifImagePlugin",
+    "JPEG2000": "Jpeg2KImagePlugin",
+}
+READABLE: Final = "JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, JPEG 2000, PPM"
+
+# What Pillow's decoders raise on damaged data.
+_DECODE_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+# IFD0 tags that say how the old file was laid out, not what the picture is.
+_LAYOUT_RANGES: Final = ((254, 269), (273, 281), (284, 284), (288, 293), (297, 301), (317, 347))
+_FOREIGN_BLOCKS: Final = (*range(512, 533), 700, 33723, 34377, 34675)  # JPEG, XMP, IPTC, ICC
+_LAYOUT_TAGS: Final = frozenset(
+    [*(tag for first, last in _LAYOUT_RANGES for tag in range(first, last + 1)), *_FOREIGN_BLOCKS]
+)
+_EXIF_COLOR_SPACE: Final = 0xA001
+_EXIF_WIDTH, _EXIF_HEIGHT = 0xA002, 0xA003
+
+_open_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A decoded picture.
+
+    Attributes:
+        rgb: (H, W, 3) uint8, sRGB, upright.
+        alpha: (H, W) uint8, 255 opaque, or None where the picture has no transparency.
+        exif: EXIF block without orientation, ready for Pillow's ``save``, or None.
+        format: Pillow's name of the file format, for example ``"JPEG"``; ``""`` if unknown.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    exif: bytes | None = None
+    format: str = ""
+
+
+def read_image(
+    source: str | Path | bytes | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Photo:
+    """Reads a picture.
+
+    Args:
+        source: a path, a file's content, or a binary file that can seek.
+        max_pixels: largest width times height accepted, checked before decoding.
+
+    Raises:
+        ImageReadError: the picture is missing, empty, truncated or not a picture.
+        ImageTooLargeError: its header states more than ``max_pixels`` pixels, or it does
+            not fit into memory.
+    """
+    if not isinstance(source, (str, Path)):
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        return _read_stream(stream, "the picture", max_pixels)
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            return _read_stream(file, str(path), max_pixels)
+    except FileNotFoundError as error:
+        raise ImageReadError(f"no such file: {path}") from error
+    except IsADirectoryError as error:
+        raise ImageReadError(f"{path} is a folder, not a picture") from error
+    except OSError as error:
+        raise ImageReadError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def is_picture(path: Path) -> bool:
+    """Tells whether a file's first bytes are those of a picture that can be read."""
+    try:
+        with path.open("rb") as file, _open(file):
+            return True
+    except _DECODE_ERRORS:
+        return False
+
+
+def photo_from_image(
+    image: Image.Image, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str = "the picture"
+) -> Photo:
+    """Turns a Pillow image of any mode into a `Photo`; the image itself stays as it is.
+
+    Args:
+        image: any Pillow image; its EXIF orientation is applied.
+        max_pixels: largest width times height accepted.
+        name: what error messages call the picture.
+
+    Raises:
+        ImageReadError: the image cannot be decoded or has values without a known range.
+        ImageTooLargeError: it has more than ``max_pixels`` pixels.
+    """
+    _check_size(image, max_pixels, name)
+    try:
+        return _convert(image.copy(), image.format or "")
+    except MemoryError as error:
+        raise _no_memory(image, name) from error
+    except _DECODE_ERRORS as error:
+        raise ImageReadError(f"{name} cannot be decoded: {error}") from error
+
+
+def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
+    if not file.read(1):
+        raise ImageReadError(f"{name} is empty")
+    try:
+        image = _open(file)
+    except _DECODE_ERRORS as error:
+        raise ImageReadError(
+            f"{name} is not a picture, or a damaged one (readable: {READABLE})"
+        ) from error
+    with image:
+        _check_size(image, max_pixels, name)
+        try:
+            image.load()
+            return _convert(image, image.format or "")
+        except MemoryError as error:
+            raise _no_memory(image, name) from error
+        except _DECODE_ERRORS as error:
+            raise ImageReadError(f"{name} is damaged or truncated: {error}") from error
+
+
+def _open(file: BinaryIO) -> ImageFile:
+    """Reads a picture's header; the caller checks the size."""
+    # Pillow's own limit is a global that warns at half of its value. Ours is an argument, so
+    # the global is lifted while the header is read; nothing is decoded here.
+    with _open_lock:
+        pillow_limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            try:
+                return Image.open(file, formats=_COMMON_FORMATS)
+            except UnidentifiedImageError:
+                for plugin in _OTHER_PLUGINS.values():
+                    importlib.import_module(f"PIL.{plugin}")
+                return Image.open(file, formats=tuple(_OTHER_PLUGINS))
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillow_limit
+
+
+def _check_size(image: Image.Image, max_pixels: int, name: str) -> None:
+    if image.width < 1 or image.height < 1:
+        raise ImageReadError(f"{name} has no pixels ({image.width}x{image.height})")
+    if image.width * image.height > max_pixels:
+        raise ImageTooLargeError(
+            f"{name} is {image.width}x{image.height}, above the limit of {max_pixels:,} pixels "
+            "(--max-pixels or max_pixels raises it)"
+        )
+
+
+def _no_memory(image: Image.Image, name: str) -> ImageTooLargeError:
+    return ImageTooLargeError(f"{name} ({image.width}x{image.height}) does not fit into memory")
+
+
+def _convert(image: Image.Image, file_format: str) -> Photo:
+    """Converts a loaded image, which may be changed in place."""
+    profile = image.info.get("icc_profile")
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+        exif = image.getexif()
+    except _DECODE_ERRORS:  # a damaged EXIF block is no reason to refuse the picture
+        exif = Image.Exif()
+    base, alpha = _split_alpha(image)
+    rgb = _to_srgb(base, profile if isinstance(profile, bytes) else b"")
+    return Photo(
+        rgb=np.array(rgb, dtype=np.uint8),
+        alpha=alpha,
+        exif=_clean_exif(exif, rgb.size),
+        format=file_format,
+    )
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
+    """Returns the colours in a mode that profiles apply to, and the alpha channel."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return Image.fromarray(_sixteen_to_eight_bit(np.asarray(image))), None
+    if image.mode == "F":
+        raise ValueError("floating-point pictures have no fixed range; save it as 8 or 16 bit")
+    if not image.has_transparency_data:
+        return (image if image.mode in ("L", "CMYK", "RGB") else image.convert("RGB")), None
+    rgba = image.convert("RGBA")
+    alpha = np.array(rgba.getchannel("A"), dtype=np.uint8)
+    return (image.getchannel("L") if image.mode == "LA" else rgba.convert("RGB")), alpha
+
+
+def _sixteen_to_eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scales 0..65535 to 0..255, rounding to the nearest level."""
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("values outside 0..65535; save it as 8 or 16 bit")
+    levels: NDArray[np.uint8] = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return levels
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Converts through the embedded profile; a damaged or unfitting profile is ignored."""
+    if profile:
+        from PIL import ImageCms
+
+        try:
+            transform = ImageCms.buildTransform(
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                image.mode,
+                "RGB",
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            if not _changes_nothing(transform, image.mode):
+                converted = ImageCms.applyTransform(image, transform)
+                if converted is not None:
+                    return converted
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass
+    return image.convert("RGB")
+
+
+def _changes_nothing(transform: ImageCmsTransform, mode: str) -> bool:
+    """Tells whether a transform is sRGB to sRGB up to rounding, found by trying it."""
+    if mode != "RGB":
+        return False
+    from PIL import ImageCms
+
+    levels = np.linspace(0, 255, 9).astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
+    converted = ImageCms.applyTransform(Image.fromarray(grid), transform)
+    return int(np.abs(np.asarray(converted).astype(int) - grid).max()) <= 1
+
+
+def _clean_exif(exif: Image.Exif, size: tuple[int, int]) -> bytes | None:
+    try:
+        _delete(exif, _LAYOUT_TAGS)
+        if not len(exif):
+            return None
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        for tag, value in (
+            (_EXIF_COLOR_SPACE, 1),  # the pixels are sRGB now
+            (_EXIF_WIDTH, size[0]),
+            (_EXIF_HEIGHT, size[1]),
+        ):
+            if tag in details:
+                details[tag] = value
+        return exif.tobytes()
+    except _DECODE_ERRORS:
+        return None
+
+
+def _delete(exif: Image.Exif, tags: Iterable[int]) -> None:
+    for tag in tags:
+        if tag in exif:
+            del exif[tag]

@@ -1,0 +1,158 @@
+"""Writing results so that a half-written file never carries a finished one's name."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.errors import OutputError
+from impasto.images.reading import Photo
+
+JPEG_QUALITY: Final = 95
+
+FORMAT_BY_SUFFIX: Final = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".avif": "AVIF",
+    ".bmp": "BMP",
+}
+
+_ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    # Full colour resolution: brush strokes are mostly colour edges.
+    "JPEG": {"quality": JPEG_QUALITY, "subsampling": 0, "optimize": True},
+    "PNG": {},
+    "WEBP": {"quality": JPEG_QUALITY},
+    "TIFF": {"compression": "tiff_deflate"},
+    "AVIF": {"quality": 90},
+    "BMP": {},
+}
+_WITH_ALPHA: Final = ("PNG", "WEBP", "TIFF", "AVIF")
+_JPEG_SEGMENT_BYTES: Final = 65533
+_WITH_EXIF: Final = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary path that becomes ``path`` when the block ends without an error.
+
+    The temporary file lies in the same folder, which is made if it is missing, and has the
+    same suffix. On any error, an interrupt included, it is removed and ``path`` is untouched.
+
+    Args:
+        path: where the finished file shall be.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        OutputError: an ``OSError`` inside the block or in the final rename.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".impasto-{secrets.token_hex(6)}{path.suffix}")
+    try:
+        if path.exists() and not path.is_file():
+            raise OutputError(f"cannot write {path}: it is a folder or a device, not a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def write_image(
+    path: str | Path,
+    picture: Photo | NDArray[np.uint8],
+    *,
+    alpha: NDArray[np.uint8] | None = None,
+    exif: bytes | None = None,
+) -> None:
+    """Writes a picture atomically in the format of the path's suffix.
+
+    Args:
+        path: the file; its suffix is one of `FORMAT_BY_SUFFIX`.
+        picture: a `Photo`, or (H, W, 3) uint8 sRGB values.
+        alpha: (H, W) uint8, for an array. JPEG and BMP lay the picture on white.
+        exif: EXIF block, for an array.
+
+    Raises:
+        OutputError: the suffix is unknown or the file cannot be written.
+    """
+    path = Path(path)
+    photo = picture if isinstance(picture, Photo) else Photo(picture, alpha, exif)
+    data = encode_image(photo, format_of(path))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def format_of(path: str | Path) -> str:
+    """Returns Pillow's format name for a path that shall be written.
+
+    Raises:
+        OutputError: the suffix is not one that can be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMAT_BY_SUFFIX:
+        known = " ".join(FORMAT_BY_SUFFIX)
+        raise OutputError(f"cannot write {path}: its name must end in one of {known}")
+    return FORMAT_BY_SUFFIX[suffix]
+
+
+def encode_image(photo: Photo, file_format: str) -> bytes:
+    """Encodes a picture in memory.
+
+    Args:
+        photo: the picture.
+        file_format: Pillow's format name; one that cannot be written becomes PNG.
+
+    Raises:
+        OutputError: the format cannot hold the picture (for example JPEG above 65,535 px).
+    """
+    if file_format not in _ENCODER_OPTIONS:
+        file_format = "PNG"
+    options = dict(_ENCODER_OPTIONS[file_format])
+    too_long = file_format == "JPEG" and len(photo.exif or b"") > _JPEG_SEGMENT_BYTES
+    if photo.exif is not None and file_format in _WITH_EXIF and not too_long:
+        options["exif"] = photo.exif
+    image = to_pillow(photo)
+    if photo.alpha is not None and file_format not in _WITH_ALPHA:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, file_format, **options)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise OutputError(
+            f"{file_format} cannot hold this picture of {image.width}x{image.height}: {error}"
+        ) from error
+    return buffer.getvalue()
+
+
+def to_pillow(photo: Photo) -> Image.Image:
+    """Returns a Pillow image, ``"RGBA"`` where there is alpha and ``"RGB"`` otherwise."""
+    image = Image.fromarray(np.ascontiguousarray(photo.rgb))
+    if photo.alpha is not None:
+        image.putalpha(Image.fromarray(np.ascontiguousarray(photo.alpha)))
+    if photo.exif is not None:
+        image.info["exif"] = photo.exif
+    return image
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "no space left on the disk"
+    return error.strerror or str(error)

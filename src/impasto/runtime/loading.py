@@ -1,0 +1,102 @@
+"""From the name of a style or the path of a model file to a `StyleModel`, each loaded once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from impasto.catalog import find_style
+from impasto.errors import ModelError, UnknownStyleError
+
+if TYPE_CHECKING:
+    from impasto.runtime.stylizer import StyleModel
+
+_KEPT_MODELS: Final = 4
+
+_models: OrderedDict[tuple[Path, int, int, int | None], StyleModel] = OrderedDict()
+_models_lock = threading.Lock()
+
+
+def load_model(name_or_path: str | Path | None = None, *, threads: int | None = None) -> StyleModel:
+    """Loads a style, or returns the one already loaded from the same file.
+
+    Args:
+        name_or_path: a shipped style's name, or a model file; None is the first shipped style.
+        threads: CPU threads for one picture; None takes every core.
+
+    Returns:
+        An object to call with pictures, from any thread.
+
+    Raises:
+        UnknownStyleError: there is neither a style nor a file of that name.
+        ModelError: the file cannot be used.
+    """
+    path = model_path(name_or_path)
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise ModelError(f"no such model file: {path}") from error
+    key = (path.resolve(), stat.st_mtime_ns, stat.st_size, threads)
+    with _models_lock:
+        if key not in _models:
+            from impasto.runtime.stylizer import StyleModel
+
+            _models[key] = StyleModel(path, threads=threads)
+            if len(_models) > _KEPT_MODELS:
+                _models.popitem(last=False)
+        _models.move_to_end(key)
+        return _models[key]
+
+
+def model_path(name_or_path: str | Path | None = None) -> Path:
+    """Finds the model file that a style's name or a path means.
+
+    A shipped style's name comes first, then a file of that name.
+
+    Args:
+        name_or_path: as for `load_model`.
+
+    Raises:
+        UnknownStyleError: there is neither a style nor a file of that name.
+        ModelError: the path is a picture, a folder, or is missing.
+    """
+    if name_or_path is None:
+        return find_style(None).path
+    path = Path(name_or_path)
+    if isinstance(name_or_path, str):
+        try:
+            return find_style(name_or_path).path
+        except UnknownStyleError:
+            if not _means_a_file(name_or_path):
+                raise
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder, not a model file")
+    if not path.exists():
+        raise ModelError(f"no such model file: {path}")
+    refuse_picture(path)
+    return path
+
+
+def refuse_picture(path: Path) -> None:
+    """Refuses a picture where a model file is wanted, and says what makes a style of it.
+
+    Raises:
+        ModelError: the file is a picture.
+    """
+    from impasto.images.reading import is_picture
+
+    if path.suffix.lower() != ".onnx" and is_picture(path):
+        raise ModelError(
+            f"{path}: that is a picture, not a model: `impasto train {path.name}` makes it a style"
+        )
+
+
+def _means_a_file(text: str) -> bool:
+    return (
+        any(separator in text for separator in ("/", os.sep))
+        or text.lower().endswith(".onnx")
+        or Path(text).is_file()
+    )
