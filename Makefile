@@ -3,7 +3,7 @@
 
 VENV = .venv
 BIN = $(VENV)/bin
-PAINTING = examples/paintings/starling.jpg
+PAINTING = examples/paintings/flow_strokes.jpg
 SETUP = PYTHON='$(PYTHON)' sh scripts/setup-venv.sh $(VENV)
 SOURCES = pyproject.toml constraints.txt scripts/setup-venv.sh
 

@@ -72,3 +72,7 @@ def test_a_module_that_skips_itself_fails_when_everything_is_required(suite, mon
 
     assert result.ret != 0
     assert "no_such_package" in result.stdout.str()
+
+
+def test_this_suite_uses_the_plugin(request):
+    assert request.config.pluginmanager.has_plugin("requirements_plugin")
