@@ -1,0 +1,82 @@
+"""What people see: errors and notes on stderr, results on stdout, a progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+import typer
+
+
+def print_error(message: str) -> None:
+    """Prints ``impasto: message`` as one line on stderr, red where that shows as colour."""
+    typer.secho(f"impasto: {one_line(message)}", err=True, fg="red" if _colour() else None)
+
+
+def print_note(message: str) -> None:
+    """Prints one plain line on stderr."""
+    typer.echo(one_line(message), err=True)
+
+
+def one_line(text: str) -> str:
+    """Replaces line breaks and control characters, which a file name may hold, by ``?``."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or "\ud800" <= character <= "\udfff" else "?"
+        for character in text
+    )
+
+
+@contextlib.contextmanager
+def progress_bar(
+    total: int, *, shown: bool
+) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """Shows a progress bar on stderr while results go to stdout.
+
+    Args:
+        total: number of steps.
+        shown: False draws nothing; nor is anything drawn where stderr is no terminal.
+
+    Yields:
+        A function to call after each step, and one that prints a result line on stdout.
+    """
+    if not (shown and sys.stderr.isatty()):
+        yield (lambda: None), typer.echo
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    # Redirection would send results to stderr, so lines for a terminal go through the console
+    # and lines for a pipe go straight to stdout.
+    with Progress(
+        TextColumn("painting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as progress:
+        task = progress.add_task("painting", total=total)
+        if sys.stdout.isatty():
+            yield (
+                lambda: progress.advance(task),
+                lambda line: console.out(line, highlight=False),
+            )
+        else:
+            yield (lambda: progress.advance(task)), typer.echo
+
+
+def _colour() -> bool:
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
