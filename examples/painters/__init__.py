@@ -1,0 +1,1 @@
+"""The painters behind ``examples/paint.py``, one module a picture."""
