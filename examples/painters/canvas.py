@@ -49,7 +49,7 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
 def light_from_top_left(colour: Array, height_map: Array, relief: float, gloss: float) -> Array:
     """Lights a painted surface: slopes facing the light brighten, steep ones glint."""
     slope_y, slope_x = np.gradient(height_map)
-    slope = -(slope_x + slope_y) * relief * -1.0
+    slope = (slope_x + slope_y) * relief
     shade = 1 + np.clip(slope, -0.5, 0.5)
     glint = gloss * smoothstep(0.25, 0.9, slope)
     return np.asarray(np.clip(colour * shade[..., None] + glint[..., None], 0, 1))
