@@ -1,0 +1,137 @@
+"""The perceptual loss as a module for any training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from torch import Tensor, nn
+
+from impasto.errors import UsageError
+from impasto.losses.functional import (
+    feature_reconstruction_loss,
+    gram_matrix,
+    style_reconstruction_loss,
+    total_variation_loss,
+)
+from impasto.losses.loss_network import CONVOLUTIONS, LossNetwork
+
+STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+"""The paper's style layers."""
+
+StyleReduction = Literal["sum", "mean"]
+
+
+class PerceptualTerms(NamedTuple):
+    """The weighted terms of one batch, each a scalar, and their sum."""
+
+    total: Tensor
+    content: Tensor
+    style: Tensor
+    total_variation: Tensor
+
+
+class PerceptualLoss(nn.Module):
+    """Feature reconstruction + style reconstruction + total variation.
+
+    Weights are on the 0..255 scale. Content is a mean over ``C H W`` of one layer's
+    squared differences; style is a sum over layers of squared Frobenius norms; total
+    variation is a sum over pixels; all are means over the batch. The style target is an
+    argument of the call: one module serves any number of styles.
+
+    Args:
+        content_layer: where content is compared. The paper's figure and the released code
+            use relu3_3, one version of its text relu2_2.
+        style_layers: where Gram matrices are compared.
+        content_weight: weight of the feature reconstruction loss.
+        style_weight: one weight for all style layers, or one per layer.
+        style_reduction: ``sum`` is the paper's Frobenius norm; ``mean`` divides each layer
+            by ``C^2``, as the released code does.
+        tv_weight: weight of the total variation; the paper uses 1e-6 to 1e-4.
+        loss_network: a `LossNetwork`, the path of its weights, or None for the shipped one.
+
+    Raises:
+        UsageError: an unknown layer, or weights that do not match the layers.
+    """
+
+    def __init__(
+        self,
+        *,
+        content_layer: str = "relu3_3",
+        style_layers: Iterable[str] = STYLE_LAYERS,
+        content_weight: float = 1.0,
+        style_weight: float | Mapping[str, float] = 5.0,
+        style_reduction: StyleReduction = "mean",
+        tv_weight: float = 0.0,
+        loss_network: LossNetwork | str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(loss_network, LossNetwork):
+            loss_network = LossNetwork(loss_network)
+        self.loss_network = loss_network
+        self.content_layer = content_layer
+        self.style_layers = tuple(style_layers)
+        loss_network.check_layers((content_layer, *self.style_layers))
+        if style_reduction not in get_args(StyleReduction):
+            raise UsageError(f"style_reduction is {style_reduction!r}; allowed are sum, mean")
+        if isinstance(style_weight, Mapping):
+            if set(style_weight) != set(self.style_layers):
+                raise UsageError(
+                    f"style_weight names {sorted(style_weight)}, "
+                    f"the style layers are {sorted(self.style_layers)}"
+                )
+            weights = dict(style_weight)
+        else:
+            weights = dict.fromkeys(self.style_layers, style_weight)
+        if style_reduction == "mean":
+            weights = {
+                layer: weight / CONVOLUTIONS[layer.removeprefix("relu")][1] ** 2
+                for layer, weight in weights.items()
+            }
+        self.content_weight = content_weight
+        self.style_weights = weights
+        self.tv_weight = tv_weight
+
+    def style_targets(self, style_images: Tensor) -> dict[str, Tensor]:
+        """Gram matrices of style images: ``(N, 3, H, W)`` in, ``(N, C, C)`` per layer out."""
+        features = self.loss_network(style_images, self.style_layers)
+        return {layer: gram_matrix(features[layer]).detach() for layer in self.style_layers}
+
+    def content_target(self, content_images: Tensor) -> Tensor:
+        """Feature map of content images; the pass stops at the content layer."""
+        features: Tensor = self.loss_network(content_images.detach(), (self.content_layer,))[
+            self.content_layer
+        ]
+        return features
+
+    def terms(
+        self, output: Tensor, content_images: Tensor, style_targets: Mapping[str, Tensor]
+    ) -> PerceptualTerms:
+        """Computes every weighted term.
+
+        Args:
+            output: ``(N, 3, H, W)`` RGB in [0, 1], the image transformation network's output.
+            content_images: ``(N, 3, H, W)`` RGB in [0, 1].
+            style_targets: what `style_targets` returned, for one style or one per picture.
+        """
+        target = self.content_target(content_images)
+        features = self.loss_network(output, {self.content_layer, *self.style_layers})
+        content = self.content_weight * feature_reconstruction_loss(
+            features[self.content_layer], target
+        )
+        style = output.new_zeros(())
+        for layer in self.style_layers:
+            style = style + self.style_weights[layer] * style_reconstruction_loss(
+                gram_matrix(features[layer]), style_targets[layer]
+            )
+        variation = (
+            self.tv_weight * total_variation_loss(output) if self.tv_weight else output.new_zeros(())
+        )
+        return PerceptualTerms(content + style + variation, content, style, variation)
+
+    def forward(
+        self, output: Tensor, content_images: Tensor, style_targets: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Returns the weighted sum of the terms as a scalar; arguments as for `terms`."""
+        return self.terms(output, content_images, style_targets).total

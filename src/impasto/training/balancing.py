@@ -1,0 +1,88 @@
+"""Loss weights from untouched photos, so that one dial means the same for any painting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from impasto.errors import TrainingError
+from impasto.losses import LossNetwork, gram_matrix, style_reconstruction_loss
+
+PHOTOS = 64
+"""How many crops the references are measured on."""
+
+
+@dataclass(frozen=True)
+class References:
+    """What the terms of the loss are divided by.
+
+    Attributes:
+        content: mean squared features of the content layer over photos.
+        style: squared Frobenius distance from the photos' Gram matrices to the painting's,
+            per style layer.
+    """
+
+    content: float
+    style: dict[str, float]
+
+    def to_dict(self) -> dict[str, float]:
+        """Returns ``{"content": ..., "<layer>": ...}``."""
+        return {"content": self.content, **self.style}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> References:
+        """Rebuilds references from `to_dict`."""
+        style = {name: value for name, value in values.items() if name != "content"}
+        return cls(values["content"], style)
+
+
+@torch.no_grad()
+def measure_references(
+    loss_network: LossNetwork,
+    photos: list[Tensor],
+    style_targets: Mapping[str, Tensor],
+    content_layer: str,
+) -> References:
+    """Measures the references on untouched photos.
+
+    Args:
+        loss_network: the loss network.
+        photos: ``(3, H, W)`` crops, RGB in [0, 1].
+        style_targets: ``(1, C, C)`` Gram matrices of the painting by layer.
+        content_layer: the content layer's name.
+
+    Returns:
+        Plain means over the photos.
+
+    Raises:
+        TrainingError: the painting's statistics equal the photos', so nothing can be learned.
+    """
+    content = 0.0
+    style = dict.fromkeys(style_targets, 0.0)
+    for batch in torch.stack(photos).split(8):
+        share = len(batch) / len(photos)
+        features = loss_network(batch, {content_layer, *style_targets})
+        content += features[content_layer].float().square().mean().item() * share
+        for layer, target in style_targets.items():
+            distance = style_reconstruction_loss(gram_matrix(features[layer]), target)
+            style[layer] += distance.item() * share
+    if content <= 0 or min(style.values()) <= 0:
+        raise TrainingError("the photos and the painting look the same to the loss network")
+    return References(content, style)
+
+
+def balanced_weights(references: References, style_scale: float) -> tuple[float, dict[str, float]]:
+    """Turns references into weights.
+
+    ``loss = content / reference + style_scale * mean over layers of style / reference``.
+
+    Returns:
+        The content weight and the style weight of each layer, for summed squares.
+    """
+    layers = references.style
+    return 1.0 / references.content, {
+        layer: style_scale / (len(layers) * reference) for layer, reference in layers.items()
+    }

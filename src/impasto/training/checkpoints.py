@@ -1,0 +1,110 @@
+"""Checkpoints: written whole or not at all, loaded without running code from the file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from impasto.errors import OutputError, ResumeError
+
+FOLDER = "checkpoints"
+KEPT = 2
+
+
+def save_checkpoint(
+    run_folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], values: dict[str, Any]
+) -> Path:
+    """Writes a checkpoint beside the older ones and removes all but the newest two.
+
+    The files go to a hidden folder that is renamed when it is complete.
+
+    Args:
+        run_folder: the run's folder.
+        step: steps done, which names the checkpoint.
+        tensors: one ``.safetensors`` file per entry.
+        values: everything else, JSON-ready.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    folder = run_folder / FOLDER
+    final = folder / f"step-{step:08d}"
+    partial = folder / f".{final.name}.partial"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for name, group in tensors.items():
+            # save_file reports a full disk as its own error type
+            save_file({k: v.detach().cpu().contiguous() for k, v in group.items()},
+                      partial / f"{name}.safetensors")
+        (partial / "state.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        if final.exists():
+            shutil.rmtree(final)
+        partial.rename(final)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise OutputError(f"cannot write checkpoint {final}: {error}") from error
+    for old in _checkpoints(run_folder)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def load_checkpoint(run_folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Reads the newest checkpoint of a run.
+
+    Returns:
+        Tensors by file and name, and the values.
+
+    Raises:
+        ResumeError: there is none, or it cannot be read.
+    """
+    found = _checkpoints(run_folder)
+    if not found:
+        raise ResumeError(f"{run_folder} holds no checkpoint; start the run without --resume")
+    newest = found[-1]
+    try:
+        values = json.loads((newest / "state.json").read_text(encoding="utf-8"))
+        tensors = {file.stem: load_file(file) for file in sorted(newest.glob("*.safetensors"))}
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ResumeError(f"checkpoint {newest} cannot be read: {error}") from error
+    return tensors, values
+
+
+def has_checkpoint(run_folder: Path) -> bool:
+    """Tells whether a run can be resumed."""
+    return bool(_checkpoints(run_folder))
+
+
+def _checkpoints(run_folder: Path) -> list[Path]:
+    return sorted((run_folder / FOLDER).glob("step-*"))
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Flattens an optimizer's state to ``"<parameter>.<name>"`` tensors."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{parameter}.{name}": torch.as_tensor(value)
+        for parameter, entries in state.items()
+        for name, value in entries.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Puts `optimizer_tensors` back into an optimizer of the same parameters."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        parameter, name = key.split(".", 1)
+        state.setdefault(int(parameter), {})[name] = value
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )

@@ -1,0 +1,160 @@
+"""Pictures that training reads and shows: painting, validation photos, previews."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from impasto.data import PhotoSource
+from impasto.data.sources import decode_photo
+from impasto.errors import DataError
+from impasto.images.reading import read_image
+from impasto.images.writing import write_image
+
+PREVIEW_PX = 256
+PREVIEW_PHOTOS = 4
+HISTORY_ROWS = 12
+GAP_PX = 8
+
+
+@dataclass(frozen=True)
+class Painting:
+    """The style image of a run.
+
+    Attributes:
+        rgb: ``(H, W, 3)`` uint8, longer side at the style size.
+        sha256: hash of the file, hexadecimal.
+        warnings: plain sentences on what may spoil the style.
+    """
+
+    rgb: NDArray[np.uint8]
+    sha256: str
+    warnings: tuple[str, ...]
+
+
+def read_painting(path: Path, longer_side_px: int) -> Painting:
+    """Reads a painting and scales its longer side; it is never enlarged.
+
+    Raises:
+        ImageReadError: the file is missing or no picture.
+    """
+    picture = read_image(path)
+    height, width = picture.rgb.shape[:2]
+    warnings = []
+    if min(height, width) < 256:
+        warnings.append(
+            f"{path.name} is {width}x{height} px; below 256 px little of a style can be learned"
+        )
+    if picture.alpha is not None and int(picture.alpha.min()) < 255:
+        warnings.append(f"{path.name} is partly transparent; the hidden colours are learned too")
+    if float(picture.rgb.reshape(-1, 3).std(axis=0).max()) < 8:
+        warnings.append(f"{path.name} is nearly one colour; there is little style to learn")
+    scale = min(1.0, longer_side_px / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    resized = Image.fromarray(picture.rgb).resize(size, Image.Resampling.LANCZOS)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Painting(np.asarray(resized), digest, tuple(warnings))
+
+
+def read_validation_photos(source: PhotoSource) -> Tensor:
+    """Takes up to four photos spread over a source, square, at the preview's size.
+
+    Returns:
+        ``(N, 3, 256, 256)`` float32 RGB in [0, 1].
+
+    Raises:
+        DataError: none of the photos can be read.
+    """
+    photos: list[Tensor] = []
+    count = len(source.names)
+    for index in np.linspace(0, count - 1, min(count, PREVIEW_PHOTOS)).round().astype(int):
+        try:
+            pixels = decode_photo(source.read(int(index)), PREVIEW_PX)
+        except DataError:
+            continue
+        height, width = pixels.shape[:2]
+        side = min(height, width)
+        left, top = (width - side) / 2, (height - side) / 2
+        square = Image.fromarray(pixels).resize(
+            (PREVIEW_PX, PREVIEW_PX),
+            Image.Resampling.LANCZOS,
+            box=(left, top, left + side, top + side),
+        )
+        photos.append(to_tensor(np.asarray(square)))
+    if not photos:
+        raise DataError("none of the validation photos can be read")
+    return torch.cat(photos)
+
+
+def to_tensor(rgb: NDArray[np.uint8]) -> Tensor:
+    """``(H, W, 3)`` uint8 to ``(1, 3, H, W)`` float32 in [0, 1]."""
+    return torch.from_numpy(rgb.copy()).permute(2, 0, 1).float().div(255)[None]
+
+
+def to_pictures(images: Tensor) -> NDArray[np.uint8]:
+    """``(N, 3, H, W)`` in [0, 1] to ``(N, H, W, 3)`` uint8, clipped."""
+    scaled = images.detach().float().clamp(0, 1).mul(255).round()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def compose_preview(
+    painting: NDArray[np.uint8], photos: NDArray[np.uint8], results: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Lays out the painting on the left, photos above their results on the right.
+
+    Args:
+        painting: ``(H, W, 3)`` uint8.
+        photos: ``(N, S, S, 3)`` uint8.
+        results: ``(N, S, S, 3)`` uint8.
+
+    Returns:
+        ``(2 S + gap, ..., 3)`` uint8 on white.
+    """
+    count, side = photos.shape[:2]
+    height = 2 * side + GAP_PX
+    width = round(painting.shape[1] * height / painting.shape[0])
+    left = Image.fromarray(painting).resize((width, height), Image.Resampling.LANCZOS)
+    canvas = np.full((height, width + count * (side + GAP_PX), 3), 255, np.uint8)
+    canvas[:, :width] = np.asarray(left)
+    for i in range(count):
+        x = width + GAP_PX + i * (side + GAP_PX)
+        canvas[:side, x : x + side] = photos[i]
+        canvas[side + GAP_PX :, x : x + side] = results[i]
+    return canvas
+
+
+class History:
+    """A growing picture of the validation photos, one row of results per validation.
+
+    It is kept as a file, so that a resumed run goes on with it. Past twelve rows every
+    second one is dropped.
+    """
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        self.path = path
+        self.rows: list[NDArray[np.uint8]] = []
+        if resume and path.exists():
+            rgb = read_image(path).rgb
+            side = PREVIEW_PX // 2
+            self.rows = [rgb[y : y + side] for y in range(0, rgb.shape[0], side)]
+
+    def add(self, results: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Appends a row of results, saves the picture and returns it as ``(H, W, 3)`` uint8."""
+        halves = results[:, ::2, ::2].astype(np.uint16) + results[:, 1::2, ::2]
+        halves += results[:, ::2, 1::2].astype(np.uint16) + results[:, 1::2, 1::2]
+        row = np.concatenate(list((halves // 4).astype(np.uint8)), axis=1)
+        if self.rows and self.rows[-1].shape != row.shape:
+            self.rows = []
+        if len(self.rows) >= HISTORY_ROWS:
+            self.rows = self.rows[::2]
+        self.rows.append(row)
+        picture = np.concatenate(self.rows)
+        write_image(self.path, picture)
+        return picture

@@ -1,0 +1,427 @@
+"""The training loop: set up, fit, export."""
+
+from __future__ import annotations
+
+import copy
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from impasto.data import CropBatches, PhotoCrops, PhotoSource, open_photos
+from impasto.data.crops import Rejected, collate
+from impasto.data.examples import example_photos_folder
+from impasto.errors import DivergedError, ResumeError, UsageError
+from impasto.networks import build_network
+from impasto.training.balancing import References
+from impasto.training.checkpoints import (
+    has_checkpoint,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from impasto.training.config import TrainingConfig, flag
+from impasto.training.schedule import learning_rate_factor, planned_steps, seconds_per_step
+from impasto.training.style_task import StyleTask
+
+DEFAULT_BUDGET_S = 20 * 60.0
+# A picture of one colour has no deviation; a photo has 40 grey levels and more.
+COLLAPSED_STD = 1.0 / 255
+COLLAPSE_AFTER = 100
+
+# What may change when a run is resumed, without changing what it computes.
+RUNTIME_FIELDS = frozenset(
+    "output steps max_time_s device devices threads workers "
+    "log_every preview_every_s checkpoint_every_s validation_photos".split()
+)
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Where a run stands, given to ``on_step`` after every step.
+
+    Attributes:
+        step: steps done.
+        total_steps: steps the run will have.
+        elapsed_s: training time so far, over all resumes.
+        remaining_s: estimate of the time left.
+        images_per_s: photos per second, all devices together.
+        losses: weighted terms, as of the latest logged step.
+    """
+
+    step: int
+    total_steps: int
+    elapsed_s: float
+    remaining_s: float
+    images_per_s: float
+    losses: dict[str, float]
+
+
+@dataclass
+class Run:
+    """The whole state of a training run: what is saved, and what it works with."""
+
+    config: TrainingConfig
+    fabric: Fabric
+    task: StyleTask
+    crops: PhotoCrops
+    network: nn.Module
+    averaged: nn.Module
+    optimizer: torch.optim.Optimizer
+    writer: SummaryWriter | None
+    on_note: Callable[[str], None]
+    step: int = 0
+    schedule_steps: int = 0
+    last_step: int = 0
+    elapsed_s: float = 0.0
+    rejected: dict[str, str] | None = None
+
+
+def train(
+    config: TrainingConfig,
+    *,
+    resume: bool = False,
+    on_step: Callable[[StepReport], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> Path:
+    """Trains a style and exports its model.
+
+    Ctrl-C once ends the run after the current step, with checkpoint and model.
+
+    Args:
+        config: the settings; `make_config` applies presets.
+        resume: go on from the run folder's newest checkpoint.
+        on_step: called after every step.
+        on_note: called with plain sentences for people.
+
+    Returns:
+        The path of the ONNX model, ``<run folder>/<painting>.onnx``.
+
+    Raises:
+        UsageError: the run folder already holds a run.
+        ResumeError: there is nothing to resume, or the settings differ from the run's.
+        DataError, ImageError: photos or painting cannot be used.
+        DivergedError: the loss is not finite or the output has collapsed; the last good
+            checkpoint stays.
+        ExportError: the exported graph differs from the network.
+    """
+    from impasto.export import export_run
+
+    note = on_note or (lambda _: None)
+    run = _set_up(config, resume=resume, on_note=note)
+    try:
+        _fit(run, on_step or (lambda _: None))
+    finally:
+        if run.writer:
+            run.writer.close()
+    if not run.fabric.is_global_zero:
+        return config.run_folder / f"{config.painting.stem}.onnx"
+    return export_run(config.run_folder)
+
+
+def saved_config(run_folder: Path) -> TrainingConfig:
+    """Reads the settings of the run in a folder.
+
+    Raises:
+        ResumeError: the folder holds no checkpoint that can be read.
+    """
+    _, values = load_checkpoint(run_folder)
+    try:
+        return TrainingConfig.from_dict(values["config"])
+    except (KeyError, TypeError, UsageError) as error:
+        raise ResumeError(f"{run_folder} holds a run this version cannot read: {error}") from error
+
+
+def _set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], None]) -> Run:
+    folder = config.run_folder
+    if has_checkpoint(folder) and not resume:
+        raise UsageError(f"{folder} already holds a run; add --resume, or name another with -o")
+    tensors, values = load_checkpoint(folder) if resume else ({}, {})
+    if resume:
+        _check_same_run(config, saved_config(folder))
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    fabric = Fabric(
+        accelerator=config.device, devices=config.devices, precision=config.precision
+    )
+    fabric.launch()
+    photos, validation = _open_sources(config, on_note)
+    crops = PhotoCrops(photos, config.crop_px, max_zoom=config.max_zoom, seed=config.seed)
+    references = References.from_dict(values["references"]) if values.get("references") else None
+    with fabric.autocast():
+        task = StyleTask(
+            config, crops, validation, fabric.device, references=references, resume=resume
+        )
+    for warning in task.painting.warnings:
+        on_note(f"warning: {warning}")
+    torch.manual_seed(config.seed)
+    network: nn.Module = build_network(config.network).to(memory_format=torch.channels_last)
+    averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
+    if resume:
+        network.load_state_dict(tensors["network"])
+        averaged.load_state_dict(tensors["averaged"])
+    else:
+        network.to(fabric.device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    wrapped, optimizer = fabric.setup(network, optimizer)
+    run = Run(config, fabric, task, crops, wrapped, averaged, optimizer, None, on_note)
+    if resume:
+        restore_optimizer(optimizer, tensors["optimizer"])
+        torch.set_rng_state(tensors["random"]["torch"])
+        run.step, run.elapsed_s = values["step"], values["elapsed_s"]
+        run.schedule_steps = values["schedule_steps"]
+    _plan(run, network)
+    if fabric.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
+        run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
+    return run
+
+
+def _check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
+    given, kept = config.to_dict(), saved.to_dict()
+    for name in kept:
+        if name not in RUNTIME_FIELDS and given[name] != kept[name]:
+            raise ResumeError(
+                f"{flag(name)} is {given[name]}, the run in {config.run_folder} has {kept[name]}; "
+                "leave it out to go on, or start a new run with -o"
+            )
+
+
+def _open_sources(
+    config: TrainingConfig, on_note: Callable[[str], None]
+) -> tuple[PhotoSource, PhotoSource]:
+    examples = example_photos_folder()
+    if config.photos is None:
+        on_note(
+            "training on the example photos; give a folder of a thousand or more for a better style"
+        )
+    return open_photos(config.photos or examples), open_photos(config.validation_photos or examples)
+
+
+def _plan(run: Run, network: nn.Module) -> None:
+    """Fixes the run's length, once: a schedule that has begun never changes."""
+    config = run.config
+    if run.schedule_steps:
+        run.last_step = max(run.schedule_steps, config.steps or 0)
+        return
+    if config.steps is None:
+        numbers = range(config.batch_size)
+        batch = collate([run.crops[number] for number in numbers])[0].to(run.fabric.device)
+
+        def loss(output: Tensor, images: Tensor) -> Tensor:
+            return run.task.terms(output, images).total
+
+        with run.fabric.autocast():
+            step_s = seconds_per_step(network, loss, batch)
+        steps = planned_steps(config.max_time_s or DEFAULT_BUDGET_S, step_s)
+        run.on_note(f"{step_s:.2f} s a step: {steps} steps planned")
+    else:
+        steps = config.steps
+    run.schedule_steps = run.last_step = steps
+
+
+def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
+    config, fabric = run.config, run.fabric
+    images_per_step = config.batch_size * fabric.world_size
+    started = time.perf_counter() - run.elapsed_s
+    session_started = last_preview = last_checkpoint = time.perf_counter()
+    rate = math.nan
+    losses: dict[str, float] = {}
+    with _interruptible() as interrupted:
+        for images in _batches(run):
+            step_started = time.perf_counter()
+            terms, output, gradient_norm = _step(run, images)
+            now = time.perf_counter()
+            run.elapsed_s = now - started
+            fresh = images_per_step / (now - step_started)
+            rate = fresh if math.isnan(rate) else 0.9 * rate + 0.1 * fresh
+            over = config.max_time_s is not None and now - session_started >= config.max_time_s
+            ending = over or interrupted.is_set() or run.step >= run.last_step
+            preview = ending or run.step == 1 or now - last_preview >= config.preview_every_s
+            checkpoint = ending or now - last_checkpoint >= config.checkpoint_every_s
+            if preview or checkpoint or run.step % config.log_every == 0:
+                losses = {name: value.item() for name, value in terms.items()}
+                _check_health(run, losses, output)
+                _log(run, losses, output, gradient_norm, rate)
+            if preview and fabric.is_global_zero:
+                _preview(run)
+                last_preview = time.perf_counter()
+            if checkpoint and fabric.is_global_zero:
+                save_run(run)
+                last_checkpoint = time.perf_counter()
+            left = (run.last_step - run.step) * run.elapsed_s / run.step
+            on_step(StepReport(run.step, run.last_step, run.elapsed_s, left, rate, losses))
+            if ending:
+                break
+    if run.step < run.last_step:
+        why = "stopped" if interrupted.is_set() else "the time is over"
+        run.on_note(
+            f"{why} at step {run.step} of {run.last_step}; `--resume` goes on from here"
+        )
+
+
+def _batches(run: Run) -> Iterator[Tensor]:
+    """Loads the batches from the run's step to its last one, naming unusable photos once."""
+    config, fabric = run.config, run.fabric
+    workers = config.workers
+    if workers is None:
+        # Decoding takes under a hundredth of a training step on a CPU.
+        workers = 0 if fabric.device.type == "cpu" else min(8, torch.get_num_threads())
+    loader: DataLoader[Any] = DataLoader(
+        run.crops,
+        batch_sampler=CropBatches(
+            config.batch_size,
+            run.step,
+            run.last_step,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
+        ),
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=fabric.device.type == "cuda",
+        multiprocessing_context="spawn" if workers else None,
+    )
+    rejected: dict[str, str] = {}
+    images: Tensor
+    passed_over: list[Rejected]
+    for images, passed_over in loader:
+        for photo in passed_over:
+            if photo.name not in rejected:
+                rejected[photo.name] = photo.reason
+                run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
+        yield images.to(
+            fabric.device, non_blocking=True, memory_format=torch.channels_last
+        )
+
+
+def _step(run: Run, images: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """Does one optimisation step; returns weighted terms, output and gradient norm."""
+    factor = learning_rate_factor(run.step, run.config.schedule, run.schedule_steps)
+    for group in run.optimizer.param_groups:
+        group["lr"] = run.config.learning_rate * factor
+    output: Tensor = run.network(images)
+    with run.fabric.autocast():
+        terms = run.task.terms(output, images)
+    run.optimizer.zero_grad()
+    run.fabric.backward(terms.total)
+    gradients = [p.grad for p in run.network.parameters() if p.grad is not None]
+    gradient_norm = torch.nn.utils.get_total_norm(gradients)
+    run.optimizer.step()
+    run.step += 1
+    _average(run)
+    return terms._asdict(), output.detach(), gradient_norm
+
+
+@torch.no_grad()
+def _average(run: Run) -> None:
+    """Moves the averaged weights towards the network's, faster while there are few steps."""
+    decay = min(run.config.averaging, (1 + run.step) / (10 + run.step))
+    source = run.network.state_dict()
+    for name, value in run.averaged.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(source[name], 1 - decay)
+        else:
+            value.copy_(source[name])
+
+
+def _check_health(run: Run, losses: dict[str, float], output: Tensor) -> None:
+    kept = f"the last checkpoint in {run.config.run_folder} is good"
+    if not all(math.isfinite(value) for value in losses.values()):
+        raise DivergedError(
+            f"the loss is not finite at step {run.step}: try a lower --learning-rate; {kept}"
+        )
+    deviation = output.float().std(dim=(-2, -1)).max().item()
+    if run.step >= COLLAPSE_AFTER and deviation < COLLAPSED_STD:
+        raise DivergedError(
+            f"the output has collapsed to one colour at step {run.step}: "
+            f"try a lower --learning-rate or --style-scale; {kept}"
+        )
+
+
+def _log(
+    run: Run, losses: dict[str, float], output: Tensor, gradient_norm: Tensor, rate: float
+) -> None:
+    if run.writer is None:
+        return
+    values = {f"loss/{name}": value for name, value in losses.items()}
+    values |= {
+        "learning_rate": run.optimizer.param_groups[0]["lr"],
+        "images_per_second": rate,
+        "gradient_norm": gradient_norm.item(),
+        "output/minimum": output.min().item(),
+        "output/mean": output.float().mean().item(),
+        "output/maximum": output.max().item(),
+    }
+    for name, value in values.items():
+        run.writer.add_scalar(name, value, run.step)
+
+
+def _preview(run: Run) -> None:
+    run.averaged.eval()
+    with run.fabric.autocast():
+        losses, results = run.task.validate(run.averaged)
+    run.task.write_preview(results, run.config.run_folder / "preview.jpg")
+    history = run.task.add_to_history(results)
+    if run.writer:
+        for name, value in losses.items():
+            run.writer.add_scalar(f"validation/{name}", value, run.step)
+        run.writer.add_image("validation", history, run.step, dataformats="HWC")
+        run.writer.flush()
+
+
+def save_run(run: Run) -> Path:
+    """Writes a checkpoint of everything that resuming needs."""
+    module = run.network.module
+    references = run.task.references
+    return save_checkpoint(
+        run.config.run_folder,
+        run.step,
+        {
+            "network": module.state_dict(),
+            "averaged": run.averaged.state_dict(),
+            "optimizer": optimizer_tensors(run.optimizer),
+            "random": {"torch": torch.get_rng_state()},
+        },
+        {
+            "config": run.config.to_dict(),
+            "references": references.to_dict() if references else None,
+            "style_image_sha256": run.task.painting.sha256,
+            "step": run.step,
+            "schedule_steps": run.schedule_steps,
+            "elapsed_s": run.elapsed_s,
+            "images_per_step": run.config.batch_size * run.fabric.world_size,
+        },
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turns the first Ctrl-C into an event; the second one interrupts as usual."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous)
