@@ -1,1 +1,116 @@
+"""Fixtures that several test folders share: small models, pictures, the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry
+
 pytest_plugins = ["requirements_plugin"]
+
+CATALOG_ROW = """
+[[style]]
+name = "{name}"
+file = "{name}.onnx"
+title = "Title of {name}"
+artist = "Nobody"
+year = 1900
+source = "made by a test"
+licence = "Apache-2.0"
+"""
+
+
+@pytest.fixture
+def metadata():
+    """What `tiny_model` states about itself."""
+    return ModelMetadata(
+        styles=(StyleEntry("negative", "Negative", "ab" * 32),),
+        min_size_px=5,
+        network={"kind": "none"},
+        weights_sha256="cd" * 32,
+        recipe={"steps": 0},
+    )
+
+
+@pytest.fixture
+def save_model(metadata):
+    """Writes a model that inverts colours; `nodes` and `meta` replace its parts."""
+    import onnx
+    from onnx import helper
+
+    def save(path, *, nodes=None, meta=None, name=None):
+        size = ["N", 3, "H", "W"]
+        graph = helper.make_graph(
+            nodes or [helper.make_node("Sub", ["one", "image"], ["output"])],
+            "tiny",
+            [helper.make_tensor_value_info("image", 1, size)],
+            [helper.make_tensor_value_info("output", 1, None)],
+            [helper.make_tensor("one", 1, [], [1.0])],
+        )
+        opsets = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+        stated = metadata if meta is None else meta
+        if name is not None:
+            stated = dataclasses.replace(metadata, styles=(StyleEntry(name, name),))
+        if stated is not False:
+            text = stated if isinstance(stated, str) else stated.to_json()
+            helper.set_model_props(model, {METADATA_KEY: text})
+        onnx.save(model, path)
+        return Path(path)
+
+    return save
+
+
+@pytest.fixture
+def tiny_model(save_model, tmp_path):
+    """A model file of the style `negative`: output = 1 - image."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return save_model(folder / "negative.onnx")
+
+
+@pytest.fixture
+def catalog(save_model, tmp_path, monkeypatch):
+    """A catalogue of two styles, `negative` (the default) and `mirror`, instead of ours."""
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    rows = [CATALOG_ROW.format(name=name) for name in ("negative", "mirror")]
+    (folder / "catalog.toml").write_text("".join(rows), encoding="utf-8")
+    for name in ("negative", "mirror"):
+        save_model(folder / f"{name}.onnx", name=name)
+    monkeypatch.setattr("impasto.catalog.CATALOG_FOLDER", folder)
+    return folder
+
+
+@pytest.fixture
+def rgb():
+    """A small picture with every channel different, (31, 40, 3) uint8."""
+    rows, columns = np.mgrid[0:31, 0:40]
+    return np.stack([rows * 8, columns * 6, (rows + columns) * 3], axis=-1).astype(np.uint8)
+
+
+@pytest.fixture
+def photo(rgb, tmp_path):
+    """`rgb` as a PNG file."""
+    path = tmp_path / "photo.png"
+    Image.fromarray(rgb).save(path)
+    return path
+
+
+@pytest.fixture
+def run_cli(capfd):
+    """Runs a command line in this process: returns exit code, stdout, stderr."""
+    from impasto.cli.app import main
+
+    def run(*args):
+        with pytest.raises(SystemExit) as caught:
+            main([str(arg) for arg in args])
+        out, err = capfd.readouterr()
+        return caught.value.code or 0, out, err
+
+    return run

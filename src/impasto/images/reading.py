@@ -7,6 +7,7 @@ tags that describe the old file's layout.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import struct
@@ -140,7 +141,8 @@ def photo_from_image(
     """
     _check_size(image, max_pixels, name)
     try:
-        return _convert(image.copy(), image.format or "")
+        image.load()
+        return _convert(image, image.format or "", in_place=False)
     except MemoryError as error:
         raise _no_memory(image, name) from error
     except _DECODE_ERRORS as error:
@@ -160,7 +162,7 @@ def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
         _check_size(image, max_pixels, name)
         try:
             image.load()
-            return _convert(image, image.format or "")
+            return _convert(image, image.format or "", in_place=True)
         except MemoryError as error:
             raise _no_memory(image, name) from error
         except _DECODE_ERRORS as error:
@@ -199,14 +201,18 @@ def _no_memory(image: Image.Image, name: str) -> ImageTooLargeError:
     return ImageTooLargeError(f"{name} ({image.width}x{image.height}) does not fit into memory")
 
 
-def _convert(image: Image.Image, file_format: str) -> Photo:
-    """Converts a loaded image, which may be changed in place."""
+def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
+    """Converts a decoded image, which is changed only if ``in_place``."""
     profile = image.info.get("icc_profile")
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-        exif = image.getexif()
-    except _DECODE_ERRORS:  # a damaged EXIF block is no reason to refuse the picture
-        exif = Image.Exif()
+    exif = Image.Exif()
+    # A damaged EXIF block is no reason to refuse the picture.
+    with contextlib.suppress(*_DECODE_ERRORS):
+        exif.load(image.getexif().tobytes())
+    with contextlib.suppress(*_DECODE_ERRORS):
+        if in_place:
+            ImageOps.exif_transpose(image, in_place=True)
+        else:
+            image = ImageOps.exif_transpose(image)
     base, alpha = _split_alpha(image)
     rgb = _to_srgb(base, profile if isinstance(profile, bytes) else b"")
     return Photo(

@@ -1,0 +1,106 @@
+import errno
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from impasto.errors import OutputError
+from impasto.images.reading import Photo, read_image
+from impasto.images.writing import atomic_path, encode_image, write_image
+
+
+def test_atomic_path_renames_on_success(tmp_path):
+    target = tmp_path / "new folder" / "result.png"
+    with atomic_path(target) as temporary:
+        assert temporary.parent == target.parent
+        assert temporary.suffix == ".png"
+        temporary.write_text("done")
+        assert not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == ["result.png"]
+    assert target.read_text() == "done"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_atomic_path_leaves_nothing_on_error(tmp_path, error):
+    target = tmp_path / "result.png"
+    target.write_text("old")
+    with pytest.raises(error), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert [path.name for path in tmp_path.iterdir()] == ["result.png"]
+    assert target.read_text() == "old"
+
+
+def test_full_disk_is_an_output_error(tmp_path):
+    target = tmp_path / "result.png"
+    with pytest.raises(OutputError, match="no space left") as caught, atomic_path(target) as part:
+        part.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(target) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_places(tmp_path, rgb):
+    file = tmp_path / "file"
+    file.touch()
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    for target in (file / "result.png", folder):
+        with pytest.raises(OutputError, match="cannot write"):
+            write_image(target, rgb)
+    with pytest.raises(OutputError, match=r"must end in one of \.jpg"):
+        write_image(tmp_path / "result.xyz", rgb)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF", ".bmp"])
+def test_lossless_round_trip(tmp_path, suffix, rgb):
+    write_image(tmp_path / f"x{suffix}", rgb)
+    np.testing.assert_array_equal(read_image(tmp_path / f"x{suffix}").rgb, rgb)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".webp", ".avif"])
+def test_lossy_round_trip(tmp_path, suffix, rgb):
+    write_image(tmp_path / f"x{suffix}", rgb)
+    assert np.abs(read_image(tmp_path / f"x{suffix}").rgb.astype(int) - rgb).mean() < 2.5
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".avif"])
+def test_alpha_is_kept(tmp_path, suffix, rgb):
+    alpha = np.where(np.arange(40) < 20, 255, 0).astype(np.uint8) * np.ones((31, 1), np.uint8)
+    write_image(tmp_path / f"x{suffix}", rgb, alpha=alpha)
+    kept = read_image(tmp_path / f"x{suffix}").alpha
+    assert np.abs(kept.astype(int) - alpha).max() <= 2
+
+
+def test_jpeg_lays_transparency_on_white(tmp_path):
+    black = np.zeros((8, 8, 3), np.uint8)
+    write_image(tmp_path / "x.jpg", black, alpha=np.zeros((8, 8), np.uint8))
+    assert read_image(tmp_path / "x.jpg").rgb.min() > 250
+
+
+def test_exif_is_written(tmp_path, rgb):
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    for suffix in (".jpg", ".png", ".webp", ".tif", ".avif"):
+        write_image(tmp_path / f"x{suffix}", rgb, exif=exif.tobytes())
+        with Image.open(tmp_path / f"x{suffix}") as image:
+            assert image.getexif()[0x010F] == "Maker"
+
+
+def test_exif_too_long_for_jpeg_is_left_out(rgb):
+    exif = Image.Exif()
+    exif[0x010F] = "M" * 70000
+    data = encode_image(Photo(rgb, exif=exif.tobytes()), "JPEG")
+    assert not Image.open(io.BytesIO(data)).getexif()
+
+
+def test_formats_that_cannot_be_written_become_png(rgb):
+    assert encode_image(Photo(rgb), "GIF").startswith(b"\x89PNG")
+
+
+def test_size_that_the_format_cannot_hold():
+    wide = np.zeros((1, 70000, 3), np.uint8)
+    with pytest.raises(OutputError, match="JPEG cannot hold"):
+        encode_image(Photo(wide), "JPEG")
