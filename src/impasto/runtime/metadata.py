@@ -215,4 +215,4 @@ def _tiling(values: Mapping[str, Any]) -> Tiling:
         raise _bad("tiling.allowed", "true or false", allowed)
     if halo_px is None:
         return Tiling(allowed, None)
-    return Tiling(allowed, _integer(value, "halo_px", minimum=0))
+    return Tiling(allowed, _integer({"tiling.halo_px": halo_px}, "tiling.halo_px", minimum=0))
