@@ -1,0 +1,51 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import impasto
+from impasto.errors import ImpastoError, UnknownStyleError
+
+
+def test_public_names():
+    assert impasto.__all__ == ["__version__", "list_styles", "load_model", "stylize"]
+    from impasto._version import __version__
+
+    assert impasto.__version__ == __version__
+
+
+def test_import_is_light():
+    code = "import sys, impasto; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not set(result.stdout.split()) & {"numpy", "PIL", "onnxruntime", "torch", "typer"}
+
+
+def test_stylize_returns_the_kind_it_was_given(catalog, photo, rgb):
+    image = impasto.stylize(photo)
+    assert isinstance(image, Image.Image)
+    np.testing.assert_array_equal(np.asarray(image), 255 - rgb)
+    np.testing.assert_array_equal(impasto.stylize(rgb, "mirror"), 255 - rgb)
+    assert impasto.stylize(photo.read_bytes()).startswith(b"\x89PNG")
+    assert isinstance(impasto.stylize(Image.fromarray(rgb)), Image.Image)
+
+
+def test_stylize_settings(tiny_model):
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    assert set(impasto.stylize(grey, tiny_model, strength=0.2).ravel()) == {111}
+    painted = impasto.stylize(grey, tiny_model, keep_colors=True)
+    assert set(painted.ravel()) == {155}
+    with pytest.raises(ImpastoError, match="strength"):
+        impasto.stylize(grey, tiny_model, strength=2)
+
+
+def test_load_model_and_list_styles(catalog, rgb):
+    assert [style.name for style in impasto.list_styles()] == ["negative", "mirror"]
+    model = impasto.load_model("mirror")
+    assert impasto.load_model("mirror") is model
+    np.testing.assert_array_equal(model(rgb), 255 - rgb)
+    with pytest.raises(UnknownStyleError):
+        impasto.load_model("nothing")
