@@ -195,6 +195,22 @@ def test_bad_input_is_one_line_and_exit_2(
     assert sorted(Path().rglob("*")) == before
 
 
+def test_what_pillow_logs_does_not_reach_the_terminal(tiny_model):
+    Image.new("RGB", (8, 8)).save("a.tif")
+    data = Path("a.tif").read_bytes()
+    samples = b"\x15\x01\x03\x00\x01\x00\x00\x00"  # tag 277, one short
+    assert samples + b"\x03" in data
+    Path("a.tif").write_bytes(data.replace(samples + b"\x03", samples + b"\x40"))
+    result = subprocess.run(
+        [*IMPASTO, "stylize", "a.tif", "-m", tiny_model],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert one_error_line(result.stderr)
+
+
 def test_unwritable_output_is_exit_1(run_cli, tiny_model, photo):
     Path("file").touch()
     code, out, err = run_cli("stylize", photo, "-m", tiny_model, "-o", "file/x.png")

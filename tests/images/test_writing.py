@@ -83,10 +83,15 @@ def test_jpeg_lays_transparency_on_white(tmp_path):
 def test_exif_is_written(tmp_path, rgb):
     exif = Image.Exif()
     exif[0x010F] = "Maker"
+    exif[0x8769] = {0x927C: b"notes"}
+    exif[0x8825] = {1: "N"}
     for suffix in (".jpg", ".png", ".webp", ".tif", ".avif"):
         write_image(tmp_path / f"x{suffix}", rgb, exif=exif.tobytes())
         with Image.open(tmp_path / f"x{suffix}") as image:
-            assert image.getexif()[0x010F] == "Maker"
+            kept = image.getexif()
+            assert kept[0x010F] == "Maker"
+            assert kept.get_ifd(0x8769)[0x927C] == b"notes"
+            assert kept.get_ifd(0x8825)[1] == "N"
 
 
 def test_exif_too_long_for_jpeg_is_left_out(rgb):

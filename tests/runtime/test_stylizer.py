@@ -148,3 +148,11 @@ def test_graph_with_other_names_and_other_kinds(save_model, metadata, tmp_path):
     upscaler = dataclasses.replace(metadata, kind="upscale", scale=4)
     with pytest.raises(ModelError, match="kind upscale"):
         StyleModel(save_model(path, meta=upscaler))
+
+
+def test_names_that_are_no_text_are_refused_quietly(tiny_model, capfd):
+    data = tiny_model.read_bytes()
+    tiny_model.write_bytes(data.replace(b"tiny", b"\xa4\xa4\xa4\xa4").replace(b"Sub", b"\xa4ub"))
+    with pytest.raises(ModelError, match="ONNX Runtime refuses"):
+        StyleModel(tiny_model)
+    assert capfd.readouterr() == ("", "")

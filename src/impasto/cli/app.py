@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import logging
 import os
 import sys
 import warnings
@@ -127,8 +128,9 @@ def main(args: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 done, 1 something failed, 2 bad input, 130 interrupted.
     """
     _prepare_streams()
-    # Pillow warns about odd metadata in the middle of our output.
+    # Pillow reports odd metadata by warnings and log lines in the middle of our output.
     warnings.filterwarnings("ignore", module=r"PIL\b")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
         typer.main.get_command(app).main(args=args, prog_name="impasto")
     except ImpastoError as error:

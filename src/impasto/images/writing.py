@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from impasto.errors import OutputError
 from impasto.images.reading import Photo
@@ -129,13 +129,15 @@ def encode_image(photo: Photo, file_format: str) -> bytes:
     too_long = file_format == "JPEG" and len(photo.exif or b"") > _JPEG_SEGMENT_BYTES
     if photo.exif is not None and file_format in _WITH_EXIF and not too_long:
         options["exif"] = photo.exif
+        if file_format == "TIFF" and _has_nested_exif(photo.exif):
+            del options["compression"]  # libtiff cannot write nested EXIF, Pillow itself can
     image = to_pillow(photo)
     if photo.alpha is not None and file_format not in _WITH_ALPHA:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     buffer = io.BytesIO()
     try:
         image.save(buffer, file_format, **options)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise OutputError(
             f"{file_format} cannot hold this picture of {image.width}x{image.height}: {error}"
         ) from error
@@ -150,6 +152,12 @@ def to_pillow(photo: Photo) -> Image.Image:
     if photo.exif is not None:
         image.info["exif"] = photo.exif
     return image
+
+
+def _has_nested_exif(block: bytes) -> bool:
+    exif = Image.Exif()
+    exif.load(block)
+    return ExifTags.IFD.Exif in exif or ExifTags.IFD.GPSInfo in exif
 
 
 def _reason(error: OSError) -> str:

@@ -18,8 +18,8 @@ METADATA_KEY: Final = "impasto"
 FORMAT_VERSION: Final = 1
 
 _KINDS: Final = ("style", "upscale")
-_FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
-_LONGEST_NAME: Final = 80
+FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
+LONGEST_NAME: Final = 80
 
 
 @dataclass(frozen=True)
@@ -194,10 +194,10 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
 def _style_name(row: Mapping[str, Any]) -> str:
     # The name becomes part of file names, so it must not lead out of a folder.
     name = _text(row, "name")
-    if not name.isprintable() or set(name) & _FORBIDDEN_IN_NAMES or name.strip(" .") != name:
+    if not name.isprintable() or set(name) & FORBIDDEN_IN_NAMES or name.strip(" .") != name:
         raise _bad("a style's name", "usable in a file name", name)
-    if not 1 <= len(name) <= _LONGEST_NAME:
-        raise _bad("a style's name", f"1 to {_LONGEST_NAME} characters long", name)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise _bad("a style's name", f"1 to {LONGEST_NAME} characters long", name)
     return name
 
 

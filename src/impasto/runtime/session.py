@@ -11,8 +11,13 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from impasto.errors import ImageTooLargeError, ModelError
 
-# ONNX Runtime's exceptions have no common base of their own.
+INPUT_NAME: Final = "image"
+OUTPUT_NAME: Final = "output"
+
+# ONNX Runtime's exceptions have no common base of their own; its binding adds Python's.
 _ORT_ERRORS: Final = (
+    RuntimeError,
+    ValueError,
     ort_errors.EPFail,
     ort_errors.Fail,
     ort_errors.InvalidArgument,
@@ -50,12 +55,15 @@ class ModelSession:
         options.log_severity_level = 4  # errors arrive as exceptions; nothing else is printed
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
-            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            # The fallback would print and try the same provider again.
+            self._session = ort.InferenceSession(
+                data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
         except _ORT_ERRORS as error:
             raise ModelError(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
-        if inputs != ["image"] or outputs != ["output"]:
+        if inputs != [INPUT_NAME] or outputs != [OUTPUT_NAME]:
             raise ModelError(f"the model's graph maps {inputs} to {outputs}, not image to output")
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -73,7 +81,7 @@ class ModelSession:
         """
         size = f"{batch.shape[3]}x{batch.shape[2]}"
         try:
-            (output,) = self._session.run(["output"], {"image": batch})
+            (output,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: batch})
         except _ORT_ERRORS as error:
             reason = _first_line(error)
             if any(word in reason.lower() for word in _MEMORY_WORDS):
