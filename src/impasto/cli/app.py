@@ -78,7 +78,7 @@ class LazyGroup(typer.core.TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def invoke(self, ctx: ClickContext) -> Any:  # noqa: ANN401
+    def invoke(self, ctx: ClickContext) -> Any:
         """Runs the command; an interrupt becomes exit code 130 in every version of Typer."""
         try:
             return super().invoke(ctx)
@@ -87,7 +87,7 @@ class LazyGroup(typer.core.TyperGroup):
             raise SystemExit(INTERRUPTED) from None
 
 
-def _typer(**settings: Any) -> typer.Typer:  # noqa: ANN401
+def _typer(**settings: Any) -> typer.Typer:
     # Plain help: Typer's rich help would import rich, and its tracebacks hide our errors.
     return typer.Typer(
         rich_markup_mode=None,
