@@ -83,11 +83,7 @@ class PhotoCrops(Dataset[tuple[Tensor, list[Rejected]]]):
 
     def _crop(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         crop_px = self.crop_px
-        try:
-            data = self.source.read(index)
-        except OSError as error:
-            raise DataError("the file cannot be read") from error
-        pixels = decode_photo(data, int(crop_px * self.max_zoom))
+        pixels = decode_photo(self.source.read(index), int(crop_px * self.max_zoom))
         height, width = pixels.shape[:2]
         short_side = min(height, width)
         if short_side < crop_px:
@@ -120,7 +116,13 @@ class CropBatches(Sampler[list[int]]):
     """
 
     def __init__(
-        self, batch_size: int, first_step: int, last_step: int, *, rank: int = 0, world_size: int = 1
+        self,
+        batch_size: int,
+        first_step: int,
+        last_step: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.batch_size = batch_size
         self.first_step = first_step

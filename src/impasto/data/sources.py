@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
 import tarfile
 import zipfile
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +19,23 @@ from PIL import Image, ImageOps
 from impasto.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 200_000_000
+
+# What damaged archives and pictures make zipfile and Pillow raise.
+_DAMAGE_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    SyntaxError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    Image.DecompressionBombError,
+)
 
 
 class PhotoSource(Protocol):
@@ -25,7 +44,11 @@ class PhotoSource(Protocol):
     names: list[str]
 
     def read(self, index: int) -> bytes:
-        """Returns the encoded bytes of one photo."""
+        """Returns the encoded bytes of one photo.
+
+        Raises:
+            DataError: they cannot be read.
+        """
 
 
 @dataclass
@@ -36,32 +59,56 @@ class FolderSource:
     names: list[str]
 
     def read(self, index: int) -> bytes:
-        """Returns the encoded bytes of one photo."""
-        return (self.folder / self.names[index]).read_bytes()
+        """Returns the encoded bytes of one photo, or raises `DataError`."""
+        try:
+            return (self.folder / self.names[index]).read_bytes()
+        except OSError as error:
+            raise DataError("the file cannot be read") from error
 
 
 @dataclass
-class ArchiveSource:
-    """Photos inside an uncompressed ``.tar`` or a ``.zip``.
+class TarSource:
+    """Photos inside an uncompressed ``.tar``, read at remembered offsets."""
 
-    A tar is read at remembered offsets, a zip through its directory. The file is opened
-    for each read: workers share no handle and nothing needs to be pickled.
+    path: Path
+    names: list[str]
+    offsets: dict[str, tuple[int, int]]
+
+    def read(self, index: int) -> bytes:
+        """Returns the encoded bytes of one photo, or raises `DataError`."""
+        start, size = self.offsets[self.names[index]]
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                return file.read(size)
+        except OSError as error:
+            raise DataError("the archive cannot be read") from error
+
+
+@dataclass
+class ZipSource:
+    """Photos inside a ``.zip``.
+
+    Every process opens the archive once: workers must not share a file position, and the
+    directory of a large archive takes longer to read than a photo.
     """
 
     path: Path
     names: list[str]
-    offsets: dict[str, tuple[int, int]] | None = None
+    _opened: tuple[int, zipfile.ZipFile] | None = field(default=None, repr=False, compare=False)
 
     def read(self, index: int) -> bytes:
-        """Returns the encoded bytes of one photo."""
-        name = self.names[index]
-        if self.offsets is None:
-            with zipfile.ZipFile(self.path) as archive:
-                return archive.read(name)
-        start, size = self.offsets[name]
-        with self.path.open("rb") as file:
-            file.seek(start)
-            return file.read(size)
+        """Returns the encoded bytes of one photo, or raises `DataError`."""
+        try:
+            if self._opened is None or self._opened[0] != os.getpid():
+                self._opened = (os.getpid(), zipfile.ZipFile(self.path))
+            return self._opened[1].read(self.names[index])
+        except _DAMAGE_ERRORS as error:
+            raise DataError("it cannot be read from the archive") from error
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leaves the open file behind when a worker is started."""
+        return self.__dict__ | {"_opened": None}
 
 
 def open_photos(path: str | Path) -> PhotoSource:
@@ -86,19 +133,19 @@ def open_photos(path: str | Path) -> PhotoSource:
     return source
 
 
-def _open_archive(path: Path) -> ArchiveSource:
+def _open_archive(path: Path) -> PhotoSource:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                return ArchiveSource(path, sorted(filter(_is_photo, archive.namelist())))
+                return ZipSource(path, sorted(set(filter(_is_photo, archive.namelist()))))
         with tarfile.open(path, "r:") as tar:
             offsets = {
                 member.name: (member.offset_data, member.size)
                 for member in tar
                 if member.isfile() and _is_photo(member.name)
             }
-        return ArchiveSource(path, sorted(offsets), offsets)
-    except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError) as error:
+        return TarSource(path, sorted(offsets), offsets)
+    except (tarfile.TarError, *_DAMAGE_ERRORS) as error:
         raise DataError(
             f"{path} is not a folder, a .zip or an uncompressed .tar of photos"
         ) from error
@@ -123,10 +170,10 @@ def decode_photo(data: bytes, short_side_px: int) -> NDArray[np.uint8]:
         DataError: the bytes are no complete picture, or one of over 200 megapixels.
     """
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise DataError(f"{opened.width}x{opened.height} px is too large for training")
             opened.draft("RGB", (short_side_px, short_side_px))
             return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except _DAMAGE_ERRORS as error:
         raise DataError("the picture cannot be decoded") from error
