@@ -5,15 +5,19 @@ All of them map ``(N, C_in, H, W)`` float tensors to ``(N, C_out, H', W')``.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.networks.spec import Norm, Padding, Upsampling
 
-PADDING_MODES = {"reflection": "reflect", "replicate": "replicate", "zero": "zeros"}
+PaddingMode = Literal["zeros", "reflect", "replicate"]
+
+PADDING_MODES: dict[str, PaddingMode] = {"reflection": "reflect", "replicate": "replicate"}
 
 
-def padding_mode(padding: Padding) -> str:
+def padding_mode(padding: Padding) -> PaddingMode:
     """Returns PyTorch's name of the padding used outside the residual blocks."""
     return PADDING_MODES.get(padding, "zeros")
 
@@ -77,7 +81,8 @@ class ResidualBlock(nn.Module):
         """Returns ``(N, C, H, W)``, or ``(N, C, H - 4, W - 4)`` when unpadded."""
         c = self.crop
         identity = x[:, :, c:-c, c:-c] if c else x
-        return identity + self.body(x)
+        result: Tensor = identity + self.body(x)
+        return result
 
 
 class Upsample(nn.Module):
@@ -117,8 +122,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C_in, H, W)`` to ``(N, C_out, 2H, 2W)``."""
-        if self.upsampling == "nearest":
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        if self.upsampling in ("nearest", "bilinear"):
+            x = F.interpolate(x, scale_factor=2.0, mode=self.upsampling)
         x = self.conv(x)
         if self.upsampling == "subpixel":
             x = F.pixel_shuffle(x, 2)

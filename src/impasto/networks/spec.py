@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args, get_type_hints
 from impasto.errors import UsageError
 
 Norm = Literal["batch", "instance"]
-Upsampling = Literal["nearest", "subpixel", "transposed"]
+Upsampling = Literal["nearest", "bilinear", "subpixel", "transposed"]
 Padding = Literal["reflection_start", "reflection", "replicate", "zero"]
 OutputScaling = Literal["tanh_0_255", "tanh_150"]
 
@@ -25,9 +25,9 @@ class NetworkSpec:
             paper uses 32, the released instance-norm models 16.
         residual_blocks: number of residual blocks in the trunk.
         norm: normalisation after every convolution but the last.
-        upsampling: how the two last stages double the size: ``nearest`` neighbour and a
-            convolution, a ``subpixel`` convolution whose sub-pixels start equal, or a
-            learned ``transposed`` convolution.
+        upsampling: how the two last stages double the size: ``nearest`` neighbour or
+            ``bilinear`` and a convolution, a ``subpixel`` convolution whose sub-pixels
+            start equal, or a learned ``transposed`` convolution.
         padding: ``reflection_start`` mirrors the picture once at the input, leaves the
             residual blocks unpadded and pads the other convolutions with zeros, as the
             paper does; the others pad at every convolution.
@@ -70,14 +70,12 @@ class NetworkSpec:
         """Smallest height and width the network accepts.
 
         A mirrored border must be smaller than the picture: 40 px at the start for the
-        paper's network, 4 px before a 9x9 convolution otherwise.
+        paper's network, 4 px before a 9x9 convolution otherwise. Instance norm needs more
+        than one position in the trunk, which has a quarter of the height and width.
         """
-        return {
-            "reflection_start": self.start_padding_px + 1,
-            "reflection": 5,
-            "replicate": 1,
-            "zero": 1,
-        }[self.padding]
+        if self.padding == "reflection_start":
+            return self.start_padding_px + 1
+        return 5 if self.padding == "reflection" or self.norm == "instance" else 1
 
     @property
     def receptive_radius_px(self) -> int:
