@@ -47,7 +47,6 @@ COMMANDS: Final[dict[str, str]] = {
     "styles": "List the styles that are there.",
     "train": "Train a style on your own painting.",
     "export": "Make a model file from a training run.",
-    "evaluate": "Measure a model on photos.",
 }
 
 

@@ -1,23 +1,53 @@
 """Perceptual losses: pure functions, the loss network, and modules that join them."""
 
-from impasto.losses.functional import (
-    feature_reconstruction_loss,
-    gram_matrix,
-    pixel_loss,
-    style_reconstruction_loss,
-    total_variation_loss,
-)
-from impasto.losses.loss_network import LAYERS, LossNetwork
-from impasto.losses.modules import PerceptualLoss, PerceptualTerms
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from impasto.losses.layers import LAYERS, STYLE_LAYERS
+
+if TYPE_CHECKING:
+    from impasto.losses.functional import (
+        feature_reconstruction_loss,
+        gram_matrix,
+        lattice_loss,
+        pixel_loss,
+        style_reconstruction_loss,
+        total_variation_loss,
+    )
+    from impasto.losses.loss_network import LossNetwork
+    from impasto.losses.modules import PerceptualLoss, PerceptualTerms
 
 __all__ = [
     "LAYERS",
+    "STYLE_LAYERS",
     "LossNetwork",
     "PerceptualLoss",
     "PerceptualTerms",
     "feature_reconstruction_loss",
     "gram_matrix",
+    "lattice_loss",
     "pixel_loss",
     "style_reconstruction_loss",
     "total_variation_loss",
 ]
+
+_MODULES = {
+    "feature_reconstruction_loss": "impasto.losses.functional",
+    "gram_matrix": "impasto.losses.functional",
+    "lattice_loss": "impasto.losses.functional",
+    "pixel_loss": "impasto.losses.functional",
+    "style_reconstruction_loss": "impasto.losses.functional",
+    "total_variation_loss": "impasto.losses.functional",
+    "LossNetwork": "impasto.losses.loss_network",
+    "PerceptualLoss": "impasto.losses.modules",
+    "PerceptualTerms": "impasto.losses.modules",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports PyTorch's side only when it is asked for."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -87,3 +87,25 @@ def pixel_loss(images: Tensor, target: Tensor) -> Tensor:
         A scalar, the mean over the batch.
     """
     return F.mse_loss(images, target) * 255.0**2
+
+
+def lattice_loss(images: Tensor, period_px: int = 4) -> Tensor:
+    """Variance of the mean colours of a grid's phases: what a visible lattice raises.
+
+    For each of the ``period_px^2`` phases ``(y mod p, x mod p)`` the mean colour is taken;
+    the loss is the variance of these means on the 0..255 scale. Not in the paper: networks
+    that work at a quarter of the resolution print such grids early in training.
+
+    Args:
+        images: ``(N, 3, H, W)`` RGB in [0, 1], H and W at least ``period_px``.
+        period_px: period of the grid; 4 covers 2 as well.
+
+    Returns:
+        A scalar, the mean over channels and batch.
+    """
+    n, channels, height, width = images.shape
+    p = period_px
+    rows, columns = height // p, width // p
+    whole = images[:, :, : rows * p, : columns * p].float()
+    phases = whole.reshape(n, channels, rows, p, columns, p).mean(dim=(2, 4))
+    return phases.flatten(2).var(dim=2, correction=0).mean() * 255.0**2

@@ -14,26 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import DataError, UsageError
-
-CONVOLUTIONS: dict[str, tuple[int, int]] = {
-    "1_1": (3, 64),
-    "1_2": (64, 64),
-    "2_1": (64, 128),
-    "2_2": (128, 128),
-    "3_1": (128, 256),
-    "3_2": (256, 256),
-    "3_3": (256, 256),
-    "4_1": (256, 512),
-    "4_2": (512, 512),
-    "4_3": (512, 512),
-    "5_1": (512, 512),
-    "5_2": (512, 512),
-    "5_3": (512, 512),
-}
-"""Input and output channels of VGG-16's convolutions; a 2x2 maximum before 2_1, 3_1, ..."""
-
-LAYERS = tuple(f"relu{name}" for name in CONVOLUTIONS)
-"""Names of the feature maps, in the paper's notation."""
+from impasto.losses.layers import CONVOLUTIONS
 
 # Positions of the convolutions in torchvision's `vgg16().features`.
 TORCHVISION_INDEX = dict(
@@ -144,6 +125,8 @@ def _read_weights(
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
         raise DataError(f"{path} is not a readable .safetensors or .pth weights file") from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise DataError(f"{path} holds no weights by name")
     caffe = "conv1_1.weight" in state
     found: dict[str, tuple[Tensor, Tensor]] = {}
     for name, (in_channels, out_channels) in CONVOLUTIONS.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from torch import Tensor, nn
 
@@ -12,15 +12,12 @@ from impasto.errors import UsageError
 from impasto.losses.functional import (
     feature_reconstruction_loss,
     gram_matrix,
+    lattice_loss,
     style_reconstruction_loss,
     total_variation_loss,
 )
-from impasto.losses.loss_network import CONVOLUTIONS, LossNetwork
-
-STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-"""The paper's style layers."""
-
-StyleReduction = Literal["sum", "mean"]
+from impasto.losses.layers import CONVOLUTIONS, STYLE_LAYERS, StyleReduction
+from impasto.losses.loss_network import LossNetwork
 
 
 class PerceptualTerms(NamedTuple):
@@ -30,6 +27,7 @@ class PerceptualTerms(NamedTuple):
     content: Tensor
     style: Tensor
     total_variation: Tensor
+    lattice: Tensor
 
 
 class PerceptualLoss(nn.Module):
@@ -49,6 +47,7 @@ class PerceptualLoss(nn.Module):
         style_reduction: ``sum`` is the paper's Frobenius norm; ``mean`` divides each layer
             by ``C^2``, as the released code does.
         tv_weight: weight of the total variation; the paper uses 1e-6 to 1e-4.
+        lattice_weight: weight of the lattice loss; the paper has none.
         loss_network: a `LossNetwork`, the path of its weights, or None for the shipped one.
 
     Raises:
@@ -64,6 +63,7 @@ class PerceptualLoss(nn.Module):
         style_weight: float | Mapping[str, float] = 5.0,
         style_reduction: StyleReduction = "mean",
         tv_weight: float = 0.0,
+        lattice_weight: float = 0.0,
         loss_network: LossNetwork | str | Path | None = None,
     ) -> None:
         super().__init__()
@@ -92,6 +92,7 @@ class PerceptualLoss(nn.Module):
         self.content_weight = content_weight
         self.style_weights = weights
         self.tv_weight = tv_weight
+        self.lattice_weight = lattice_weight
 
     def style_targets(self, style_images: Tensor) -> dict[str, Tensor]:
         """Gram matrices of style images: ``(N, 3, H, W)`` in, ``(N, C, C)`` per layer out."""
@@ -125,10 +126,11 @@ class PerceptualLoss(nn.Module):
             style = style + self.style_weights[layer] * style_reconstruction_loss(
                 gram_matrix(features[layer]), style_targets[layer]
             )
-        variation = (
-            self.tv_weight * total_variation_loss(output) if self.tv_weight else output.new_zeros(())
-        )
-        return PerceptualTerms(content + style + variation, content, style, variation)
+        zero = output.new_zeros(())
+        variation = self.tv_weight * total_variation_loss(output) if self.tv_weight else zero
+        lattice = self.lattice_weight * lattice_loss(output) if self.lattice_weight else zero
+        total = content + style + variation + lattice
+        return PerceptualTerms(total, content, style, variation, lattice)
 
     def forward(
         self, output: Tensor, content_images: Tensor, style_targets: Mapping[str, Tensor]

@@ -62,7 +62,7 @@ def measure_references(
     """
     content = 0.0
     style = dict.fromkeys(style_targets, 0.0)
-    for batch in torch.stack(photos).split(8):
+    for batch in torch.stack(photos).split(8):  # type: ignore[no-untyped-call]
         share = len(batch) / len(photos)
         features = loss_network(batch, {content_layer, *style_targets})
         content += features[content_layer].float().square().mean().item() * share

@@ -45,8 +45,10 @@ def save_checkpoint(
         partial.mkdir(parents=True)
         for name, group in tensors.items():
             # save_file reports a full disk as its own error type
-            save_file({k: v.detach().cpu().contiguous() for k, v in group.items()},
-                      partial / f"{name}.safetensors")
+            save_file(
+                {k: v.detach().cpu().contiguous() for k, v in group.items()},
+                partial / f"{name}.safetensors",
+            )
         (partial / "state.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         if final.exists():
             shutil.rmtree(final)

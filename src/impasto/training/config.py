@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 from impasto.errors import UsageError
-from impasto.losses.modules import STYLE_LAYERS, StyleReduction
+from impasto.images.writing import atomic_path
+from impasto.losses.layers import STYLE_LAYERS, StyleReduction
 from impasto.networks.spec import (
     PAPER,
     RELEASED,
@@ -46,9 +47,7 @@ class TrainingConfig:
     photos: Path | None = setting(
         None, "Folder, .zip or .tar of photos; the example photos when omitted.", cli=False
     )
-    output: Path | None = setting(
-        None, "Run folder; runs/<painting> when omitted.", cli=False
-    )
+    output: Path | None = setting(None, "Run folder; runs/<painting> when omitted.", cli=False)
     preset: Preset | None = setting(
         None, "Full schedule of the paper or of the released code.", cli=False
     )
@@ -76,6 +75,7 @@ class TrainingConfig:
         "mean", "Squared Gram differences of a layer: sum (paper) or mean (released code)."
     )
     tv_weight: float = setting(0.0, "Weight of the total variation.")
+    lattice_weight: float = setting(0.0, "Weight of the lattice loss, which removes grids.")
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
     style_size_px: int = setting(384, "Longer side of the painting while training.")
@@ -141,6 +141,7 @@ class TrainingConfig:
             "style_weight": (0, math.inf),
             "style_scale": (0, math.inf),
             "tv_weight": (0, math.inf),
+            "lattice_weight": (0, math.inf),
             "style_size_px": (32, 8192),
             "max_zoom": (1, 16),
             "batch_size": (1, 1024),
@@ -162,7 +163,9 @@ class TrainingConfig:
                 continue
             if not low <= value <= high or not math.isfinite(value):
                 upper = "" if high == math.inf else f" to {high:g}"
-                raise UsageError(f"{flag(name)} is {value:g}; allowed is {low:g}{upper or ' or more'}")
+                raise UsageError(
+                    f"{flag(name)} is {value:g}; allowed is {low:g}{upper or ' or more'}"
+                )
 
     @property
     def network(self) -> NetworkSpec:
@@ -179,7 +182,7 @@ class TrainingConfig:
     @property
     def run_folder(self) -> Path:
         """Where checkpoints, curves, previews and the model go."""
-        return self.output or Path("runs") / self.painting.stem
+        return self.output or default_run_folder(self.painting)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-ready values; paths become strings."""
@@ -205,6 +208,11 @@ class TrainingConfig:
         if "style_layers" in values:
             values["style_layers"] = tuple(values["style_layers"])
         return cls(**values)
+
+
+def default_run_folder(painting: Path) -> Path:
+    """Returns the folder of a run that names none: ``runs/<painting>``."""
+    return Path("runs") / painting.stem
 
 
 def flag(name: str) -> str:
@@ -271,14 +279,8 @@ def make_config(painting: Path, **given: Any) -> TrainingConfig:
     return TrainingConfig(painting=painting, **(settings | chosen))
 
 
-def save_config(config: TrainingConfig, references: dict[str, float], path: Path) -> None:
-    """Writes config and balancing references as JSON."""
-    path.write_text(
-        json.dumps({"config": config.to_dict(), "references": references}, indent=2) + "\n",
-        encoding="utf-8",
-    )
-
-
-def with_steps(config: TrainingConfig, steps: int) -> TrainingConfig:
-    """Returns the config with its length in steps, the form in which a schedule is kept."""
-    return replace(config, steps=steps, max_time_s=None)
+def save_config(config: TrainingConfig, references: dict[str, float] | None, path: Path) -> None:
+    """Writes config and balancing references as JSON, for people and for `from_dict`."""
+    text = json.dumps({"config": config.to_dict(), "references": references}, indent=2)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -38,7 +38,9 @@ def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> 
     return rise * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def seconds_per_step(network: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], batch: Tensor) -> float:
+def seconds_per_step(
+    network: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], batch: Tensor
+) -> float:
     """Times forward and backward of a copy of the network, which stays untouched.
 
     Args:

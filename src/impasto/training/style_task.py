@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from impasto.data import PhotoCrops, PhotoSource
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, PerceptualTerms
-from impasto.losses.modules import StyleReduction
+from impasto.losses.layers import StyleReduction
 from impasto.training.balancing import (
     PHOTOS,
     References,
@@ -54,7 +54,8 @@ class StyleTask:
         resume: bool = False,
     ) -> None:
         self.painting: Painting = read_painting(config.painting, config.style_size_px)
-        loss_network = LossNetwork(config.loss_network).to(memory_format=torch.channels_last)
+        loss_network = LossNetwork(config.loss_network)
+        loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.references = references
         probe = PerceptualLoss(
             content_layer=config.content_layer,
@@ -84,10 +85,16 @@ class StyleTask:
             style_weight=weights,
             style_reduction=reduction,
             tv_weight=config.tv_weight,
+            lattice_weight=config.lattice_weight,
             loss_network=loss_network,
         ).to(device)
         self.validation = read_validation_photos(validation).to(device)
         self.history = History(config.run_folder / "history.png", resume=resume)
+
+    @property
+    def reference_values(self) -> dict[str, float] | None:
+        """The balancing references as saved with a run, None without balancing."""
+        return self.references.to_dict() if self.references else None
 
     def terms(self, output: Tensor, images: Tensor) -> PerceptualTerms:
         """Computes the weighted loss terms of a batch of outputs and their photos."""
@@ -102,7 +109,7 @@ class StyleTask:
         """
         sums: dict[str, float] = {}
         results = []
-        for photo in self.validation.split(1):
+        for photo in self.validation.split(1):  # type: ignore[no-untyped-call]
             output = network(photo).float()
             results.append(output)
             for name, value in self.terms(output, photo)._asdict().items():
@@ -115,7 +122,6 @@ class StyleTask:
             self.painting.rgb, to_pictures(self.validation), to_pictures(results)
         )
         write_image(path, picture)
-
 
     def add_to_history(self, results: Tensor) -> NDArray[np.uint8]:
         """Appends results to the growing picture and returns it as ``(H, W, 3)`` uint8."""

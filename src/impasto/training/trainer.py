@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
@@ -23,7 +24,7 @@ from torch.utils.tensorboard import SummaryWriter
 from impasto.data import CropBatches, PhotoCrops, PhotoSource, open_photos
 from impasto.data.crops import Rejected, collate
 from impasto.data.examples import example_photos_folder
-from impasto.errors import DivergedError, ResumeError, UsageError
+from impasto.errors import DivergedError, UsageError
 from impasto.networks import build_network
 from impasto.training.balancing import References
 from impasto.training.checkpoints import (
@@ -33,20 +34,21 @@ from impasto.training.checkpoints import (
     restore_optimizer,
     save_checkpoint,
 )
-from impasto.training.config import TrainingConfig, flag
-from impasto.training.schedule import learning_rate_factor, planned_steps, seconds_per_step
+from impasto.training.config import TrainingConfig, save_config
+from impasto.training.finish import export_run, model_path
+from impasto.training.resume import check_same_run, read_config
+from impasto.training.schedule import (
+    PLANNED_SHARE,
+    learning_rate_factor,
+    planned_steps,
+    seconds_per_step,
+)
 from impasto.training.style_task import StyleTask
 
 DEFAULT_BUDGET_S = 20 * 60.0
 # A picture of one colour has no deviation; a photo has 40 grey levels and more.
 COLLAPSED_STD = 1.0 / 255
 COLLAPSE_AFTER = 100
-
-# What may change when a run is resumed, without changing what it computes.
-RUNTIME_FIELDS = frozenset(
-    "output steps max_time_s device devices threads workers "
-    "log_every preview_every_s checkpoint_every_s validation_photos".split()
-)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Run:
     fabric: Fabric
     task: StyleTask
     crops: PhotoCrops
-    network: nn.Module
+    network: _FabricModule
     averaged: nn.Module
     optimizer: torch.optim.Optimizer
     writer: SummaryWriter | None
@@ -87,7 +89,6 @@ class Run:
     schedule_steps: int = 0
     last_step: int = 0
     elapsed_s: float = 0.0
-    rejected: dict[str, str] | None = None
 
 
 def train(
@@ -118,31 +119,19 @@ def train(
             checkpoint stays.
         ExportError: the exported graph differs from the network.
     """
-    from impasto.export import export_run
-
-    note = on_note or (lambda _: None)
-    run = _set_up(config, resume=resume, on_note=note)
+    run = _set_up(config, resume=resume, on_note=on_note or _silent)
     try:
-        _fit(run, on_step or (lambda _: None))
+        _fit(run, on_step if on_step and run.fabric.is_global_zero else _silent)
     finally:
         if run.writer:
             run.writer.close()
     if not run.fabric.is_global_zero:
-        return config.run_folder / f"{config.painting.stem}.onnx"
+        return model_path(config)
     return export_run(config.run_folder)
 
 
-def saved_config(run_folder: Path) -> TrainingConfig:
-    """Reads the settings of the run in a folder.
-
-    Raises:
-        ResumeError: the folder holds no checkpoint that can be read.
-    """
-    _, values = load_checkpoint(run_folder)
-    try:
-        return TrainingConfig.from_dict(values["config"])
-    except (KeyError, TypeError, UsageError) as error:
-        raise ResumeError(f"{run_folder} holds a run this version cannot read: {error}") from error
+def _silent(_: object) -> None:
+    """Takes reports that nobody wants."""
 
 
 def _set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], None]) -> Run:
@@ -151,13 +140,13 @@ def _set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], No
         raise UsageError(f"{folder} already holds a run; add --resume, or name another with -o")
     tensors, values = load_checkpoint(folder) if resume else ({}, {})
     if resume:
-        _check_same_run(config, saved_config(folder))
+        check_same_run(config, read_config(folder, values))
     if config.threads:
         torch.set_num_threads(config.threads)
-    fabric = Fabric(
-        accelerator=config.device, devices=config.devices, precision=config.precision
-    )
+    fabric = Fabric(accelerator=config.device, devices=config.devices, precision=config.precision)
     fabric.launch()
+    if not fabric.is_global_zero:
+        on_note = _silent
     photos, validation = _open_sources(config, on_note)
     crops = PhotoCrops(photos, config.crop_px, max_zoom=config.max_zoom, seed=config.seed)
     references = References.from_dict(values["references"]) if values.get("references") else None
@@ -168,7 +157,8 @@ def _set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], No
     for warning in task.painting.warnings:
         on_note(f"warning: {warning}")
     torch.manual_seed(config.seed)
-    network: nn.Module = build_network(config.network).to(memory_format=torch.channels_last)
+    network = build_network(config.network)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
     if resume:
         network.load_state_dict(tensors["network"])
@@ -186,18 +176,9 @@ def _set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], No
     _plan(run, network)
     if fabric.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
+        save_config(config, task.reference_values, folder / "config.json")
         run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
     return run
-
-
-def _check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
-    given, kept = config.to_dict(), saved.to_dict()
-    for name in kept:
-        if name not in RUNTIME_FIELDS and given[name] != kept[name]:
-            raise ResumeError(
-                f"{flag(name)} is {given[name]}, the run in {config.run_folder} has {kept[name]}; "
-                "leave it out to go on, or start a new run with -o"
-            )
 
 
 def _open_sources(
@@ -214,23 +195,36 @@ def _open_sources(
 def _plan(run: Run, network: nn.Module) -> None:
     """Fixes the run's length, once: a schedule that has begun never changes."""
     config = run.config
-    if run.schedule_steps:
+    resumed = run.schedule_steps > 0
+    if resumed and run.step < run.schedule_steps:
         run.last_step = max(run.schedule_steps, config.steps or 0)
         return
-    if config.steps is None:
-        numbers = range(config.batch_size)
-        batch = collate([run.crops[number] for number in numbers])[0].to(run.fabric.device)
-
-        def loss(output: Tensor, images: Tensor) -> Tensor:
-            return run.task.terms(output, images).total
-
-        with run.fabric.autocast():
-            step_s = seconds_per_step(network, loss, batch)
-        steps = planned_steps(config.max_time_s or DEFAULT_BUDGET_S, step_s)
-        run.on_note(f"{step_s:.2f} s a step: {steps} steps planned")
+    step_s = _time_step(run, network)
+    if config.steps is not None:
+        run.last_step = config.steps
+    elif resumed and config.max_time_s is None:
+        run.last_step = run.step
     else:
-        steps = config.steps
-    run.schedule_steps = run.last_step = steps
+        budget_s = config.max_time_s or DEFAULT_BUDGET_S
+        run.last_step = run.step + planned_steps(budget_s, step_s)
+    if not resumed:
+        run.schedule_steps = run.last_step
+    minutes = max(0, run.last_step - run.step) * step_s / PLANNED_SHARE / 60
+    run.on_note(
+        f"about {minutes:.0f} minutes: {run.last_step - run.step} steps of "
+        f"{config.batch_size} photos, {step_s:.2f} s each on {run.fabric.device}"
+    )
+
+
+def _time_step(run: Run, network: nn.Module) -> float:
+    crops = [run.crops[number] for number in range(run.config.batch_size)]
+    batch = collate(crops)[0].to(run.fabric.device, memory_format=torch.channels_last)
+
+    def loss(output: Tensor, images: Tensor) -> Tensor:
+        return run.task.terms(output, images).total
+
+    with run.fabric.autocast():
+        return seconds_per_step(network, loss, batch)
 
 
 def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
@@ -249,7 +243,8 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
             fresh = images_per_step / (now - step_started)
             rate = fresh if math.isnan(rate) else 0.9 * rate + 0.1 * fresh
             over = config.max_time_s is not None and now - session_started >= config.max_time_s
-            ending = over or interrupted.is_set() or run.step >= run.last_step
+            # Every process must leave the loop at the same step.
+            ending = fabric.broadcast(over or interrupted.is_set() or run.step >= run.last_step)
             preview = ending or run.step == 1 or now - last_preview >= config.preview_every_s
             checkpoint = ending or now - last_checkpoint >= config.checkpoint_every_s
             if preview or checkpoint or run.step % config.log_every == 0:
@@ -268,9 +263,7 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
                 break
     if run.step < run.last_step:
         why = "stopped" if interrupted.is_set() else "the time is over"
-        run.on_note(
-            f"{why} at step {run.step} of {run.last_step}; `--resume` goes on from here"
-        )
+        run.on_note(f"{why} at step {run.step} of {run.last_step}; `--resume` goes on from here")
 
 
 def _batches(run: Run) -> Iterator[Tensor]:
@@ -302,9 +295,7 @@ def _batches(run: Run) -> Iterator[Tensor]:
             if photo.name not in rejected:
                 rejected[photo.name] = photo.reason
                 run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
-        yield images.to(
-            fabric.device, non_blocking=True, memory_format=torch.channels_last
-        )
+        yield images.to(fabric.device, non_blocking=True, memory_format=torch.channels_last)
 
 
 def _step(run: Run, images: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -384,20 +375,18 @@ def _preview(run: Run) -> None:
 
 def save_run(run: Run) -> Path:
     """Writes a checkpoint of everything that resuming needs."""
-    module = run.network.module
-    references = run.task.references
     return save_checkpoint(
         run.config.run_folder,
         run.step,
         {
-            "network": module.state_dict(),
+            "network": run.network.module.state_dict(),
             "averaged": run.averaged.state_dict(),
             "optimizer": optimizer_tensors(run.optimizer),
             "random": {"torch": torch.get_rng_state()},
         },
         {
             "config": run.config.to_dict(),
-            "references": references.to_dict() if references else None,
+            "references": run.task.reference_values,
             "style_image_sha256": run.task.painting.sha256,
             "step": run.step,
             "schedule_steps": run.schedule_steps,

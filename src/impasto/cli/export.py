@@ -1,0 +1,37 @@
+"""``impasto export``: the model file of a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.cli.extras import needs_extra
+from impasto.errors import UsageError
+
+
+def command(
+    run_folder: Annotated[
+        Path, typer.Argument(metavar="RUN_FOLDER", help="A folder that `impasto train` wrote.")
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.onnx",
+            help="The model file. [default: RUN_FOLDER/PAINTING.onnx]",
+        ),
+    ] = None,
+) -> None:
+    """Make a model file from the newest checkpoint of a training run.
+
+    The plain weights go beside it as .safetensors.
+    """
+    if output is not None and output.suffix.lower() != ".onnx":
+        raise UsageError(f"-o is {output}; a model file ends in .onnx")
+    with needs_extra("train", "impasto export"):
+        from impasto.training import export_run
+    typer.echo(export_run(run_folder, output))

@@ -1,0 +1,122 @@
+"""ONNX export with metadata, compared with PyTorch before the file appears."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+
+from impasto.errors import ExportError
+from impasto.images.writing import atomic_path
+from impasto.networks import StyleNetwork
+from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
+from impasto.runtime.session import INPUT_NAME, OUTPUT_NAME
+
+TOLERANCE = 1e-3
+"""Largest difference from PyTorch, as a share of the value range."""
+
+PARITY_SIZES = ((64, 64), (96, 128), (101, 67))
+"""Heights and widths that are compared; larger ones where a network needs them."""
+
+
+def export_network(network: StyleNetwork, metadata: ModelMetadata, path: Path) -> float:
+    """Writes a network as ONNX with dynamic batch, height and width.
+
+    Args:
+        network: the network; it is run in evaluation mode.
+        metadata: what the file states about itself.
+        path: where the ``.onnx`` goes.
+
+    Returns:
+        The largest difference from PyTorch over `PARITY_SIZES`, in units of [0, 1].
+
+    Raises:
+        ExportError: the difference is above `TOLERANCE`; no file is written.
+        OutputError: the file cannot be written.
+    """
+    network = network.cpu().eval()
+    model = _to_onnx(network)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, metadata.to_json()
+    onnx.checker.check_model(model)
+    data = model.SerializeToString()
+    difference = _largest_difference(network, data)
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"{path.name} was not written: ONNX Runtime and PyTorch differ by {difference:.2g} "
+            f"of the value range, allowed is {TOLERANCE:g}"
+        )
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return difference
+
+
+def _to_onnx(network: StyleNetwork) -> onnx.ModelProto:
+    smallest = network.spec.min_size_px
+    # Fresh memory per size is what PyTorch traces well; the values do not matter.
+    example = torch.zeros(2, 3, smallest + 23, smallest + 32)
+    dynamic = {
+        0: torch.export.Dim("batch", min=1),
+        2: torch.export.Dim("height", min=smallest),
+        3: torch.export.Dim("width", min=smallest),
+    }
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            network,
+            (example,),
+            dynamo=True,
+            external_data=False,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes=(dynamic,),
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError("PyTorch returned no ONNX program")
+    model = program.model_proto
+    for node in model.graph.node:  # source locations of the exporting machine
+        del node.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporter's remarks on absent packages and its own code from users."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _largest_difference(network: StyleNetwork, data: bytes) -> float:
+    session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    smallest = network.spec.min_size_px
+    differences = []
+    for height, width in PARITY_SIZES:
+        shape = (1, 3, max(height, smallest), max(width, smallest))
+        images = torch.rand(shape, generator=generator)
+        with torch.no_grad():
+            expected = network(images).numpy()
+        output = session.run([OUTPUT_NAME], {INPUT_NAME: images.numpy()})[0]
+        if output.shape != expected.shape:
+            raise ExportError(
+                f"ONNX gives {output.shape} for {expected.shape}; nothing was written"
+            )
+        differences.append(np.abs(output - expected).max())
+    return float(np.max(differences))  # not a number where an output is none

@@ -1,0 +1,100 @@
+"""The end of a training run: its model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from impasto._version import __version__
+from impasto.errors import ResumeError
+from impasto.export import export_network, save_weights
+from impasto.networks import StyleNetwork, build_network
+from impasto.runtime.metadata import (
+    FORBIDDEN_IN_NAMES,
+    LONGEST_NAME,
+    ModelMetadata,
+    StyleEntry,
+    Tiling,
+)
+from impasto.training.checkpoints import load_checkpoint
+from impasto.training.config import TrainingConfig
+from impasto.training.resume import RUNTIME_FIELDS, read_config
+
+# Where a run happened says nothing about the model and does not belong into its file.
+MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {"photos", "loss_network"}
+
+
+def export_run(run_folder: Path, path: Path | None = None) -> Path:
+    """Exports the newest checkpoint of a run: ``.onnx``, and ``.safetensors`` beside it.
+
+    Args:
+        run_folder: a folder that training wrote.
+        path: the ``.onnx`` to write; ``<run folder>/<painting>.onnx`` when omitted.
+
+    Returns:
+        The path of the ``.onnx``.
+
+    Raises:
+        ResumeError: the folder holds no run, or one of another network.
+        ExportError: ONNX Runtime and PyTorch differ.
+    """
+    tensors, values = load_checkpoint(run_folder)
+    config = read_config(run_folder, values)
+    network = build_network(config.network)
+    try:
+        network.load_state_dict(tensors["averaged"])
+    except (KeyError, RuntimeError) as error:
+        raise ResumeError(
+            f"the weights in {run_folder} belong to another network than its settings describe"
+        ) from error
+    path = path or model_path(config)
+    weights_sha256 = save_weights(network, path.with_suffix(".safetensors"))
+    metadata = run_metadata(config, values, network, weights_sha256)
+    export_network(network, metadata, path)
+    return path
+
+
+def run_metadata(
+    config: TrainingConfig, values: dict[str, object], network: StyleNetwork, weights_sha256: str
+) -> ModelMetadata:
+    """Returns what the model file of a run states about itself."""
+    name = style_name(config.painting)
+    spec = network.spec
+    settings = {k: v for k, v in config.to_dict().items() if k not in MACHINE_FIELDS}
+    recipe = {
+        "impasto": __version__,
+        **settings,
+        "painting": config.painting.name,
+        "references": values["references"],
+        "steps_done": values["step"],
+        "steps_planned": values["schedule_steps"],
+        "images_seen": int(str(values["step"])) * int(str(values["images_per_step"])),
+    }
+    # Instance norm looks at the whole picture; batch norm is constant at run time.
+    tileable = spec.norm == "batch"
+    return ModelMetadata(
+        styles=(StyleEntry(name, _title(name), str(values["style_image_sha256"])),),
+        min_size_px=spec.min_size_px,
+        network=spec.to_dict(),
+        weights_sha256=weights_sha256,
+        recipe=recipe,
+        tiling=Tiling(tileable, spec.receptive_radius_px if tileable else None),
+    )
+
+
+def model_path(config: TrainingConfig) -> Path:
+    """Returns where a run's model goes: ``<run folder>/<painting>.onnx``."""
+    return config.run_folder / f"{style_name(config.painting)}.onnx"
+
+
+def style_name(painting: Path) -> str:
+    """Returns a style's name: the painting's, with what file names cannot hold replaced."""
+    return (
+        "".join(
+            "_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in painting.stem
+        ).strip(" .")[:LONGEST_NAME]
+        or "style"
+    )
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").replace("-", " ").strip().capitalize() or name

@@ -1,0 +1,78 @@
+"""Going on with a run: its settings, and what may differ the second time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from impasto.errors import ResumeError, UsageError
+from impasto.training.checkpoints import load_checkpoint
+from impasto.training.config import TrainingConfig, default_run_folder, flag
+
+RUNTIME_FIELDS = frozenset(
+    [
+        "output",
+        "steps",
+        "max_time_s",
+        "device",
+        "devices",
+        "threads",
+        "workers",
+        "log_every",
+        "preview_every_s",
+        "checkpoint_every_s",
+        "validation_photos",
+    ]
+)
+"""Settings that may change when a run is resumed: they do not change what it computes."""
+
+
+def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig:
+    """Rebuilds the settings of a run from its checkpoint's values.
+
+    Raises:
+        ResumeError: this version cannot read them.
+    """
+    try:
+        return TrainingConfig.from_dict(values["config"])
+    except (KeyError, TypeError, UsageError) as error:
+        raise ResumeError(f"{run_folder} holds a run this version cannot read: {error}") from error
+
+
+def resumed_config(painting: Path, given: dict[str, Any]) -> TrainingConfig:
+    """Returns the settings of the run in a folder, with what was given in their place.
+
+    Args:
+        painting: the painting that was named; its folder names the run if none is given.
+        given: fields of `TrainingConfig`; None counts as not given.
+
+    Raises:
+        ResumeError: there is no run, or something given would make it another one.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    folder = chosen.get("output") or default_run_folder(painting)
+    saved = read_config(folder, load_checkpoint(folder)[1])
+    # The length that is saved belongs to the schedule; one that is given extends the run.
+    length: dict[str, Any] = {"steps": None, "max_time_s": None}
+    try:
+        config = replace(saved, **(length | chosen | {"painting": painting, "output": folder}))
+    except UsageError as error:
+        raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
+    check_same_run(config, saved)
+    return config
+
+
+def check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
+    """Refuses settings that would turn a run into another one.
+
+    Raises:
+        ResumeError: the message names the first setting that differs, and both values.
+    """
+    given, kept = config.to_dict(), saved.to_dict()
+    for name in kept:
+        if name not in RUNTIME_FIELDS and given[name] != kept[name]:
+            raise ResumeError(
+                f"{flag(name)} is {given[name]}, the run in {config.run_folder} has {kept[name]}; "
+                "leave it out to go on, or start a new run with -o"
+            )
