@@ -18,6 +18,7 @@ demo: $(VENV)/.installed-core
 	@echo 'The pictures are in out/demo.'
 
 train-demo: $(VENV)/.installed-train
+	@rm -rf runs/demo
 	@$(BIN)/impasto train $(PAINTING) --max-time 5m -o runs/demo
 	@echo 'The preview is runs/demo/preview.jpg: the painting, the photos and the results.'
 
