@@ -16,8 +16,9 @@ import typer
 
 from impasto.cli.console import print_note
 from impasto.cli.extras import needs_extra
+from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
-from impasto.training.config import TrainingConfig, flag, make_config
+from impasto.training.config import TrainingConfig, flag, make_config, read_recipe
 
 if TYPE_CHECKING:
     from impasto.training import StepReport
@@ -43,6 +44,7 @@ def _train(
     photos: Path | None,
     output: Path | None,
     preset: str | None,
+    recipe: Path | None,
     max_time: str | None,
     *,
     resume: bool,
@@ -61,14 +63,20 @@ def _train(
     with needs_extra("train", "impasto train"):
         from impasto.training import train
         from impasto.training.resume import resumed_config
-    config = resumed_config(painting, settings) if resume else make_config(painting, **settings)
+    if resume and recipe:
+        raise UsageError("--recipe and --resume are both given; a resumed run has its settings")
+    if resume:
+        config = resumed_config(painting, settings)
+    else:
+        config = make_config(painting, recipe=read_recipe(recipe) if recipe else None, **settings)
     print_note(f"curves: tensorboard --logdir {shlex.quote(str(config.run_folder))}")
     print_note(f"preview: {config.run_folder / 'preview.jpg'}")
     with _reporter() as (on_step, on_note):
         model = train(config, resume=resume, on_step=on_step, on_note=on_note)
-    print_note("paint a photo with it:")
-    photo = config.photos if config.photos and config.photos.is_dir() else Path("photo.jpg")
-    print_note(f"  impasto stylize {shlex.quote(str(photo))} --model {shlex.quote(str(model))}")
+    examples, results = example_photos_folder(), config.run_folder / "examples"
+    line = ("impasto", "stylize", examples, "--model", model, "-o", results)
+    print_note("paint the example photos with it, or your own:")
+    print_note(f"  {shlex.join(map(str, line))}")
     typer.echo(model)
 
 
@@ -165,6 +173,13 @@ def _parameters() -> list[inspect.Parameter]:
                 typer.Option(
                     "--preset", metavar="paper|released", help="Full schedule of that name."
                 ),
+            ],
+            None,
+        ),
+        "recipe": (
+            Annotated[
+                Path | None,
+                typer.Option("--recipe", metavar="FILE.toml", help="Settings of a shipped style."),
             ],
             None,
         ),

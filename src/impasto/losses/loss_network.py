@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -26,6 +27,21 @@ CAFFE_NORMALISATION = ((123.68, 116.779, 103.939), (1.0, 1.0, 1.0))
 TORCHVISION_NORMALISATION = (
     (0.485 * 255, 0.456 * 255, 0.406 * 255),
     (0.229 * 255, 0.224 * 255, 0.225 * 255),
+)
+
+
+# What damaged files make safetensors and the weights-only unpickler raise.
+_DAMAGE_ERRORS = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    struct.error,
 )
 
 
@@ -123,7 +139,7 @@ def _read_weights(
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
+    except _DAMAGE_ERRORS as error:
         raise DataError(f"{path} is not a readable .safetensors or .pth weights file") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise DataError(f"{path} holds no weights by name")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
@@ -24,7 +25,7 @@ from impasto.networks.spec import (
 
 Preset = Literal["paper", "released"]
 Schedule = Literal["cosine", "constant"]
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 DEFAULT_STYLE_SCALE = 2.0
@@ -75,7 +76,9 @@ class TrainingConfig:
         "mean", "Squared Gram differences of a layer: sum (paper) or mean (released code)."
     )
     tv_weight: float = setting(0.0, "Weight of the total variation.")
-    lattice_weight: float = setting(0.0, "Weight of the lattice loss, which removes grids.")
+    lattice_weight: float = setting(
+        0.02, "Weight of the lattice loss, which removes grids; in units of the auto balance."
+    )
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
     style_size_px: int = setting(384, "Longer side of the painting while training.")
@@ -94,7 +97,9 @@ class TrainingConfig:
     )
     device: DeviceName = setting("auto", "Where to train.")
     devices: int = setting(1, "Number of GPUs.")
-    precision: Precision = setting("32-true", "Arithmetic of the networks.")
+    precision: Precision = setting(
+        "auto", "Arithmetic of the networks; auto is bfloat16 where that is much faster."
+    )
     threads: int | None = setting(None, "CPU threads; all cores when omitted.")
     workers: int | None = setting(
         None, "Loading processes; when omitted none on a CPU, up to 8 with a GPU."
@@ -237,6 +242,7 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
         "learning_rate": 1e-3,
         "schedule": "constant",
         "averaging": 0.0,
+        "lattice_weight": 0.0,
         "steps": 40_000,
     }
     spec = PAPER if preset == "paper" else RELEASED
@@ -260,23 +266,49 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
     return common | network | losses | {"preset": preset}
 
 
-def make_config(painting: Path, **given: Any) -> TrainingConfig:
-    """Builds a config: defaults, then the preset, then what was given.
+def make_config(
+    painting: Path, *, recipe: dict[str, Any] | None = None, **given: Any
+) -> TrainingConfig:
+    """Builds a config: defaults, then the preset, then the recipe, then what was given.
 
     Args:
         painting: the painting's path.
+        recipe: settings that `read_recipe` returned.
         **given: fields of `TrainingConfig`; None counts as not given.
 
     Raises:
         UsageError: a value is out of range, or two contradict each other.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = dict(recipe or {})
+    chosen |= {name: value for name, value in given.items() if value is not None}
+    if given.get("max_time_s") is not None and given.get("steps") is None:
+        chosen.pop("steps", None)
     settings = preset_settings(chosen["preset"]) if "preset" in chosen else {}
     if "max_time_s" in chosen and "steps" not in chosen:
         settings.pop("steps", None)
     if chosen.get("style_weight") == "auto" or "style_scale" in chosen:
         settings.pop("style_weight", None)
     return TrainingConfig(painting=painting, **(settings | chosen))
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Reads a recipe: a TOML file whose ``[settings]`` are fields of `TrainingConfig`.
+
+    Raises:
+        UsageError: the file cannot be read, or names a setting there is not.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the recipe {path} cannot be read: {error}") from error
+    except KeyError:
+        raise UsageError(f"the recipe {path} has no [settings]") from None
+    known = {item.name for item in fields(TrainingConfig)} - {"painting", "photos", "output"}
+    if unknown := sorted(set(settings) - known):
+        raise UsageError(f"the recipe {path} has unknown settings: {', '.join(unknown)}")
+    if "style_layers" in settings:
+        settings["style_layers"] = tuple(settings["style_layers"])
+    return dict(settings)
 
 
 def save_config(config: TrainingConfig, references: dict[str, float] | None, path: Path) -> None:

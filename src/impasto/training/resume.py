@@ -71,7 +71,8 @@ def check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
     """
     given, kept = config.to_dict(), saved.to_dict()
     for name in kept:
-        if name not in RUNTIME_FIELDS and given[name] != kept[name]:
+        decided = name == "precision" and given[name] == "auto"
+        if name not in RUNTIME_FIELDS and not decided and given[name] != kept[name]:
             raise ResumeError(
                 f"{flag(name)} is {given[name]}, the run in {config.run_folder} has {kept[name]}; "
                 "leave it out to go on, or start a new run with -o"

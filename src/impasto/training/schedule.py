@@ -63,6 +63,30 @@ def seconds_per_step(
     return best
 
 
+@torch.no_grad()
+def bfloat16_is_faster(device: torch.device) -> bool:
+    """Times a convolution of the loss network in float32 and in bfloat16.
+
+    CPUs differ: some compute bfloat16 in hardware at twice the speed, others emulate it.
+    The margin keeps noise from deciding.
+    """
+    images = torch.zeros(1, 128, 96, 96, device=device).to(memory_format=torch.channels_last)
+    weight = torch.zeros(128, 128, 3, 3, device=device).to(memory_format=torch.channels_last)
+
+    def fastest(*, enabled: bool) -> float:
+        best = math.inf
+        with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+            for _ in range(5):
+                start = time.perf_counter()
+                torch.nn.functional.conv2d(images, weight, padding=1)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                best = min(best, time.perf_counter() - start)
+        return best
+
+    return fastest(enabled=True) * 1.3 < fastest(enabled=False)
+
+
 def planned_steps(budget_s: float, step_s: float) -> int:
     """Returns how many steps fit a time budget, at least 1."""
     return max(1, int(PLANNED_SHARE * budget_s / step_s))

@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -39,6 +39,7 @@ from impasto.training.finish import export_run, model_path
 from impasto.training.resume import check_same_run, read_config
 from impasto.training.schedule import (
     PLANNED_SHARE,
+    bfloat16_is_faster,
     learning_rate_factor,
     planned_steps,
     seconds_per_step,
@@ -143,7 +144,9 @@ def _set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], No
         check_same_run(config, read_config(folder, values))
     if config.threads:
         torch.set_num_threads(config.threads)
-    fabric = Fabric(accelerator=config.device, devices=config.devices, precision=config.precision)
+    precision = _precision(config, values)
+    config = replace(config, precision=precision)
+    fabric = Fabric(accelerator=config.device, devices=config.devices, precision=precision)
     fabric.launch()
     if not fabric.is_global_zero:
         on_note = _silent
@@ -179,6 +182,21 @@ def _set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], No
         save_config(config, task.reference_values, folder / "config.json")
         run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
     return run
+
+
+def _precision(
+    config: TrainingConfig, values: dict[str, Any]
+) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+    """Decides ``precision="auto"``, once per run."""
+    if config.precision != "auto":
+        return config.precision
+    if values:
+        saved: Literal["32-true", "bf16-mixed", "16-mixed"] = values["config"]["precision"]
+        return saved
+    on_cpu = config.device == "cpu" or not torch.accelerator.is_available()
+    device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
+    faster = device is not None and device.type != "mps" and bfloat16_is_faster(device)
+    return "bf16-mixed" if faster else "32-true"
 
 
 def _open_sources(
