@@ -41,12 +41,12 @@ def parse_duration(text: str) -> float:
 
 def _train(
     painting: Path,
+    *,
     photos: Path | None,
     output: Path | None,
     preset: str | None,
     recipe: Path | None,
     max_time: str | None,
-    *,
     resume: bool,
     **settings: Any,
 ) -> None:

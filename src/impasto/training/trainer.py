@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
-from torch.utils.tensorboard import SummaryWriter
 
-from impasto.data import CropBatches, PhotoCrops, PhotoSource, open_photos
+from impasto.data import CropBatches
 from impasto.data.crops import Rejected, collate
-from impasto.data.examples import example_photos_folder
-from impasto.errors import DivergedError, UsageError
-from impasto.networks import build_network
-from impasto.training.balancing import References
-from impasto.training.checkpoints import (
-    has_checkpoint,
-    load_checkpoint,
-    optimizer_tensors,
-    restore_optimizer,
-    save_checkpoint,
-)
-from impasto.training.config import TrainingConfig, save_config
+from impasto.errors import DivergedError
+from impasto.training.checkpoints import optimizer_tensors, save_checkpoint
+from impasto.training.config import TrainingConfig
 from impasto.training.finish import export_run, model_path
-from impasto.training.resume import check_same_run, read_config
-from impasto.training.schedule import (
-    PLANNED_SHARE,
-    bfloat16_is_faster,
-    learning_rate_factor,
-    planned_steps,
-    seconds_per_step,
-)
-from impasto.training.style_task import StyleTask
+from impasto.training.schedule import learning_rate_factor
+from impasto.training.setup import Run, set_up, silent
 
-DEFAULT_BUDGET_S = 20 * 60.0
 # A picture of one colour has no deviation; a photo has 40 grey levels and more.
 COLLAPSED_STD = 1.0 / 255
 COLLAPSE_AFTER = 100
@@ -71,25 +50,6 @@ class StepReport:
     remaining_s: float
     images_per_s: float
     losses: dict[str, float]
-
-
-@dataclass
-class Run:
-    """The whole state of a training run: what is saved, and what it works with."""
-
-    config: TrainingConfig
-    fabric: Fabric
-    task: StyleTask
-    crops: PhotoCrops
-    network: _FabricModule
-    averaged: nn.Module
-    optimizer: torch.optim.Optimizer
-    writer: SummaryWriter | None
-    on_note: Callable[[str], None]
-    step: int = 0
-    schedule_steps: int = 0
-    last_step: int = 0
-    elapsed_s: float = 0.0
 
 
 def train(
@@ -120,9 +80,9 @@ def train(
             checkpoint stays.
         ExportError: the exported graph differs from the network.
     """
-    run = _set_up(config, resume=resume, on_note=on_note or _silent)
+    run = set_up(config, resume=resume, on_note=on_note or silent)
     try:
-        _fit(run, on_step if on_step and run.fabric.is_global_zero else _silent)
+        _fit(run, on_step if on_step and run.fabric.is_global_zero else silent)
     finally:
         if run.writer:
             run.writer.close()
@@ -131,136 +91,21 @@ def train(
     return export_run(config.run_folder)
 
 
-def _silent(_: object) -> None:
-    """Takes reports that nobody wants."""
-
-
-def _set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], None]) -> Run:
-    folder = config.run_folder
-    if has_checkpoint(folder) and not resume:
-        raise UsageError(f"{folder} already holds a run; add --resume, or name another with -o")
-    tensors, values = load_checkpoint(folder) if resume else ({}, {})
-    if resume:
-        check_same_run(config, read_config(folder, values))
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    precision = _precision(config, values)
-    config = replace(config, precision=precision)
-    fabric = Fabric(accelerator=config.device, devices=config.devices, precision=precision)
-    fabric.launch()
-    if not fabric.is_global_zero:
-        on_note = _silent
-    photos, validation = _open_sources(config, on_note)
-    crops = PhotoCrops(photos, config.crop_px, max_zoom=config.max_zoom, seed=config.seed)
-    references = References.from_dict(values["references"]) if values.get("references") else None
-    with fabric.autocast():
-        task = StyleTask(
-            config, crops, validation, fabric.device, references=references, resume=resume
-        )
-    for warning in task.painting.warnings:
-        on_note(f"warning: {warning}")
-    torch.manual_seed(config.seed)
-    network = build_network(config.network)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
-    if resume:
-        network.load_state_dict(tensors["network"])
-        averaged.load_state_dict(tensors["averaged"])
-    else:
-        network.to(fabric.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-    wrapped, optimizer = fabric.setup(network, optimizer)
-    run = Run(config, fabric, task, crops, wrapped, averaged, optimizer, None, on_note)
-    if resume:
-        restore_optimizer(optimizer, tensors["optimizer"])
-        torch.set_rng_state(tensors["random"]["torch"])
-        run.step, run.elapsed_s = values["step"], values["elapsed_s"]
-        run.schedule_steps = values["schedule_steps"]
-    _plan(run, network)
-    if fabric.is_global_zero:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_config(config, task.reference_values, folder / "config.json")
-        run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
-    return run
-
-
-def _precision(
-    config: TrainingConfig, values: dict[str, Any]
-) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
-    """Decides ``precision="auto"``, once per run."""
-    if config.precision != "auto":
-        return config.precision
-    if values:
-        saved: Literal["32-true", "bf16-mixed", "16-mixed"] = values["config"]["precision"]
-        return saved
-    on_cpu = config.device == "cpu" or not torch.accelerator.is_available()
-    device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
-    faster = device is not None and device.type != "mps" and bfloat16_is_faster(device)
-    return "bf16-mixed" if faster else "32-true"
-
-
-def _open_sources(
-    config: TrainingConfig, on_note: Callable[[str], None]
-) -> tuple[PhotoSource, PhotoSource]:
-    examples = example_photos_folder()
-    if config.photos is None:
-        on_note(
-            "training on the example photos; give a folder of a thousand or more for a better style"
-        )
-    return open_photos(config.photos or examples), open_photos(config.validation_photos or examples)
-
-
-def _plan(run: Run, network: nn.Module) -> None:
-    """Fixes the run's length, once: a schedule that has begun never changes."""
-    config = run.config
-    resumed = run.schedule_steps > 0
-    if resumed and run.step < run.schedule_steps:
-        run.last_step = max(run.schedule_steps, config.steps or 0)
-        return
-    step_s = _time_step(run, network)
-    if config.steps is not None:
-        run.last_step = config.steps
-    elif resumed and config.max_time_s is None:
-        run.last_step = run.step
-    else:
-        budget_s = config.max_time_s or DEFAULT_BUDGET_S
-        run.last_step = run.step + planned_steps(budget_s, step_s)
-    if not resumed:
-        run.schedule_steps = run.last_step
-    minutes = max(0, run.last_step - run.step) * step_s / PLANNED_SHARE / 60
-    run.on_note(
-        f"about {minutes:.0f} minutes: {run.last_step - run.step} steps of "
-        f"{config.batch_size} photos, {step_s:.2f} s each on {run.fabric.device}"
-    )
-
-
-def _time_step(run: Run, network: nn.Module) -> float:
-    crops = [run.crops[number] for number in range(run.config.batch_size)]
-    batch = collate(crops)[0].to(run.fabric.device, memory_format=torch.channels_last)
-
-    def loss(output: Tensor, images: Tensor) -> Tensor:
-        return run.task.terms(output, images).total
-
-    with run.fabric.autocast():
-        return seconds_per_step(network, loss, batch)
-
-
 def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
     config, fabric = run.config, run.fabric
     images_per_step = config.batch_size * fabric.world_size
     started = time.perf_counter() - run.elapsed_s
-    session_started = last_preview = last_checkpoint = time.perf_counter()
+    last_step_end = last_preview = last_checkpoint = time.perf_counter()
     rate = math.nan
     losses: dict[str, float] = {}
     with _interruptible() as interrupted:
         for images in _batches(run):
-            step_started = time.perf_counter()
             terms, output, gradient_norm = _step(run, images)
             now = time.perf_counter()
             run.elapsed_s = now - started
-            fresh = images_per_step / (now - step_started)
+            fresh = images_per_step / (now - last_step_end)
             rate = fresh if math.isnan(rate) else 0.9 * rate + 0.1 * fresh
-            over = config.max_time_s is not None and now - session_started >= config.max_time_s
+            over = config.max_time_s is not None and now - run.started >= config.max_time_s
             # Every process must leave the loop at the same step.
             ending = fabric.broadcast(over or interrupted.is_set() or run.step >= run.last_step)
             preview = ending or run.step == 1 or now - last_preview >= config.preview_every_s
@@ -279,6 +124,7 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
             on_step(StepReport(run.step, run.last_step, run.elapsed_s, left, rate, losses))
             if ending:
                 break
+            last_step_end = time.perf_counter()
     if run.step < run.last_step:
         why = "stopped" if interrupted.is_set() else "the time is over"
         run.on_note(f"{why} at step {run.step} of {run.last_step}; `--resume` goes on from here")

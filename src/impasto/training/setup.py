@@ -1,0 +1,188 @@
+"""Setting up a run: everything between the settings and the first step."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from impasto.data import PhotoCrops, PhotoSource, open_photos
+from impasto.data.crops import collate
+from impasto.data.examples import example_photos_folder
+from impasto.errors import UsageError
+from impasto.networks import build_network
+from impasto.training.balancing import References
+from impasto.training.checkpoints import has_checkpoint, load_checkpoint, restore_optimizer
+from impasto.training.config import TrainingConfig, save_config
+from impasto.training.resume import check_same_run, read_config
+from impasto.training.schedule import (
+    PLANNED_SHARE,
+    bfloat16_is_faster,
+    planned_steps,
+    seconds_per_step,
+)
+from impasto.training.style_task import StyleTask
+
+DEFAULT_BUDGET_S = 20 * 60.0
+
+
+@dataclass
+class Run:
+    """The whole state of a training run: what is saved, and what it works with.
+
+    Attributes:
+        started: `time.perf_counter` when this session began; a time limit counts from here.
+        step: steps done.
+        schedule_steps: length that the learning rate's schedule was planned for.
+        last_step: where this session ends; beyond the schedule in an extended run.
+        elapsed_s: training time over all sessions.
+    """
+
+    config: TrainingConfig
+    fabric: Fabric
+    task: StyleTask
+    crops: PhotoCrops
+    network: _FabricModule
+    averaged: nn.Module
+    optimizer: torch.optim.Optimizer
+    on_note: Callable[[str], None]
+    started: float
+    writer: SummaryWriter | None = None
+    step: int = 0
+    schedule_steps: int = 0
+    last_step: int = 0
+    elapsed_s: float = 0.0
+
+
+def silent(_: object) -> None:
+    """Takes reports that nobody wants."""
+
+
+def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], None]) -> Run:
+    """Builds a run, or rebuilds it from the newest checkpoint.
+
+    Args:
+        config: the settings.
+        resume: go on from the run folder's newest checkpoint.
+        on_note: called with plain sentences for people.
+
+    Raises:
+        UsageError, ResumeError, DataError, ImageError: as `impasto.training.train` says.
+    """
+    started = time.perf_counter()
+    folder = config.run_folder
+    if has_checkpoint(folder) and not resume:
+        raise UsageError(f"{folder} already holds a run; add --resume, or name another with -o")
+    tensors, values = load_checkpoint(folder) if resume else ({}, {})
+    if resume:
+        check_same_run(config, read_config(folder, values))
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    precision = _precision(config, values)
+    config = replace(config, precision=precision)
+    fabric = Fabric(accelerator=config.device, devices=config.devices, precision=precision)
+    fabric.launch()
+    if not fabric.is_global_zero:
+        on_note = silent
+    photos, validation = _open_sources(config, on_note)
+    crops = PhotoCrops(photos, config.crop_px, max_zoom=config.max_zoom, seed=config.seed)
+    references = References.from_dict(values["references"]) if values.get("references") else None
+    with fabric.autocast():
+        task = StyleTask(
+            config, crops, validation, fabric.device, references=references, resume=resume
+        )
+    for warning in task.painting.warnings:
+        on_note(f"warning: {warning}")
+    torch.manual_seed(config.seed)
+    network = build_network(config.network)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
+    if resume:
+        network.load_state_dict(tensors["network"])
+        averaged.load_state_dict(tensors["averaged"])
+    else:
+        network.to(fabric.device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    wrapped, optimizer = fabric.setup(network, optimizer)
+    run = Run(config, fabric, task, crops, wrapped, averaged, optimizer, on_note, started)
+    if resume:
+        restore_optimizer(optimizer, tensors["optimizer"])
+        torch.set_rng_state(tensors["random"]["torch"])
+        run.step, run.elapsed_s = values["step"], values["elapsed_s"]
+        run.schedule_steps = values["schedule_steps"]
+    _plan(run, network)
+    if fabric.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_config(config, task.reference_values, folder / "config.json")
+        run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
+    return run
+
+
+def _precision(
+    config: TrainingConfig, values: dict[str, Any]
+) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+    """Decides ``precision="auto"``, once per run."""
+    if config.precision != "auto":
+        return config.precision
+    if values:
+        saved: Literal["32-true", "bf16-mixed", "16-mixed"] = values["config"]["precision"]
+        return saved
+    on_cpu = config.device == "cpu" or not torch.accelerator.is_available()
+    device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
+    faster = device is not None and device.type != "mps" and bfloat16_is_faster(device)
+    return "bf16-mixed" if faster else "32-true"
+
+
+def _open_sources(
+    config: TrainingConfig, on_note: Callable[[str], None]
+) -> tuple[PhotoSource, PhotoSource]:
+    examples = example_photos_folder()
+    if config.photos is None:
+        on_note(
+            "training on the example photos; give a folder of a thousand or more for a better style"
+        )
+    return open_photos(config.photos or examples), open_photos(config.validation_photos or examples)
+
+
+def _plan(run: Run, network: nn.Module) -> None:
+    """Fixes the run's length, once: a schedule that has begun never changes."""
+    config = run.config
+    resumed = run.schedule_steps > 0
+    if resumed and run.step < run.schedule_steps:
+        run.last_step = max(run.schedule_steps, config.steps or 0)
+        return
+    step_s = _time_step(run, network)
+    if config.steps is not None:
+        run.last_step = config.steps
+    elif resumed and config.max_time_s is None:
+        run.last_step = run.step
+    else:
+        budget_s = config.max_time_s or DEFAULT_BUDGET_S
+        budget_s -= time.perf_counter() - run.started
+        run.last_step = run.step + planned_steps(budget_s, step_s)
+    if not resumed:
+        run.schedule_steps = run.last_step
+    minutes = max(0, run.last_step - run.step) * step_s / PLANNED_SHARE / 60
+    run.on_note(
+        f"about {minutes:.0f} minutes: {run.last_step - run.step} steps of "
+        f"{config.batch_size} photos, {step_s:.2f} s each on {run.fabric.device}"
+    )
+
+
+def _time_step(run: Run, network: nn.Module) -> float:
+    crops = [run.crops[number] for number in range(run.config.batch_size)]
+    batch = collate(crops)[0].to(run.fabric.device, memory_format=torch.channels_last)
+
+    def loss(output: Tensor, images: Tensor) -> Tensor:
+        return run.task.terms(output, images).total
+
+    with run.fabric.autocast():
+        return seconds_per_step(network, loss, batch)
