@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 import shlex
 import time
@@ -69,6 +70,7 @@ def _train(
         config = resumed_config(painting, settings)
     else:
         config = make_config(painting, recipe=read_recipe(recipe) if recipe else None, **settings)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     print_note(f"curves: tensorboard --logdir {shlex.quote(str(config.run_folder))}")
     print_note(f"preview: {config.run_folder / 'preview.jpg'}")
     with _reporter() as (on_step, on_note):

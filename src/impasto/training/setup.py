@@ -170,11 +170,19 @@ def _plan(run: Run, network: nn.Module) -> None:
         run.last_step = run.step + planned_steps(budget_s, step_s)
     if not resumed:
         run.schedule_steps = run.last_step
-    minutes = max(0, run.last_step - run.step) * step_s / PLANNED_SHARE / 60
+    left = max(0, run.last_step - run.step)
     run.on_note(
-        f"about {minutes:.0f} minutes: {run.last_step - run.step} steps of "
+        f"about {duration(left * step_s / PLANNED_SHARE)}: {left} steps of "
         f"{config.batch_size} photos, {step_s:.2f} s each on {run.fabric.device}"
     )
+
+
+def duration(seconds: float) -> str:
+    """Says a time in the unit that people would use."""
+    for limit, size, unit in ((120, 1, "seconds"), (7200, 60, "minutes"), (172_800, 3600, "hours")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.1f} days"
 
 
 def _time_step(run: Run, network: nn.Module) -> float:
