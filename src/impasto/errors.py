@@ -106,7 +106,7 @@ class MissingExtraError(ImpastoError):
             purpose: what needs it, for example ``"impasto train"``.
         """
         super().__init__(
-            f"{purpose} needs packages that are not installed: run "
-            f"`pip install 'impasto[{extra}]'` (in a clone: `pip install '.[{extra}]'`)"
+            f"{purpose} needs the extra impasto[{extra}], which is not installed: "
+            f"run `pip install '.[{extra}]'` in a clone of the repository"
         )
         self.extra = extra
