@@ -144,10 +144,11 @@ def _score(
         for layer in STYLE_LAYERS
     }
     a, b = after[CONTENT_LAYER], before[CONTENT_LAYER]
-    a_centred, b_centred = (x - x.mean(dim=(2, 3), keepdim=True) for x in (a, b))
-    correlation = torch.nn.functional.cosine_similarity(
-        a_centred.flatten(), b_centred.flatten(), dim=0
+    # Sums over two million values need more than float32.
+    a_centred, b_centred = (
+        (x - x.mean(dim=(2, 3), keepdim=True)).flatten().double() for x in (a, b)
     )
+    correlation = torch.nn.functional.cosine_similarity(a_centred, b_centred, dim=0)
     return StyleScores(
         content=(a - b).square().mean().item(),
         correlation=correlation.item(),
