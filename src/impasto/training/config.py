@@ -127,9 +127,7 @@ class TrainingConfig:
             raise UsageError("--style-layers is empty; name one layer or more")
         smallest = self.network.min_size_px
         if self.crop_px < smallest:
-            raise UsageError(
-                f"--crop-px is {self.crop_px}; this network needs at least {smallest}"
-            )
+            raise UsageError(f"--crop-px is {self.crop_px}; this network needs at least {smallest}")
 
     def _check_choices(self) -> None:
         hints = get_type_hints(type(self))
@@ -317,17 +315,19 @@ def read_recipe(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read, or names a setting there is not.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))["settings"]
+        settings = tomllib.loads(path.read_text(encoding="utf-8")).get("settings")
     except (OSError, ValueError) as error:
         raise UsageError(f"the recipe {path} cannot be read: {error}") from error
-    except KeyError:
-        raise UsageError(f"the recipe {path} has no [settings]") from None
+    if not isinstance(settings, dict):
+        raise UsageError(f"the recipe {path} has no [settings]")
     known = {item.name for item in fields(TrainingConfig)} - {"painting", "photos", "output"}
     if unknown := sorted(set(settings) - known):
         raise UsageError(f"the recipe {path} has unknown settings: {', '.join(unknown)}")
     if "style_layers" in settings:
+        if not isinstance(settings["style_layers"], list):
+            raise UsageError(f"the recipe {path} must list style_layers: ['relu1_2', ...]")
         settings["style_layers"] = tuple(settings["style_layers"])
-    return dict(settings)
+    return settings
 
 
 def save_config(config: TrainingConfig, references: dict[str, float] | None, path: Path) -> None:

@@ -1,0 +1,219 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from impasto.errors import UsageError
+from impasto.losses import STYLE_LAYERS
+from impasto.networks import PAPER, RELEASED, SHIPPED
+from impasto.training.config import TrainingConfig, flag, make_config, read_recipe, save_config
+
+PAINTING = Path("wave.jpg")
+
+
+def refusal(**settings):
+    with pytest.raises(UsageError) as caught:
+        make_config(PAINTING, **settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_defaults_train_the_shipped_network_with_balanced_weights():
+    config = make_config(PAINTING)
+    assert config == TrainingConfig(painting=PAINTING)
+    assert config.network == SHIPPED
+    assert config.style_weight == "auto"
+    assert config.style_layers == STYLE_LAYERS
+    assert config.steps is config.max_time_s is None
+    assert config.run_folder == Path("runs/wave")
+    assert make_config(PAINTING, output=Path("here")).run_folder == Path("here")
+
+
+def test_the_paper_preset():
+    config = make_config(PAINTING, preset="paper")
+    assert config.network == PAPER
+    assert (config.steps, config.batch_size, config.crop_px) == (40_000, 4, 256)
+    assert (config.learning_rate, config.schedule, config.averaging) == (1e-3, "constant", 0)
+    assert config.style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+    assert config.style_reduction == "sum"
+    assert 1e-6 <= config.tv_weight <= 1e-4
+    assert (config.lattice_weight, config.max_zoom, config.style_size_px) == (0, 1, 256)
+
+
+def test_the_released_preset():
+    config = make_config(PAINTING, preset="released")
+    assert config.network == RELEASED
+    assert (config.steps, config.batch_size, config.learning_rate) == (40_000, 4, 1e-3)
+    assert (config.content_layer, config.content_weight) == ("relu3_3", 1)
+    assert (config.style_weight, config.style_reduction) == (5, "mean")
+    # A strength of 1e-6 on a sum over the batch of four is 4e-6 on our mean.
+    assert config.tv_weight == pytest.approx(4e-6)
+    assert (config.style_size_px, config.lattice_weight) == (384, 0)
+
+
+def test_what_is_given_overrides_a_preset():
+    config = make_config(PAINTING, preset="paper", steps=7, width=8, style_weight=3.0, norm=None)
+    assert (config.steps, config.width, config.style_weight) == (7, 8, 3)
+    assert config.norm == "batch"
+
+
+def test_a_time_replaces_the_steps_of_a_preset():
+    config = make_config(PAINTING, preset="paper", max_time_s=60.0)
+    assert (config.steps, config.max_time_s) == (None, 60)
+
+
+@pytest.mark.parametrize("given", [{"style_scale": 2.0}, {"style_weight": "auto"}])
+def test_balancing_replaces_the_style_weight_of_a_preset(given):
+    assert make_config(PAINTING, preset="released", **given).style_weight == "auto"
+
+
+def test_two_lengths_are_refused():
+    message = refusal(steps=10, max_time_s=60.0)
+    assert "--steps" in message
+    assert "--max-time" in message
+
+
+def test_a_number_and_a_scale_are_refused():
+    message = refusal(style_weight=5.0, style_scale=2.0)
+    assert "--style-scale" in message
+    assert "--style-weight 5" in message
+
+
+def test_crops_must_fit_the_network():
+    assert "--crop-px is 40; this network needs at least 41" in refusal(
+        crop_px=40, padding="reflection_start"
+    )
+    assert make_config(PAINTING, crop_px=40).crop_px == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("width", 0, "--width is 0; allowed is 1 to 1024"),
+        ("width", 8.5, "--width is 8.5; allowed is a whole number"),
+        ("residual_blocks", 0, "--residual-blocks is 0; allowed is 1 to 1024"),
+        ("content_weight", -1.0, "--content-weight is -1; allowed is 0 or more"),
+        ("style_weight", -0.5, "--style-weight is -0.5; allowed is 0 or more"),
+        ("style_weight", "much", "--style-weight is 'much'; allowed is a number"),
+        ("style_scale", float("nan"), "--style-scale is nan; allowed is 0 or more"),
+        ("tv_weight", float("inf"), "--tv-weight is inf; allowed is 0 or more"),
+        ("lattice_weight", -1.0, "--lattice-weight is -1; allowed is 0 or more"),
+        ("style_size_px", 8, "--style-size-px is 8; allowed is 32 to 8192"),
+        ("crop_px", 31, "--crop-px is 31; allowed is 32 to 8192"),
+        ("crop_px", "big", "--crop-px is 'big'; allowed is a whole number"),
+        ("max_zoom", 0.5, "--max-zoom is 0.5; allowed is 1 to 16"),
+        ("batch_size", 0, "--batch-size is 0; allowed is 1 to 1024"),
+        ("batch_size", True, "--batch-size is True; allowed is a whole number"),
+        ("learning_rate", 0.0, "--learning-rate is 0; allowed is 1e-09 to 1"),
+        ("averaging", 1.0, "--averaging is 1; allowed is 0 to 0.999999"),
+        ("steps", 0, "--steps is 0; allowed is 1 to 1e+09"),
+        ("steps", "auto", "--steps is 'auto'; allowed is a whole number"),
+        ("max_time_s", 0.5, "--max-time is 0.5; allowed is 1 to 1e+08"),
+        ("seed", -1, "--seed is -1; allowed is 0 to 9.22337e+18"),
+        ("workers", -1, "--workers is -1; allowed is 0 to 256"),
+        ("threads", 0, "--threads is 0; allowed is 1 to 1024"),
+        ("preview_every_s", 0.0, "--preview-every is 0; allowed is 1 to 1e+08"),
+        ("norm", "layer", "--norm is 'layer'; allowed are batch, instance"),
+        ("output_scaling", "relu", "--output-scaling is 'relu'; allowed are tanh_0_255, tanh_150"),
+        ("schedule", "linear", "--schedule is 'linear'; allowed are cosine, constant"),
+        ("preset", "best", "--preset is 'best'; allowed are paper, released"),
+        ("device", "tpu", "--device is 'tpu'; allowed are auto, cpu, cuda, mps"),
+        ("style_layers", (), "--style-layers is empty"),
+    ],
+)
+def test_a_bad_value_is_named_by_its_flag(name, value, shown):
+    if name == "preset":
+        with pytest.raises(UsageError, match="--preset is 'best'; allowed are paper, released"):
+            TrainingConfig(painting=PAINTING, preset=value)
+        return
+    assert shown in refusal(**{name: value})
+
+
+def test_flags():
+    assert flag("max_time_s") == "--max-time"
+    assert flag("style_size_px") == "--style-size-px"
+    assert flag("steps") == "--steps"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"preset": "paper"},
+        {"preset": "released", "max_time_s": 90.0},
+        {
+            "photos": Path("a") / "b",
+            "output": Path("out"),
+            "loss_network": Path("vgg.pth"),
+            "validation_photos": Path("val"),
+            "style_layers": ("relu2_2",),
+            "style_scale": 3.0,
+            "workers": 0,
+        },
+    ],
+)
+def test_a_config_survives_json(given):
+    config = make_config(PAINTING, **given)
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(UsageError, match="dropout are not known to this version"):
+        TrainingConfig.from_dict({"painting": "wave.jpg", "dropout": 0.5})
+
+
+def test_the_saved_config_is_read_back(tmp_path):
+    config = make_config(PAINTING, steps=3)
+    save_config(config, {"content": 2.0, "relu1_2": 0.5}, tmp_path / "config.json")
+    saved = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert TrainingConfig.from_dict(saved["config"]) == config
+    assert saved["references"] == {"content": 2.0, "relu1_2": 0.5}
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def recipe(tmp_path, text):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_recipe_stands_between_preset_and_flags(tmp_path):
+    path = recipe(
+        tmp_path,
+        """
+        [settings]
+        preset = "released"
+        width = 24
+        batch_size = 2
+        steps = 100
+        style_layers = ["relu1_2", "relu2_2"]
+        """,
+    )
+    config = make_config(PAINTING, recipe=read_recipe(path), batch_size=3)
+    assert (config.width, config.batch_size, config.steps) == (24, 3, 100)
+    assert config.style_layers == ("relu1_2", "relu2_2")
+    assert (config.padding, config.crop_px) == ("reflection_start", 256)
+    timed = make_config(PAINTING, recipe=read_recipe(path), max_time_s=60.0)
+    assert (timed.steps, timed.max_time_s) == (None, 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[settings", "cannot be read"),
+        ("width = 3", r"has no \[settings\]"),
+        ("settings = 3", r"has no \[settings\]"),
+        ("[settings]\nstyle_layers = 'relu1_2'", "must list style_layers"),
+        ("[settings]\npainting = 'a.jpg'\nheads = 2", "unknown settings: heads, painting"),
+    ],
+)
+def test_bad_recipes_are_refused(tmp_path, text, message):
+    with pytest.raises(UsageError, match=message):
+        read_recipe(recipe(tmp_path, text))
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_recipe(tmp_path / "missing.toml")
+
+
+def test_a_recipe_s_values_are_checked(tmp_path):
+    settings = read_recipe(recipe(tmp_path, '[settings]\nsteps = "many"'))
+    assert "--steps is 'many'; allowed is a whole number" in refusal(recipe=settings)
