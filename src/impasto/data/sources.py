@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from impasto.errors import DataError
+from impasto.images.reading import DEFAULT_MAX_PIXELS
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP")
-MAX_PIXELS = 200_000_000
+
 
 # What damaged archives and pictures make zipfile and Pillow raise.
 _DAMAGE_ERRORS = (
@@ -171,7 +172,7 @@ def decode_photo(data: bytes, short_side_px: int) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
+            if opened.width * opened.height > DEFAULT_MAX_PIXELS:
                 raise DataError(f"{opened.width}x{opened.height} px is too large for training")
             opened.draft("RGB", (short_side_px, short_side_px))
             return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
