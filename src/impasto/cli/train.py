@@ -71,8 +71,6 @@ def _train(
     else:
         config = make_config(painting, recipe=read_recipe(recipe) if recipe else None, **settings)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    print_note(f"curves: tensorboard --logdir {shlex.quote(str(config.run_folder))}")
-    print_note(f"preview: {config.run_folder / 'preview.jpg'}")
     with _reporter() as (on_step, on_note):
         model = train(config, resume=resume, on_step=on_step, on_note=on_note)
     examples, results = example_photos_folder(), config.run_folder / "examples"

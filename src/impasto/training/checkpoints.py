@@ -54,8 +54,9 @@ def save_checkpoint(
             shutil.rmtree(final)
         partial.rename(final)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise OutputError(f"cannot write checkpoint {final}: {error}") from error
+    finally:  # an interrupt included
+        shutil.rmtree(partial, ignore_errors=True)
     for old in _checkpoints(run_folder)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -102,11 +103,24 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts `optimizer_tensors` back into an optimizer of the same parameters."""
+    """Puts `optimizer_tensors` back into an optimizer of the same parameters.
+
+    Raises:
+        ValueError: the tensors are those of other parameters.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        parameter, name = key.split(".", 1)
-        state.setdefault(int(parameter), {})[name] = value
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    parameters = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
+    shapes = {number: list(parameter.shape) for number, parameter in parameters.items()}
+    if shapes != {number: list(entries["exp_avg"].shape) for number, entries in state.items()}:
+        raise ValueError("the optimizer's tensors belong to other parameters")
+    for index, parameter in parameters.items():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            # Files hold contiguous tensors; another layout than before may round differently.
+            like = torch.empty_like(parameter, device="cpu", requires_grad=False)
+            state[index][moment] = like.copy_(state[index][moment])
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

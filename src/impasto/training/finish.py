@@ -7,6 +7,7 @@ from pathlib import Path
 from impasto._version import __version__
 from impasto.errors import ResumeError
 from impasto.export import export_network, save_weights
+from impasto.images.writing import atomic_path
 from impasto.networks import StyleNetwork, build_network
 from impasto.runtime.metadata import (
     FORBIDDEN_IN_NAMES,
@@ -46,10 +47,11 @@ def export_run(run_folder: Path, path: Path | None = None) -> Path:
         raise ResumeError(
             f"the weights in {run_folder} belong to another network than its settings describe"
         ) from error
-    path = path or model_path(config)
-    weights_sha256 = save_weights(network, path.with_suffix(".safetensors"))
-    metadata = run_metadata(config, values, network, weights_sha256)
-    export_network(network, metadata, path)
+    # A run folder may have been moved since its settings were saved.
+    path = path or run_folder / model_path(config).name
+    with atomic_path(path.with_suffix(".safetensors")) as weights:
+        weights_sha256 = save_weights(network, weights)
+        export_network(network, run_metadata(config, values, network, weights_sha256), path)
     return path
 
 

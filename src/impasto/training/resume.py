@@ -74,6 +74,17 @@ def check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
         decided = name == "precision" and given[name] == "auto"
         if name not in RUNTIME_FIELDS and not decided and given[name] != kept[name]:
             raise ResumeError(
-                f"{flag(name)} is {given[name]}, the run in {config.run_folder} has {kept[name]}; "
+                f"{_label(name)} is {_text(given[name])}, "
+                f"the run in {config.run_folder} has {_text(kept[name])}; "
                 "leave it out to go on, or start a new run with -o"
             )
+
+
+def _label(name: str) -> str:
+    """Names a setting as the command line does."""
+    return name.upper() if name in ("painting", "photos") else flag(name)
+
+
+def _text(value: object) -> str:
+    """Shows a value as the command line takes it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

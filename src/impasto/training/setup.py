@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import os
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
@@ -17,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from impasto.data import PhotoCrops, PhotoSource, open_photos
 from impasto.data.crops import collate
 from impasto.data.examples import example_photos_folder
-from impasto.errors import UsageError
+from impasto.errors import OutputError, ResumeError, UsageError
 from impasto.networks import build_network
 from impasto.training.balancing import References
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint, restore_optimizer
@@ -30,6 +34,8 @@ from impasto.training.schedule import (
     seconds_per_step,
 )
 from impasto.training.style_task import StyleTask
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 DEFAULT_BUDGET_S = 20 * 60.0
 
@@ -84,12 +90,12 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
     tensors, values = load_checkpoint(folder) if resume else ({}, {})
     if resume:
         check_same_run(config, read_config(folder, values))
+    _check_writable(folder)
     if config.threads:
         torch.set_num_threads(config.threads)
     precision = _precision(config, values)
     config = replace(config, precision=precision)
-    fabric = Fabric(accelerator=config.device, devices=config.devices, precision=precision)
-    fabric.launch()
+    fabric = _launch(config, precision)
     if not fabric.is_global_zero:
         on_note = silent
     photos, validation = _open_sources(config, on_note)
@@ -99,41 +105,91 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
         task = StyleTask(
             config, crops, validation, fabric.device, references=references, resume=resume
         )
+    if resume and task.painting.sha256 != values.get("style_image_sha256"):
+        raise ResumeError(
+            f"{config.painting} is not the painting that the run in {folder} began with"
+        )
     for warning in task.painting.warnings:
         on_note(f"warning: {warning}")
     torch.manual_seed(config.seed)
     network = build_network(config.network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
-    if resume:
-        network.load_state_dict(tensors["network"])
-        averaged.load_state_dict(tensors["averaged"])
-    else:
-        network.to(fabric.device)
+    network.to(fabric.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     wrapped, optimizer = fabric.setup(network, optimizer)
     run = Run(config, fabric, task, crops, wrapped, averaged, optimizer, on_note, started)
     if resume:
-        restore_optimizer(optimizer, tensors["optimizer"])
-        torch.set_rng_state(tensors["random"]["torch"])
-        run.step, run.elapsed_s = values["step"], values["elapsed_s"]
-        run.schedule_steps = values["schedule_steps"]
+        _restore(run, network, tensors, values)
     _plan(run, network)
     if fabric.is_global_zero:
-        folder.mkdir(parents=True, exist_ok=True)
         save_config(config, task.reference_values, folder / "config.json")
-        run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
+        try:
+            run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
+        except OSError as error:
+            raise OutputError(f"cannot write TensorBoard's curves in {folder}: {error}") from error
+    on_note(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
+    on_note(f"preview: {folder / 'preview.jpg'}")
     return run
 
 
-def _precision(
-    config: TrainingConfig, values: dict[str, Any]
-) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+def _check_writable(folder: Path) -> None:
+    """Refuses a run folder that cannot be made, before anything is computed.
+
+    Raises:
+        OutputError: a file is in the way, or permission is missing.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise OutputError(f"cannot write {folder}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK):
+        raise OutputError(f"cannot write {folder}: no permission to write into {existing}")
+
+
+def _launch(config: TrainingConfig, precision: Precision) -> Fabric:
+    """Starts the processes of a run.
+
+    Raises:
+        UsageError: there is no such device, or there are not that many.
+    """
+    try:
+        fabric = Fabric(accelerator=config.device, devices=config.devices, precision=precision)
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"--device {config.device} with --devices {config.devices} cannot be used here: {error}"
+        ) from error
+    fabric.launch()
+    return fabric
+
+
+def _restore(
+    run: Run, network: nn.Module, tensors: dict[str, dict[str, Tensor]], values: dict[str, Any]
+) -> None:
+    """Puts a run into the state of its checkpoint.
+
+    Raises:
+        ResumeError: the checkpoint is not of this network, or is incomplete.
+    """
+    try:
+        network.load_state_dict(tensors["network"])
+        run.averaged.load_state_dict(tensors["averaged"])
+        restore_optimizer(run.optimizer, tensors["optimizer"])
+        torch.set_rng_state(tensors["random"]["torch"])
+        run.step, run.elapsed_s = int(values["step"]), float(values["elapsed_s"])
+        run.schedule_steps, run.last_step = int(values["schedule_steps"]), int(values["last_step"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ResumeError(
+            f"the checkpoint in {run.config.run_folder} is incomplete or belongs to another "
+            "network than its settings describe; start a new run with -o"
+        ) from error
+
+
+def _precision(config: TrainingConfig, values: dict[str, Any]) -> Precision:
     """Decides ``precision="auto"``, once per run."""
     if config.precision != "auto":
         return config.precision
     if values:
-        saved: Literal["32-true", "bf16-mixed", "16-mixed"] = values["config"]["precision"]
+        saved: Precision = values["config"]["precision"]
         return saved
     on_cpu = config.device == "cpu" or not torch.accelerator.is_available()
     device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
@@ -156,15 +212,18 @@ def _plan(run: Run, network: nn.Module) -> None:
     """Fixes the run's length, once: a schedule that has begun never changes."""
     config = run.config
     resumed = run.schedule_steps > 0
-    if resumed and run.step < run.schedule_steps:
-        run.last_step = max(run.schedule_steps, config.steps or 0)
-        return
-    step_s = _time_step(run, network)
-    if config.steps is not None:
-        run.last_step = config.steps
-    elif resumed and config.max_time_s is None:
-        run.last_step = run.step
+    if resumed and config.steps is not None and config.steps < run.schedule_steps:
+        raise ResumeError(
+            f"--steps is {config.steps}, the run in {config.run_folder} is planned for "
+            f"{run.schedule_steps}; give more to extend it"
+        )
+    if resumed and run.step < run.last_step:
+        step_s = PLANNED_SHARE * run.elapsed_s / run.step
     else:
+        step_s = _time_step(run, network)
+    if config.steps is not None:
+        run.last_step = max(run.last_step, config.steps)
+    elif not resumed or (config.max_time_s is not None and run.step >= run.last_step):
         budget_s = config.max_time_s or DEFAULT_BUDGET_S
         budget_s -= time.perf_counter() - run.started
         run.last_step = run.step + planned_steps(budget_s, step_s)

@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader
 
 from impasto.data import CropBatches
 from impasto.data.crops import Rejected, collate
-from impasto.errors import DivergedError
-from impasto.training.checkpoints import optimizer_tensors, save_checkpoint
+from impasto.errors import DivergedError, OutputError
+from impasto.training.checkpoints import has_checkpoint, optimizer_tensors, save_checkpoint
 from impasto.training.config import TrainingConfig
 from impasto.training.finish import export_run, model_path
 from impasto.training.schedule import learning_rate_factor
@@ -78,14 +78,16 @@ def train(
         DataError, ImageError: photos or painting cannot be used.
         DivergedError: the loss is not finite or the output has collapsed; the last good
             checkpoint stays.
+        OutputError: the run folder cannot be written, or the disk is full.
         ExportError: the exported graph differs from the network.
     """
     run = set_up(config, resume=resume, on_note=on_note or silent)
-    try:
-        _fit(run, on_step if on_step and run.fabric.is_global_zero else silent)
-    finally:
-        if run.writer:
-            run.writer.close()
+    with _full_disk_reported(config):
+        try:
+            _fit(run, on_step if on_step and run.fabric.is_global_zero else silent)
+        finally:
+            if run.writer:
+                run.writer.close()
     if not run.fabric.is_global_zero:
         return model_path(config)
     return export_run(config.run_folder)
@@ -150,6 +152,7 @@ def _batches(run: Run) -> Iterator[Tensor]:
         collate_fn=collate,
         pin_memory=fabric.device.type == "cuda",
         multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_leave_interrupts,
     )
     rejected: dict[str, str] = {}
     images: Tensor
@@ -160,6 +163,11 @@ def _batches(run: Run) -> Iterator[Tensor]:
                 rejected[photo.name] = photo.reason
                 run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
         yield images.to(fabric.device, non_blocking=True, memory_format=torch.channels_last)
+
+
+def _leave_interrupts(_worker: int) -> None:
+    """Leaves Ctrl-C, which reaches every process of a terminal, to the training process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _step(run: Run, images: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -193,8 +201,12 @@ def _average(run: Run) -> None:
 
 
 def _check_health(run: Run, losses: dict[str, float], output: Tensor) -> None:
-    kept = f"the last checkpoint in {run.config.run_folder} is good"
-    if not all(math.isfinite(value) for value in losses.values()):
+    folder = run.config.run_folder
+    kept = f"the last checkpoint in {folder} is good"
+    if not has_checkpoint(folder):
+        kept = "there is no checkpoint yet"
+    weights = run.network.parameters()
+    if not all(map(math.isfinite, losses.values())) or not all(w.isfinite().all() for w in weights):
         raise DivergedError(
             f"the loss is not finite at step {run.step}: try a lower --learning-rate; {kept}"
         )
@@ -254,6 +266,7 @@ def save_run(run: Run) -> Path:
             "style_image_sha256": run.task.painting.sha256,
             "step": run.step,
             "schedule_steps": run.schedule_steps,
+            "last_step": run.last_step,
             "elapsed_s": run.elapsed_s,
             "images_per_step": run.config.batch_size * run.fabric.world_size,
         },
@@ -278,3 +291,27 @@ def _interruptible() -> Iterator[threading.Event]:
         yield interrupted
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _full_disk_reported(config: TrainingConfig) -> Iterator[None]:
+    """Turns what TensorBoard's writer raises into one line.
+
+    Its thread would print a traceback before the loop is told of the same error.
+
+    Raises:
+        OutputError: the curves cannot be written.
+    """
+    previous = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if not issubclass(failure.exc_type, OSError):
+            previous(failure)
+
+    threading.excepthook = hook
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write into {config.run_folder}: {error}") from error
+    finally:
+        threading.excepthook = previous
