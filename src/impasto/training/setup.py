@@ -18,7 +18,7 @@ from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from impasto.data import PhotoCrops, PhotoSource, open_photos
+from impasto.data import PhotoCrops, open_photos
 from impasto.data.crops import collate
 from impasto.data.examples import example_photos_folder
 from impasto.errors import OutputError, ResumeError, UsageError
@@ -98,7 +98,9 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
     fabric = _launch(config, precision)
     if not fabric.is_global_zero:
         on_note = silent
-    photos, validation = _open_sources(config, on_note)
+    examples = example_photos_folder()
+    photos = open_photos(config.photos or examples)
+    validation = open_photos(config.validation_photos or examples)
     crops = PhotoCrops(photos, config.crop_px, max_zoom=config.max_zoom, seed=config.seed)
     references = References.from_dict(values["references"]) if values.get("references") else None
     with fabric.autocast():
@@ -109,8 +111,6 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
         raise ResumeError(
             f"{config.painting} is not the painting that the run in {folder} began with"
         )
-    for warning in task.painting.warnings:
-        on_note(f"warning: {warning}")
     torch.manual_seed(config.seed)
     network = build_network(config.network)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,9 +128,20 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
             run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
         except OSError as error:
             raise OutputError(f"cannot write TensorBoard's curves in {folder}: {error}") from error
-    on_note(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
-    on_note(f"preview: {folder / 'preview.jpg'}")
+    _announce(run)
     return run
+
+
+def _announce(run: Run) -> None:
+    config, folder = run.config, run.config.run_folder
+    if config.photos is None:
+        run.on_note(
+            "training on the example photos; give a folder of a thousand or more for a better style"
+        )
+    for warning in run.task.painting.warnings:
+        run.on_note(f"warning: {warning}")
+    run.on_note(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
+    run.on_note(f"preview: {folder / 'preview.jpg'}")
 
 
 def _check_writable(folder: Path) -> None:
@@ -195,17 +206,6 @@ def _precision(config: TrainingConfig, values: dict[str, Any]) -> Precision:
     device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
     faster = device is not None and device.type != "mps" and bfloat16_is_faster(device)
     return "bf16-mixed" if faster else "32-true"
-
-
-def _open_sources(
-    config: TrainingConfig, on_note: Callable[[str], None]
-) -> tuple[PhotoSource, PhotoSource]:
-    examples = example_photos_folder()
-    if config.photos is None:
-        on_note(
-            "training on the example photos; give a folder of a thousand or more for a better style"
-        )
-    return open_photos(config.photos or examples), open_photos(config.validation_photos or examples)
 
 
 def _plan(run: Run, network: nn.Module) -> None:
