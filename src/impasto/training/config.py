@@ -28,7 +28,7 @@ Schedule = Literal["cosine", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
-DEFAULT_STYLE_SCALE = 2.0
+DEFAULT_STYLE_SCALE = 3.0
 
 
 def setting(default: Any, help_text: str, *, cli: bool = True) -> Any:
