@@ -153,6 +153,7 @@ def _batches(run: Run) -> Iterator[Tensor]:
         pin_memory=fabric.device.type == "cuda",
         multiprocessing_context="spawn" if workers else None,
         worker_init_fn=_leave_interrupts,
+        generator=torch.Generator(),  # the loader would draw from the state that is saved
     )
     rejected: dict[str, str] = {}
     images: Tensor
