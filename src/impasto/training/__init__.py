@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from impasto._lazy import lazy_names
 from impasto.training.config import TrainingConfig, make_config
 
 if TYPE_CHECKING:
@@ -19,9 +19,4 @@ _MODULES = {
     "export_run": "impasto.training.finish",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Imports PyTorch's side only when it is asked for."""
-    if name in _MODULES:
-        return getattr(importlib.import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

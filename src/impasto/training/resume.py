@@ -27,6 +27,11 @@ RUNTIME_FIELDS = frozenset(
 )
 """Settings that may change when a run is resumed: they do not change what it computes."""
 
+NEEDED = frozenset(
+    ["config", "references", "style_image_sha256", "step", "schedule_steps", "images_per_step"]
+)
+"""What a checkpoint's values must hold."""
+
 
 def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig:
     """Rebuilds the settings of a run from its checkpoint's values.
@@ -35,8 +40,10 @@ def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig:
         ResumeError: this version cannot read them.
     """
     try:
+        if missing := sorted(NEEDED - set(values)):
+            raise UsageError(f"its checkpoint lacks {', '.join(missing)}")
         return TrainingConfig.from_dict(values["config"])
-    except (KeyError, TypeError, UsageError) as error:
+    except (AttributeError, TypeError, ValueError, UsageError) as error:
         raise ResumeError(f"{run_folder} holds a run this version cannot read: {error}") from error
 
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from impasto.data import PhotoCrops, PhotoSource
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, PerceptualTerms
-from impasto.losses.layers import StyleReduction
 from impasto.training.balancing import (
     PHOTOS,
     References,
@@ -56,38 +55,27 @@ class StyleTask:
         self.painting: Painting = read_painting(config.painting, config.style_size_px)
         loss_network = LossNetwork(config.loss_network)
         loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.references = references
-        probe = PerceptualLoss(
-            content_layer=config.content_layer,
-            style_layers=config.style_layers,
-            loss_network=loss_network,
-        ).to(device)
-        targets = probe.style_targets(to_tensor(self.painting.rgb).to(device))
-        weights: dict[str, float] | float
-        if config.style_weight == "auto":
-            if self.references is None:
-                crops = [photos[number][0].to(device) for number in range(PHOTOS)]
-                self.references = measure_references(
-                    loss_network, crops, targets, config.content_layer
-                )
-            scale = DEFAULT_STYLE_SCALE if config.style_scale is None else config.style_scale
-            content_weight, weights = balanced_weights(self.references, scale)
-            content_weight *= config.content_weight
-            reduction: StyleReduction = "sum"
-        else:
-            content_weight, weights = config.content_weight, config.style_weight
-            reduction = config.style_reduction
-        self.targets = targets
         self.loss = PerceptualLoss(
             content_layer=config.content_layer,
             style_layers=config.style_layers,
-            content_weight=content_weight,
-            style_weight=weights,
-            style_reduction=reduction,
+            content_weight=config.content_weight,
+            style_weight=1.0 if config.style_weight == "auto" else config.style_weight,
+            style_reduction=config.style_reduction,
             tv_weight=config.tv_weight,
             lattice_weight=config.lattice_weight,
             loss_network=loss_network,
         ).to(device)
+        self.targets = self.loss.style_targets(to_tensor(self.painting.rgb).to(device))
+        self.references = references
+        if config.style_weight == "auto":
+            if self.references is None:
+                crops = [photos[number][0].to(device) for number in range(PHOTOS)]
+                self.references = measure_references(
+                    loss_network, crops, self.targets, config.content_layer
+                )
+            scale = DEFAULT_STYLE_SCALE if config.style_scale is None else config.style_scale
+            content_weight, self.loss.style_weights = balanced_weights(self.references, scale)
+            self.loss.content_weight = config.content_weight * content_weight
         self.validation = read_validation_photos(validation).to(device)
         self.history = History(config.run_folder / "history.png", resume=resume)
 
