@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,19 @@ year = 1900
 source = "made by a test"
 licence = "Apache-2.0"
 """
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small tensors gain nothing from more threads and lose time to their coordination."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
