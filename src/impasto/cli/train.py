@@ -74,7 +74,7 @@ def _train(
     with _reporter() as (on_step, on_note):
         model = train(config, resume=resume, on_step=on_step, on_note=on_note)
     examples, results = example_photos_folder(), config.run_folder / "examples"
-    line = ("impasto", "stylize", examples, "--model", model, "-o", results)
+    line = ("impasto", "stylize", examples, "--model", model, "-o", f"{results}/")
     print_note("paint the example photos with it, or your own:")
     print_note(f"  {shlex.join(map(str, line))}")
     typer.echo(model)

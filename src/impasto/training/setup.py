@@ -150,7 +150,7 @@ def _check_writable(folder: Path) -> None:
     Raises:
         OutputError: a file is in the way, or permission is missing.
     """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
         raise OutputError(f"cannot write {folder}: {existing} is not a folder")
     if not os.access(existing, os.W_OK):
