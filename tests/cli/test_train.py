@@ -177,6 +177,20 @@ def test_ctrl_c_twice_stops_and_leaves_nothing_half_written(here):
     assert not [name for name in written if ".impasto-" in name or "partial" in name]
 
 
+def test_two_processes_train_together_and_one_of_them_speaks(here):
+    (here / "command.py").write_text(tiny_runs.COMMAND_LINE)
+    code = "import runpy, sys; sys.argv[:1] = ['command.py']; runpy.run_path('command.py')"
+    process = tiny_runs.start(
+        code, "train", "wave.png", "photos", *tiny(steps=3, devices=2), cwd=here
+    )
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert out.count("runs/wave/wave.onnx\n") == 1
+    assert err.count("curves: ") == err.count("paint the example photos") == 1
+    state = here / "runs" / "wave" / "checkpoints" / "step-00000003" / "state.json"
+    assert json.loads(state.read_text())["images_per_step"] == 2
+
+
 # --- bad input: one line, exit code 2, nothing written
 
 BAD = {

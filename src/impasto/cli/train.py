@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import re
 import shlex
 import time
@@ -73,6 +74,8 @@ def _train(
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     with _reporter() as (on_step, on_note):
         model = train(config, resume=resume, on_step=on_step, on_note=on_note)
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # one of several processes of a run speaks
     examples, results = example_photos_folder(), config.run_folder / "examples"
     line = ("impasto", "stylize", examples, "--model", model, "-o", f"{results}/")
     print_note("paint the example photos with it, or your own:")
