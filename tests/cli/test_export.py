@@ -8,6 +8,7 @@ import tiny_runs
 from safetensors.torch import load_file, save_file
 
 import impasto
+from impasto.runtime.model_file import read_model_file
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +140,21 @@ def test_an_output_that_cannot_be_written(run, tmp_path, run_cli):
     before = tiny_runs.files(tmp_path)
     result = run_cli("export", run, "-o", tmp_path / "file" / "model.onnx")
     assert_refused(result, 1, "cannot write", tmp_path, before)
+
+
+def test_scores_are_kept_in_the_model(run, tmp_path, run_cli):
+    scores = tmp_path / "scores.json"
+    scores.write_text('{"mean": {"balanced_ratio": 0.25}}')
+    model = tmp_path / "scored.onnx"
+    code, _, _ = run_cli("export", run, "-o", model, "--scores", scores)
+    assert code == 0
+    assert read_model_file(model)[1].scores == {"mean": {"balanced_ratio": 0.25}}
+
+
+@pytest.mark.parametrize(("text", "said"), [("[1]", "no JSON object"), ("{", "as JSON")])
+def test_scores_that_are_none(text, said, run, tmp_path, run_cli):
+    scores = tmp_path / "scores.json"
+    scores.write_text(text)
+    before = tiny_runs.files(run)
+    result = run_cli("export", run, "--scores", scores)
+    assert_refused(result, 2, said, run, before)

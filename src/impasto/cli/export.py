@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,14 @@ def command(
             help="The model file. [default: RUN_FOLDER/PAINTING.onnx]",
         ),
     ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            "--scores",
+            metavar="FILE.json",
+            help="Scores to keep in the model, as benchmarks/quality.py --json prints them.",
+        ),
+    ] = None,
 ) -> None:
     """Make a model file from the newest checkpoint of a training run.
 
@@ -34,4 +43,14 @@ def command(
         raise UsageError(f"-o is {output}; a model file ends in .onnx")
     with needs_extra("train", "impasto export"):
         from impasto.training import export_run
-    typer.echo(export_run(run_folder, output))
+    typer.echo(export_run(run_folder, output, scores=_read_scores(scores) if scores else None))
+
+
+def _read_scores(path: Path) -> dict[str, object]:
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--scores {path} cannot be read as JSON: {error}") from error
+    if not isinstance(scores, dict):
+        raise UsageError(f"--scores {path} holds no JSON object")
+    return scores

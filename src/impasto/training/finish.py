@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from impasto._version import __version__
@@ -24,12 +25,15 @@ from impasto.training.resume import RUNTIME_FIELDS, read_config
 MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {"photos", "loss_network"}
 
 
-def export_run(run_folder: Path, path: Path | None = None) -> Path:
+def export_run(
+    run_folder: Path, path: Path | None = None, *, scores: dict[str, object] | None = None
+) -> Path:
     """Exports the newest checkpoint of a run: ``.onnx``, and ``.safetensors`` beside it.
 
     Args:
         run_folder: a folder that training wrote.
         path: the ``.onnx`` to write; ``<run folder>/<painting>.onnx`` when omitted.
+        scores: measured quality to keep in the file, JSON-ready.
 
     Returns:
         The path of the ``.onnx``.
@@ -51,7 +55,8 @@ def export_run(run_folder: Path, path: Path | None = None) -> Path:
     path = path or run_folder / model_path(config).name
     with atomic_path(path.with_suffix(".safetensors")) as weights:
         weights_sha256 = save_weights(network, weights)
-        export_network(network, run_metadata(config, values, network, weights_sha256), path)
+        metadata = run_metadata(config, values, network, weights_sha256)
+        export_network(network, replace(metadata, scores=scores or {}), path)
     return path
 
 
