@@ -95,6 +95,8 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
         torch.set_num_threads(config.threads)
     precision = _precision(config, values)
     config = replace(config, precision=precision)
+    if not resume and config.steps is None and config.max_time_s is None:
+        config = replace(config, max_time_s=DEFAULT_BUDGET_S)
     fabric = _launch(config, precision)
     if not fabric.is_global_zero:
         on_note = silent
@@ -234,8 +236,7 @@ def _plan(run: Run, network: nn.Module) -> None:
     if config.steps is not None:
         run.last_step = max(run.last_step, config.steps)
     elif not resumed or (config.max_time_s is not None and run.step >= run.last_step):
-        budget_s = config.max_time_s or DEFAULT_BUDGET_S
-        budget_s -= time.perf_counter() - run.started
+        budget_s = (config.max_time_s or DEFAULT_BUDGET_S) - (time.perf_counter() - run.started)
         run.last_step = run.step + planned_steps(budget_s, step_s)
     if not resumed:
         run.schedule_steps = run.last_step
