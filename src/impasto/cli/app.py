@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import gc
 import importlib
 import logging
 import os
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     ClickFormatter = Any
 
 INTERRUPTED: Final = 130
+_GC_THRESHOLD: Final = 50_000
 
 COMMANDS: Final[dict[str, str]] = {
     "stylize": "Paint photos and folders of photos in a style.",
@@ -127,6 +129,9 @@ def main(args: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 done, 1 something failed, 2 bad input, 130 interrupted.
     """
     _prepare_streams()
+    if args is None:
+        # Imports make many objects that stay; collecting among them finds nothing.
+        gc.set_threshold(_GC_THRESHOLD)
     # Pillow reports odd metadata by warnings and log lines in the middle of our output.
     warnings.filterwarnings("ignore", module=r"PIL\b")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -143,6 +148,8 @@ def main(args: Sequence[str] | None = None) -> None:
             sys.stdout.flush()
         except BrokenPipeError:
             _drop_stdout()
+        if args is None:
+            gc.freeze()  # the interpreter's last collections would walk through every module
 
 
 def _unknown_command(name: str) -> str:
