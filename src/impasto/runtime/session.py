@@ -52,6 +52,8 @@ class ModelSession:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.intra_op_num_threads = threads or 0
+        # Memory planned per shape would be kept beside the arena for every size of photo.
+        options.enable_mem_pattern = False
         options.log_severity_level = 4  # errors arrive as exceptions; nothing else is printed
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:

@@ -128,15 +128,17 @@ class StyleModel:
         enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
         batch = np.ascontiguousarray(enlarged.transpose(2, 0, 1)[None], dtype=np.float32)
         batch /= _LEVELS
-        output = self._session.run(batch)[0].transpose(1, 2, 0)
-        result = np.clip(output[top : top + height, left : left + width], 0.0, 1.0)
+        output = self._session.run(batch)[0, :, top : top + height, left : left + width]
+        result = np.clip(output, 0.0, 1.0, out=output)
         if keep_colors or strength < 1.0:
+            pixels = result.transpose(1, 2, 0)
             photo = rgb.astype(np.float32) / _LEVELS
             if keep_colors:
-                result = colour.keep_colors(photo, result)
-            result = colour.fade(photo, result, strength)
-        painted: NDArray[np.uint8] = np.rint(result * _LEVELS).astype(np.uint8)
-        return painted
+                pixels = colour.keep_colors(photo, pixels)
+            result = colour.fade(photo, pixels, strength).transpose(2, 0, 1)
+        # In place: a fresh array of floats costs more time and memory than the arithmetic.
+        np.rint(np.multiply(result, _LEVELS, out=result), out=result)
+        return np.ascontiguousarray(result.astype(np.uint8).transpose(1, 2, 0))
 
 
 def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint8], int, int]:
