@@ -53,8 +53,8 @@ def test_rates_are_positive_and_never_above_one(steps):
 
 
 def test_planned_steps_leave_time_for_the_rest():
-    assert planned_steps(100.0, 1.0) == 90
-    assert planned_steps(1200.0, 0.5) == 2160
+    assert planned_steps(100.0, 1.0) == 86
+    assert planned_steps(1200.0, 0.5) == 2064
     assert planned_steps(1.0, 60.0) == 1
 
 

@@ -16,7 +16,7 @@ WARM_UP = 0.02
 FINAL_RATE = 0.02
 # Share of a time budget that is planned as steps: the rest is for previews, validations,
 # checkpoints, export, and for a machine that is slower than when it was timed.
-PLANNED_SHARE = 0.9
+PLANNED_SHARE = 0.86
 
 
 def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> float:
