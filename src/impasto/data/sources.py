@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import tarfile
 import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -17,26 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from impasto.errors import DataError
-from impasto.images.reading import DEFAULT_MAX_PIXELS
+from impasto.images.reading import DECODE_ERRORS, DEFAULT_MAX_PIXELS
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP")
 
 
-# What damaged archives and pictures make zipfile and Pillow raise.
-_DAMAGE_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    SyntaxError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-    Image.DecompressionBombError,
-)
+# What damaged archives make zipfile raise, beside what damaged pictures make Pillow raise.
+_DAMAGE_ERRORS = (*DECODE_ERRORS, zipfile.BadZipFile)
 
 
 class PhotoSource(Protocol):

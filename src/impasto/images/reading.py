@@ -42,7 +42,7 @@ _OTHER_PLUGINS: Final = {
 READABLE: Final = "JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, JPEG 2000, PPM"
 
 # What Pillow's decoders raise on damaged data.
-_DECODE_ERRORS: Final = (
+DECODE_ERRORS: Final = (
     OSError,
     SyntaxError,
     ValueError,
@@ -121,7 +121,7 @@ def is_picture(path: Path) -> bool:
     try:
         with path.open("rb") as file, _open(file):
             return True
-    except _DECODE_ERRORS:
+    except DECODE_ERRORS:
         return False
 
 
@@ -139,14 +139,7 @@ def photo_from_image(
         ImageReadError: the image cannot be decoded or has values without a known range.
         ImageTooLargeError: it has more than ``max_pixels`` pixels.
     """
-    _check_size(image, max_pixels, name)
-    try:
-        image.load()
-        return _convert(image, image.format or "", in_place=False)
-    except MemoryError as error:
-        raise _no_memory(image, name) from error
-    except _DECODE_ERRORS as error:
-        raise ImageReadError(f"{name} cannot be decoded: {error}") from error
+    return _decode(image, max_pixels, name, in_place=False, failure="cannot be decoded")
 
 
 def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
@@ -154,19 +147,25 @@ def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
         raise ImageReadError(f"{name} is empty")
     try:
         image = _open(file)
-    except _DECODE_ERRORS as error:
+    except DECODE_ERRORS as error:
         raise ImageReadError(
             f"{name} is not a picture, or a damaged one (readable: {READABLE})"
         ) from error
     with image:
-        _check_size(image, max_pixels, name)
-        try:
-            image.load()
-            return _convert(image, image.format or "", in_place=True)
-        except MemoryError as error:
-            raise _no_memory(image, name) from error
-        except _DECODE_ERRORS as error:
-            raise ImageReadError(f"{name} is damaged or truncated: {error}") from error
+        return _decode(image, max_pixels, name, in_place=True, failure="is damaged or truncated")
+
+
+def _decode(
+    image: Image.Image, max_pixels: int, name: str, *, in_place: bool, failure: str
+) -> Photo:
+    _check_size(image, max_pixels, name)
+    try:
+        image.load()
+        return _convert(image, image.format or "", in_place=in_place)
+    except MemoryError as error:
+        raise _no_memory(image, name) from error
+    except DECODE_ERRORS as error:
+        raise ImageReadError(f"{name} {failure}: {error}") from error
 
 
 def _open(file: BinaryIO) -> ImageFile:
@@ -206,9 +205,9 @@ def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
     profile = image.info.get("icc_profile")
     exif = Image.Exif()
     # A damaged EXIF block is no reason to refuse the picture.
-    with contextlib.suppress(*_DECODE_ERRORS):
+    with contextlib.suppress(*DECODE_ERRORS):
         exif.load(image.getexif().tobytes())
-    with contextlib.suppress(*_DECODE_ERRORS):
+    with contextlib.suppress(*DECODE_ERRORS):
         if in_place:
             ImageOps.exif_transpose(image, in_place=True)
         else:
@@ -293,7 +292,7 @@ def _clean_exif(exif: Image.Exif, size: tuple[int, int]) -> bytes | None:
             if tag in details:
                 details[tag] = value
         return exif.tobytes()
-    except _DECODE_ERRORS:
+    except DECODE_ERRORS:
         return None
 
 
