@@ -13,16 +13,16 @@ import io
 import struct
 import threading
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from impasto.errors import ImageReadError, ImageTooLargeError
+from impasto.images.exif import clean_exif
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -58,15 +58,6 @@ DECODE_ERRORS: Final = (
     Image.DecompressionBombError,
 )
 
-# IFD0 tags that say how the old file was laid out, not what the picture is.
-_LAYOUT_RANGES: Final = ((254, 269), (273, 281), (284, 284), (288, 293), (297, 301), (317, 347))
-_FOREIGN_BLOCKS: Final = (*range(512, 533), 700, 33723, 34377, 34675)  # JPEG, XMP, IPTC, ICC
-_LAYOUT_TAGS: Final = frozenset(
-    [*(tag for first, last in _LAYOUT_RANGES for tag in range(first, last + 1)), *_FOREIGN_BLOCKS]
-)
-_EXIF_COLOR_SPACE: Final = 0xA001
-_EXIF_WIDTH, _EXIF_HEIGHT = 0xA002, 0xA003
-
 _open_lock = threading.Lock()
 
 
@@ -79,22 +70,31 @@ class Photo:
         alpha: (H, W) uint8, 255 opaque, or None where the picture has no transparency.
         exif: EXIF block without orientation, ready for Pillow's ``save``, or None.
         format: Pillow's name of the file format, for example ``"JPEG"``; ``""`` if unknown.
+        icc_profile: the RGB profile that the picture came with and is given back when written,
+            or None where that is sRGB; ``rgb`` is sRGB in either case.
+        frames: frames or pages that the file holds, of which this is the first.
     """
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
     exif: bytes | None = None
     format: str = ""
+    icc_profile: bytes | None = None
+    frames: int = 1
 
 
 def read_image(
-    source: str | Path | bytes | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS
+    source: str | Path | bytes | BinaryIO,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    name: str = "the picture",
 ) -> Photo:
     """Reads a picture.
 
     Args:
         source: a path, a file's content, or a binary file that can seek.
         max_pixels: largest width times height accepted, checked before decoding.
+        name: what error messages call a picture without a path.
 
     Raises:
         ImageReadError: the picture is missing, empty, truncated or not a picture.
@@ -103,7 +103,7 @@ def read_image(
     """
     if not isinstance(source, (str, Path)):
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        return _read_stream(stream, "the picture", max_pixels)
+        return _read_stream(stream, name, max_pixels)
     path = Path(source)
     try:
         with path.open("rb") as file:
@@ -214,12 +214,10 @@ def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
             image = ImageOps.exif_transpose(image)
     base, alpha = _split_alpha(image)
     rgb = _to_srgb(base, profile if isinstance(profile, bytes) else b"")
-    return Photo(
-        rgb=np.array(rgb, dtype=np.uint8),
-        alpha=alpha,
-        exif=_clean_exif(exif, rgb.size),
-        format=file_format,
-    )
+    block = None
+    with contextlib.suppress(*DECODE_ERRORS):
+        block = clean_exif(exif, *rgb.size, srgb=True)
+    return Photo(np.array(rgb, dtype=np.uint8), alpha, block, file_format)
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
@@ -276,27 +274,3 @@ def _changes_nothing(transform: ImageCmsTransform, mode: str) -> bool:
     grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
     converted = ImageCms.applyTransform(Image.fromarray(grid), transform)
     return int(np.abs(np.asarray(converted).astype(int) - grid).max()) <= 1
-
-
-def _clean_exif(exif: Image.Exif, size: tuple[int, int]) -> bytes | None:
-    try:
-        _delete(exif, _LAYOUT_TAGS)
-        if not len(exif):
-            return None
-        details = exif.get_ifd(ExifTags.IFD.Exif)
-        for tag, value in (
-            (_EXIF_COLOR_SPACE, 1),  # the pixels are sRGB now
-            (_EXIF_WIDTH, size[0]),
-            (_EXIF_HEIGHT, size[1]),
-        ):
-            if tag in details:
-                details[tag] = value
-        return exif.tobytes()
-    except DECODE_ERRORS:
-        return None
-
-
-def _delete(exif: Image.Exif, tags: Iterable[int]) -> None:
-    for tag in tags:
-        if tag in exif:
-            del exif[tag]

@@ -12,12 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
-from impasto.errors import OutputError
+from impasto.errors import OutputError, UsageError
+from impasto.images.exif import has_nested_directories
 from impasto.images.reading import Photo
 
+# JPEG's and WebP's quality; AVIF's scale is another, and 90 of it look alike.
 JPEG_QUALITY: Final = 95
+LOSSY_FORMATS: Final = frozenset({"JPEG", "WEBP", "AVIF"})
 
 FORMAT_BY_SUFFIX: Final = {
     ".jpg": "JPEG",
@@ -81,6 +84,7 @@ def write_image(
     *,
     alpha: NDArray[np.uint8] | None = None,
     exif: bytes | None = None,
+    quality: int | None = None,
 ) -> None:
     """Writes a picture atomically in the format of the path's suffix.
 
@@ -89,13 +93,15 @@ def write_image(
         picture: a `Photo`, or (H, W, 3) uint8 sRGB values.
         alpha: (H, W) uint8, for an array. JPEG and BMP lay the picture on white.
         exif: EXIF block, for an array.
+        quality: 1 to 100 for `LOSSY_FORMATS`; None takes ours.
 
     Raises:
+        UsageError: ``quality`` lies outside 1..100.
         OutputError: the suffix is unknown or the file cannot be written.
     """
     path = Path(path)
     photo = picture if isinstance(picture, Photo) else Photo(picture, alpha, exif)
-    data = encode_image(photo, format_of(path))
+    data = encode_image(photo, format_of(path), quality=quality)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
@@ -113,23 +119,30 @@ def format_of(path: str | Path) -> str:
     return FORMAT_BY_SUFFIX[suffix]
 
 
-def encode_image(photo: Photo, file_format: str) -> bytes:
+def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) -> bytes:
     """Encodes a picture in memory.
 
     Args:
         photo: the picture.
         file_format: Pillow's format name; one that cannot be written becomes PNG.
+        quality: 1 (small) to 100 (faithful) for `LOSSY_FORMATS`, the others ignore it; None
+            takes 95 for JPEG and WebP and 90 for AVIF.
 
     Raises:
+        UsageError: ``quality`` lies outside 1..100.
         OutputError: the format cannot hold the picture (for example JPEG above 65,535 px).
     """
+    if quality is not None and not 1 <= quality <= 100:
+        raise UsageError(f"quality must lie between 1 and 100, not {quality}")
     if file_format not in _ENCODER_OPTIONS:
         file_format = "PNG"
     options = dict(_ENCODER_OPTIONS[file_format])
+    if quality is not None and file_format in LOSSY_FORMATS:
+        options["quality"] = quality
     too_long = file_format == "JPEG" and len(photo.exif or b"") > _JPEG_SEGMENT_BYTES
     if photo.exif is not None and file_format in _WITH_EXIF and not too_long:
         options["exif"] = photo.exif
-        if file_format == "TIFF" and _has_nested_exif(photo.exif):
+        if file_format == "TIFF" and has_nested_directories(photo.exif):
             del options["compression"]  # libtiff cannot write nested EXIF, Pillow itself can
     image = to_pillow(photo)
     if photo.alpha is not None and file_format not in _WITH_ALPHA:
@@ -152,12 +165,6 @@ def to_pillow(photo: Photo) -> Image.Image:
     if photo.exif is not None:
         image.info["exif"] = photo.exif
     return image
-
-
-def _has_nested_exif(block: bytes) -> bool:
-    exif = Image.Exif()
-    exif.load(block)
-    return ExifTags.IFD.Exif in exif or ExifTags.IFD.GPSInfo in exif
 
 
 def _reason(error: OSError) -> str:
