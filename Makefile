@@ -11,6 +11,7 @@ help:
 	@echo 'make demo        paint the example photos (small install, about a minute)'
 	@echo 'make train-demo  train a new style on an example painting for five minutes'
 	@echo 'make test        run the tests'
+	@echo 'make coverage    run the tests and show the lines that none of them reach'
 	@echo 'make check       run the formatter, linter, type checker, import rules and tests'
 
 demo: $(VENV)/.installed-core
@@ -25,6 +26,10 @@ train-demo: $(VENV)/.installed-train
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report
+
 check: $(VENV)/.installed-dev
 	@IMPASTO_PYTHON=$(BIN)/python bash scripts/check
 
@@ -37,4 +42,4 @@ $(VENV)/.installed-train: $(SOURCES)
 $(VENV)/.installed-dev: $(SOURCES)
 	@$(SETUP) dev
 
-.PHONY: help demo train-demo test check
+.PHONY: help demo train-demo test coverage check
