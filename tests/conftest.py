@@ -27,6 +27,14 @@ licence = "Apache-2.0"
 
 
 @pytest.fixture(autouse=True)
+def data_folder(tmp_path, monkeypatch):
+    """A data folder of the test's own, so that the styles of whoever runs it play no part."""
+    folder = tmp_path / "data folder"
+    monkeypatch.setenv("IMPASTO_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
 def one_thread():
     """Small tensors gain nothing from more threads and lose time to their coordination."""
     torch = sys.modules.get("torch")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from impasto.catalog import Style
+    from impasto.images.masks import MaskSource
     from impasto.runtime.stylizer import StyleModel
 
 __all__ = ["__version__", "list_styles", "load_model", "stylize"]
@@ -34,6 +35,8 @@ def stylize(
     *,
     strength: float = ...,
     keep_colors: bool = ...,
+    mask: MaskSource | None = ...,
+    max_pixels: int | None = ...,
 ) -> Image: ...
 @overload
 def stylize(
@@ -42,6 +45,8 @@ def stylize(
     *,
     strength: float = ...,
     keep_colors: bool = ...,
+    mask: MaskSource | None = ...,
+    max_pixels: int | None = ...,
 ) -> bytes: ...
 @overload
 def stylize(
@@ -50,6 +55,8 @@ def stylize(
     *,
     strength: float = ...,
     keep_colors: bool = ...,
+    mask: MaskSource | None = ...,
+    max_pixels: int | None = ...,
 ) -> NDArray[np.uint8]: ...
 def stylize(
     image: str | Path | bytes | Image | NDArray[np.uint8],
@@ -57,31 +64,44 @@ def stylize(
     *,
     strength: float = 1.0,
     keep_colors: bool = False,
+    mask: MaskSource | None = None,
+    max_pixels: int | None = None,
 ) -> Image | bytes | NDArray[np.uint8]:
     """Paints one picture and returns the kind that was given.
 
     Args:
         image: a path (gives a Pillow image), a file's bytes (gives bytes of the same format),
             a Pillow image, or a uint8 array of (H, W, 3), (H, W, 4) with alpha or (H, W) grey.
-        style: a shipped style's name or a model file; None is the first shipped style.
+        style: a name of `list_styles` or a model file; None is the first shipped style.
         strength: 0 (the photo) to 1 (the painting).
         keep_colors: keep the photo's colours and take only lightness from the painting.
+        mask: a picture of any of these kinds and the same shape: white is painted, black
+            stays photo.
+        max_pixels: largest picture accepted, checked before decoding; None is 200 million.
 
     Returns:
-        The painted picture, of the same size, upright, alpha kept.
+        The painted picture, of the same size, upright, alpha kept. A file's EXIF and colour
+        profile go with it, in the Pillow image's ``info``.
 
     Raises:
         impasto.errors.ImpastoError: the picture, the style or a setting cannot be used; the
             classes below it say which.
     """
-    return load_model(style)(image, strength=strength, keep_colors=keep_colors)
+    return load_model(style)(
+        image, strength=strength, keep_colors=keep_colors, mask=mask, max_pixels=max_pixels
+    )
 
 
-def load_model(name_or_path: str | Path | None = None) -> StyleModel:
+def load_model(
+    name_or_path: str | Path | None = None, *, threads: int | None = None, device: str = "auto"
+) -> StyleModel:
     """Loads a style for repeated use; a model already loaded is returned again.
 
     Args:
-        name_or_path: a shipped style's name or a model file; None is the first shipped style.
+        name_or_path: a name of `list_styles` or a model file; None is the first shipped style.
+        threads: CPU threads for one picture; None takes every core.
+        device: ``"auto"`` (CUDA where ONNX Runtime has it, else the CPU), or the plain name of
+            an execution provider: ``"cpu"``, ``"cuda"``, ``"coreml"``, ``"directml"``, ...
 
     Returns:
         An object to call like `stylize`, from any thread.
@@ -89,14 +109,18 @@ def load_model(name_or_path: str | Path | None = None) -> StyleModel:
     Raises:
         impasto.errors.UnknownStyleError: there is no style or file of that name.
         impasto.errors.ModelError: the model file cannot be used.
+        impasto.errors.UsageError: there is no such device.
     """
     from impasto.runtime import loading
 
-    return loading.load_model(name_or_path)
+    return loading.load_model(name_or_path, threads=threads, device=device)
 
 
 def list_styles() -> tuple[Style, ...]:
-    """Returns the shipped styles, the default first."""
+    """Returns the shipped styles, the default first, and after them the user's own.
+
+    Own styles are the models that ``impasto styles add`` put into the user's data folder.
+    """
     from impasto import catalog
 
     return catalog.list_styles()

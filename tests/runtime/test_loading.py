@@ -1,9 +1,10 @@
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
-from impasto.errors import ModelError, UnknownStyleError
+from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.runtime.loading import load_model, model_path
 
 
@@ -19,6 +20,7 @@ def test_a_model_is_loaded_once_until_it_changes(catalog, save_model):
     assert load_model("mirror") is first
     assert load_model(catalog / "mirror.onnx") is first
     assert load_model("mirror", threads=1) is not first
+    assert load_model("mirror", device="cpu") is not first
     save_model(catalog / "mirror.onnx", name="renamed")
     os.utime(catalog / "mirror.onnx", ns=(1, 1))
     assert load_model("mirror").style.name == "renamed"
@@ -30,14 +32,57 @@ def test_a_file_without_suffix_in_the_current_folder(catalog, tiny_model, monkey
     assert model_path("mine") == Path("mine")
 
 
-def test_unknown_missing_folder_and_picture(catalog, photo, tmp_path):
+@pytest.mark.parametrize("name", ["mine", "my style.onnx", "C:\\models\\mine.onnx", "照片"])
+def test_a_whole_value_that_is_a_file(catalog, tiny_model, monkeypatch, name):
+    monkeypatch.chdir(tiny_model.parent)
+    tiny_model.rename(name)
+    assert load_model(name).style.name == "negative"
+
+
+@pytest.mark.parametrize("name", ["missing.onnx", "C:\\models\\x", "sub/mine", "Path"])
+def test_a_path_that_is_missing_is_no_unknown_name(catalog, name):
+    with pytest.raises(ModelError, match="no such model file") as caught:
+        load_model(Path(name) if name == "Path" else name)
+    assert not isinstance(caught.value, UnknownStyleError)
+    assert name in str(caught.value)
+
+
+def test_own_styles_by_name(catalog, tiny_model, data_folder):
+    (data_folder / "styles").mkdir(parents=True)
+    own = tiny_model.rename(data_folder / "styles" / "own.onnx")
+    assert model_path("own") == own
+    with pytest.raises(
+        UnknownStyleError, match="did you mean own\\? known are negative, mirror, own"
+    ):
+        load_model("ovn")
+    own.write_bytes(b"damaged")
+    with pytest.raises(ModelError, match=r"own\.onnx: not an ONNX model"):
+        load_model("own")
+
+
+def test_unknown_names_folders_and_names_too_long(catalog, tmp_path, save_model):
     with pytest.raises(UnknownStyleError, match="did you mean mirror"):
         load_model("miror")
-    with pytest.raises(ModelError, match="no such model file"):
-        load_model("missing.onnx")
-    with pytest.raises(ModelError, match="no such model file"):
-        load_model(Path("missing"))
-    with pytest.raises(ModelError, match="is a folder"):
-        load_model(tmp_path)
-    with pytest.raises(ModelError, match=r"a picture, not a model: `impasto train photo\.png`"):
-        load_model(str(photo))
+    with pytest.raises(UnknownStyleError, match="known are negative"):
+        load_model("x" * 300)
+    with pytest.raises(ModelError, match="cannot read model file"):
+        load_model("x" * 300 + ".onnx")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with pytest.raises(ModelError, match=r"is a folder, not a model file$"):
+        load_model(folder)
+    save_model(folder / "wave.onnx")
+    with pytest.raises(ModelError, match=r"the model in it is .*wave\.onnx"):
+        load_model(folder)
+
+
+def test_a_picture_given_as_a_style(catalog, photo):
+    quoted = shlex.quote(str(photo.rename(photo.with_name("my photo.png"))))
+    with pytest.raises(ModelError) as caught:
+        load_model(shlex.split(quoted)[0])
+    assert f"a picture, not a model: `impasto train {quoted}` makes it a style" in str(caught.value)
+
+
+def test_unknown_devices_are_refused(catalog):
+    with pytest.raises(UsageError, match=r"there is no device 'warp' here, there are auto.* cpu"):
+        load_model("mirror", device="warp")

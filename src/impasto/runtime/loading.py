@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from impasto.catalog import find_style
 from impasto.errors import ModelError, UnknownStyleError
@@ -16,16 +16,22 @@ if TYPE_CHECKING:
 
 _KEPT_MODELS: Final = 4
 
-_models: OrderedDict[tuple[Path, int, int, int | None], StyleModel] = OrderedDict()
+_Key: TypeAlias = tuple[Path, int, int, int | None, str]
+
+_models: OrderedDict[_Key, StyleModel] = OrderedDict()
 _models_lock = threading.Lock()
 
 
-def load_model(name_or_path: str | Path | None = None, *, threads: int | None = None) -> StyleModel:
+def load_model(
+    name_or_path: str | Path | None = None, *, threads: int | None = None, device: str = "auto"
+) -> StyleModel:
     """Loads a style, or returns the one already loaded from the same file.
 
     Args:
-        name_or_path: a shipped style's name, or a model file; None is the first shipped style.
+        name_or_path: a style's name, or a model file; None is the first shipped style.
         threads: CPU threads for one picture; None takes every core.
+        device: ``"auto"``, or the plain name of an ONNX Runtime execution provider, for
+            example ``"cpu"`` or ``"cuda"``.
 
     Returns:
         An object to call with pictures, from any thread.
@@ -33,18 +39,19 @@ def load_model(name_or_path: str | Path | None = None, *, threads: int | None = 
     Raises:
         UnknownStyleError: there is neither a style nor a file of that name.
         ModelError: the file cannot be used.
+        UsageError: there is no such device.
     """
     path = model_path(name_or_path)
     try:
         stat = path.stat()
     except OSError as error:
         raise ModelError(f"no such model file: {path}") from error
-    key = (path.resolve(), stat.st_mtime_ns, stat.st_size, threads)
+    key = (path.resolve(), stat.st_mtime_ns, stat.st_size, threads, device)
     with _models_lock:
         if key not in _models:
             from impasto.runtime.stylizer import StyleModel
 
-            _models[key] = StyleModel(path, threads=threads)
+            _models[key] = StyleModel(path, threads=threads, device=device)
             if len(_models) > _KEPT_MODELS:
                 _models.popitem(last=False)
         _models.move_to_end(key)
@@ -54,7 +61,7 @@ def load_model(name_or_path: str | Path | None = None, *, threads: int | None = 
 def model_path(name_or_path: str | Path | None = None) -> Path:
     """Finds the model file that a style's name or a path means.
 
-    A shipped style's name comes first, then a file of that name.
+    A style's name comes first, then a file of that name.
 
     Args:
         name_or_path: as for `load_model`.
@@ -72,10 +79,15 @@ def model_path(name_or_path: str | Path | None = None) -> Path:
         except UnknownStyleError:
             if not _means_a_file(name_or_path):
                 raise
-    if path.is_dir():
-        raise ModelError(f"{path} is a folder, not a model file")
-    if not path.exists():
-        raise ModelError(f"no such model file: {path}")
+    try:
+        if path.is_dir():
+            models = sorted(path.glob("*.onnx"))
+            hint = f": the model in it is {models[0]}" if len(models) == 1 else ""
+            raise ModelError(f"{path} is a folder, not a model file{hint}")
+        if not path.exists():
+            raise ModelError(f"no such model file: {path}")
+    except OSError as error:  # a name that is too long, for example
+        raise ModelError(f"cannot read model file {path}: {error.strerror or error}") from error
     refuse_picture(path)
     return path
 
@@ -86,17 +98,23 @@ def refuse_picture(path: Path) -> None:
     Raises:
         ModelError: the file is a picture.
     """
+    if path.suffix.lower() == ".onnx":
+        return
     from impasto.images.reading import is_picture
 
-    if path.suffix.lower() != ".onnx" and is_picture(path):
+    if is_picture(path):
+        import shlex
+
+        quoted = shlex.quote(str(path)) if os.name != "nt" else f'"{path}"'
         raise ModelError(
-            f"{path}: that is a picture, not a model: `impasto train {path.name}` makes it a style"
+            f"{path}: that is a picture, not a model: `impasto train {quoted}` makes it a style"
         )
 
 
 def _means_a_file(text: str) -> bool:
+    # No style's name holds a separator, that of Windows included.
     return (
-        any(separator in text for separator in ("/", os.sep))
+        any(separator in text for separator in "/\\")
         or text.lower().endswith(".onnx")
-        or Path(text).is_file()
+        or os.path.isfile(text)  # noqa: PTH113 (pathlib's raises where the name is too long)
     )

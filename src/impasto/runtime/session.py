@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 import numpy as np
@@ -9,7 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from impasto.errors import ImageTooLargeError, ModelError
+from impasto.errors import ImageTooLargeError, ModelError, UsageError
 
 INPUT_NAME: Final = "image"
 OUTPUT_NAME: Final = "output"
@@ -29,40 +30,65 @@ _ORT_ERRORS: Final = (
 )
 _MEMORY_WORDS: Final = ("alloc", "memory")
 
+_CPU: Final = "cpu"
+_SUFFIX: Final = "ExecutionProvider"
+_OTHER_NAMES: Final = {"dml": "directml"}
+# Azure's sends pictures to a server, and nothing here talks to the network.
+_REFUSED: Final = ("azure",)
+
+
+def available_devices() -> dict[str, str]:
+    """Returns where this ONNX Runtime can compute, the fastest first.
+
+    Returns:
+        Plain names (``"cpu"``, ``"cuda"``, ``"coreml"``, ``"directml"``, ``"openvino"``, ...)
+        and the execution providers that they stand for.
+    """
+    names = {p.removesuffix(_SUFFIX).lower(): p for p in ort.get_available_providers()}
+    return {_OTHER_NAMES.get(n, n): p for n, p in names.items() if n not in _REFUSED}
+
+
+def choose_device(device: str = "auto") -> str:
+    """Returns the plain name of the device that ``device`` means.
+
+    Args:
+        device: a plain name, or ``"auto"``: CUDA where it is there, the CPU elsewhere.
+
+    Raises:
+        UsageError: this ONNX Runtime has no such device; those that it has are listed.
+    """
+    known = available_devices()
+    if device == "auto":
+        return "cuda" if "cuda" in known else _CPU
+    if device not in known:
+        raise UsageError(
+            f"there is no device {device!r} here, there are auto, {', '.join(known)}: other "
+            "devices come with other builds of ONNX Runtime, such as onnxruntime-gpu for cuda"
+        )
+    return device
+
 
 class ModelSession:
-    """Runs a model's graph on the CPU; safe to call from several threads at once.
+    """Runs a model's graph; safe to call from several threads at once.
 
     Attributes:
-        device: where the graph runs, ``"cpu"``.
+        device: where the graph runs, for example ``"cpu"``.
     """
 
-    device: Final = "cpu"
-
-    def __init__(self, data: bytes, *, threads: int | None = None) -> None:
+    def __init__(self, data: bytes, *, threads: int | None = None, device: str = "auto") -> None:
         """Opens a session.
 
         Args:
             data: the bytes that `read_model_file` judged.
             threads: CPU threads for one picture; None lets ONNX Runtime take every core.
+            device: as for `choose_device`; with ``"auto"`` a GPU that does not start gives way
+                to the CPU.
 
         Raises:
             ModelError: ONNX Runtime refuses the graph, or its inputs are not ours.
+            UsageError: there is no such device, or it does not start.
         """
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.intra_op_num_threads = threads or 0
-        # Memory planned per shape would be kept beside the arena for every size of photo.
-        options.enable_mem_pattern = False
-        options.log_severity_level = 4  # errors arrive as exceptions; nothing else is printed
-        options.add_session_config_entry("session.load_model_format", "ONNX")
-        try:
-            # The fallback would print and try the same provider again.
-            self._session = ort.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"], enable_fallback=0
-            )
-        except _ORT_ERRORS as error:
-            raise ModelError(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
+        self._session, self.device = _start(data, threads, device)
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
         if inputs != [INPUT_NAME] or outputs != [OUTPUT_NAME]:
@@ -87,7 +113,10 @@ class ModelSession:
         except _ORT_ERRORS as error:
             reason = _first_line(error)
             if any(word in reason.lower() for word in _MEMORY_WORDS):
-                raise ImageTooLargeError(f"not enough memory to paint {size} pixels") from error
+                raise ImageTooLargeError(
+                    f"not enough memory to paint {size} pixels: make the picture smaller "
+                    "(--max-size)"
+                ) from error
             raise ModelError(f"the model fails on a picture of {size}: {reason}") from error
         result: NDArray[np.float32] = np.asarray(output)
         if result.shape != batch.shape or result.dtype != np.float32:
@@ -95,6 +124,39 @@ class ModelSession:
         if not np.isfinite(result).all():
             raise ModelError(f"the model returned values that are no numbers for {size} pixels")
         return result
+
+
+def _start(data: bytes, threads: int | None, device: str) -> tuple[ort.InferenceSession, str]:
+    """Opens a session on the wanted device, and on the CPU where "auto" finds no better one."""
+    chosen = choose_device(device)
+    if device == "auto" and chosen != _CPU:
+        with contextlib.suppress(ModelError, UsageError):
+            return _open(data, threads, chosen), chosen
+        chosen = _CPU
+    return _open(data, threads, chosen), chosen
+
+
+def _open(data: bytes, threads: int | None, device: str) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.intra_op_num_threads = threads or 0
+    # Memory planned per shape would be kept beside the arena for every size of photo.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 4  # errors arrive as exceptions; nothing else is printed
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    providers = [available_devices()[device]]
+    if device != _CPU:
+        ort.set_default_logger_severity(4)  # the one that reports missing libraries
+        providers.append(available_devices()[_CPU])
+    try:
+        # The fallback would print and try the same provider again.
+        session = ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
+    except _ORT_ERRORS as error:
+        raise ModelError(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
+    # A provider whose libraries are missing is left out without an error.
+    if providers[0] not in session.get_providers():
+        raise UsageError(f"the device {device} does not start: are its driver and libraries there?")
+    return session
 
 
 def _first_line(error: Exception) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
+    from impasto.images.masks import MaskSource
+
 _LEVELS: Final = np.float32(255)
 
 
@@ -32,25 +34,29 @@ class StyleModel:
     Attributes:
         metadata: what the model file states about itself.
         style: the style it paints.
-        device: where it runs, ``"cpu"``.
+        device: where it runs, for example ``"cpu"``.
     """
 
-    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+    def __init__(
+        self, path: str | Path, *, threads: int | None = None, device: str = "auto"
+    ) -> None:
         """Loads a model file.
 
         Args:
             path: an ``.onnx`` file that Impasto exported.
             threads: CPU threads for one picture; None takes every core.
+            device: as for `impasto.load_model`.
 
         Raises:
             ModelError: the file cannot be used.
             NewerFormatError: a newer version of Impasto made it.
+            UsageError: there is no such device.
         """
         data, self.metadata = read_model_file(path)
         if self.metadata.kind != "style":
             raise ModelError(f"{path}: the model is of kind {self.metadata.kind}, not style")
         try:
-            self._session = ModelSession(data, threads=threads)
+            self._session = ModelSession(data, threads=threads, device=device)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         self.style: StyleEntry = self.metadata.styles[0]
@@ -60,15 +66,33 @@ class StyleModel:
 
         @overload
         def __call__(
-            self, image: str | Path | Image, *, strength: float = ..., keep_colors: bool = ...
+            self,
+            image: str | Path | Image,
+            *,
+            strength: float = ...,
+            keep_colors: bool = ...,
+            mask: MaskSource | None = ...,
+            max_pixels: int | None = ...,
         ) -> Image: ...
         @overload
         def __call__(
-            self, image: bytes, *, strength: float = ..., keep_colors: bool = ...
+            self,
+            image: bytes,
+            *,
+            strength: float = ...,
+            keep_colors: bool = ...,
+            mask: MaskSource | None = ...,
+            max_pixels: int | None = ...,
         ) -> bytes: ...
         @overload
         def __call__(
-            self, image: NDArray[np.uint8], *, strength: float = ..., keep_colors: bool = ...
+            self,
+            image: NDArray[np.uint8],
+            *,
+            strength: float = ...,
+            keep_colors: bool = ...,
+            mask: MaskSource | None = ...,
+            max_pixels: int | None = ...,
         ) -> NDArray[np.uint8]: ...
 
     def __call__(
@@ -77,6 +101,8 @@ class StyleModel:
         *,
         strength: float = 1.0,
         keep_colors: bool = False,
+        mask: MaskSource | None = None,
+        max_pixels: int | None = None,
     ) -> Image | bytes | NDArray[np.uint8]:
         """Paints a picture of any kind and returns the same kind.
 
@@ -85,26 +111,41 @@ class StyleModel:
                 with alpha or (H, W) grey, uint8.
             strength: 0 (the photo) to 1 (the painting).
             keep_colors: keep the photo's colours and take only lightness from the painting.
+            mask: a picture of any of these kinds: white is painted, black stays photo.
+            max_pixels: largest picture and mask accepted, checked before decoding; None is
+                200 million.
 
         Returns:
             The painted picture: EXIF orientation applied, alpha kept, the same size. A path
             or a Pillow image gives a Pillow image, RGB or RGBA; a grey array gives (H, W, 3).
 
         Raises:
-            UsageError: ``strength`` lies outside 0..1 or ``image`` is of another kind.
-            ImageError: the picture cannot be read.
+            UsageError: ``strength`` lies outside 0..1, ``image`` or ``mask`` is of another
+                kind, or the mask has another shape than the picture.
+            ImageError: the picture or the mask cannot be read.
             ModelError: the model fails on it.
         """
         from impasto.runtime.kinds import paint_like_input
 
+        limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
+        levels: NDArray[np.uint8] | None = None
+        if mask is not None:
+            from impasto.images.masks import read_mask
+
+            levels = read_mask(mask, max_pixels=limit)
         return paint_like_input(
             image,
-            lambda rgb: self.paint(rgb, strength=strength, keep_colors=keep_colors),
-            max_pixels=DEFAULT_MAX_PIXELS,
+            lambda rgb: self.paint(rgb, strength=strength, keep_colors=keep_colors, mask=levels),
+            max_pixels=limit,
         )
 
     def paint(
-        self, rgb: NDArray[np.uint8], *, strength: float = 1.0, keep_colors: bool = False
+        self,
+        rgb: NDArray[np.uint8],
+        *,
+        strength: float = 1.0,
+        keep_colors: bool = False,
+        mask: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
         """Paints an array, the core that everything else wraps.
 
@@ -112,18 +153,29 @@ class StyleModel:
             rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
             strength: ``photo + strength * (result - photo)``, 0 to 1.
             keep_colors: luma from the result, chroma from the photo.
+            mask: (h, w) uint8, 255 painted and 0 photo, of any size with the picture's shape.
 
         Returns:
             (H, W, 3) uint8, the same size.
 
         Raises:
-            UsageError: ``strength`` lies outside 0..1.
+            UsageError: ``strength`` lies outside 0..1, or the mask has another aspect ratio.
             ModelError: the model fails on the picture.
         """
         if not 0.0 <= strength <= 1.0:
             raise UsageError(f"strength must lie between 0 and 1, not {strength}")
+        if mask is not None:
+            from impasto.images.masks import blend, fit_mask
+
+            mask = fit_mask(mask, *rgb.shape[:2])  # an unfit one is refused before the work
         if strength == 0.0:
             return rgb.copy()
+        painted = self._paint(rgb, strength, keep_colors=keep_colors)
+        return painted if mask is None else blend(rgb, painted, mask)
+
+    def _paint(
+        self, rgb: NDArray[np.uint8], strength: float, *, keep_colors: bool
+    ) -> NDArray[np.uint8]:
         height, width = rgb.shape[:2]
         enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
         batch = np.ascontiguousarray(enlarged.transpose(2, 0, 1)[None], dtype=np.float32)

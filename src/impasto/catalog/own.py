@@ -1,0 +1,77 @@
+"""The user's own styles: model files in the data folder, ``styles/<name>.onnx``.
+
+The file's name is the style's. Only names are read here, so that a damaged file is found when
+it is used and never keeps the other styles from being listed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from impasto.errors import OutputError
+
+MODEL_SUFFIX: Final = ".onnx"
+
+
+def data_folder() -> Path:
+    """Returns the user's data folder, which need not exist yet.
+
+    The environment variable ``IMPASTO_HOME`` names it; without one it is where the operating
+    system keeps such data.
+    """
+    chosen = os.environ.get("IMPASTO_HOME")
+    if chosen:
+        return Path(chosen)
+    import platformdirs  # not at the top: naming a shipped style needs no such folder
+
+    return Path(platformdirs.user_data_dir("impasto", appauthor=False))
+
+
+def own_models() -> dict[str, Path]:
+    """Returns the names and files of the user's own styles, in alphabetical order."""
+    try:
+        files = sorted((data_folder() / "styles").iterdir())
+    except OSError:  # no folder yet, or none that can be read
+        return {}
+    return {
+        path.stem: path
+        for path in files
+        if path.suffix == MODEL_SUFFIX and not path.name.startswith(".")
+    }
+
+
+def add_model(name: str, model: Path) -> Path:
+    """Copies a model file into the data folder.
+
+    Args:
+        name: the style's name, which model files are checked to state in a form that file
+            names can hold.
+        model: the file, already judged.
+
+    Returns:
+        The copy.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
+    from impasto.images.writing import atomic_path
+
+    target = data_folder() / "styles" / f"{name}{MODEL_SUFFIX}"
+    with atomic_path(target) as temporary:
+        shutil.copyfile(model, temporary)
+    return target
+
+
+def remove_model(path: Path) -> None:
+    """Deletes a model file of the data folder.
+
+    Raises:
+        OutputError: it cannot be deleted.
+    """
+    try:
+        path.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
