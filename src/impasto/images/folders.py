@@ -11,7 +11,7 @@ from impasto.errors import DataError
 
 PICTURE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".avif"}
-    | {".bmp", ".gif", ".jp2", ".ppm", ".pgm"}
+    | {".heic", ".heif", ".hif", ".bmp", ".gif", ".jp2", ".ppm", ".pgm"}
 )
 
 

@@ -2,44 +2,31 @@
 
 The size in the header is checked before a pixel is decoded. Embedded colour profiles are
 applied, so that the values mean sRGB; EXIF survives without orientation, thumbnail and the
-tags that describe the old file's layout.
+tags that describe the old file's layout. Of animations and documents, the first frame counts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
+import dataclasses
 import io
 import struct
-import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from impasto.errors import ImageReadError, ImageTooLargeError
+from impasto.errors import ImageReadError, ImageTooLargeError, MissingExtraError
 from impasto.images.exif import clean_exif
-
-if TYPE_CHECKING:
-    from PIL.ImageCms import ImageCmsTransform
-    from PIL.ImageFile import ImageFile
+from impasto.images.frames import count_frames
+from impasto.images.opening import READABLE, open_header
+from impasto.images.profiles import to_srgb
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
-
-# Pillow's other formats are left out on purpose: some start programs (EPS), most are fonts,
-# icons or scientific data that nobody means to paint.
-_COMMON_FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF", "PPM")
-_OTHER_PLUGINS: Final = {
-    "WEBP": "WebPImagePlugin",
-    "TIFF": "TiffImagePlugin",
-    "AVIF": "AvifImagePlugin",
-    "JPEG2000": "Jpeg2KImagePlugin",
-}
-READABLE: Final = "JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, JPEG 2000, PPM"
 
 # What Pillow's decoders raise on damaged data.
 DECODE_ERRORS: Final = (
@@ -57,8 +44,6 @@ DECODE_ERRORS: Final = (
     zlib.error,
     Image.DecompressionBombError,
 )
-
-_open_lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +85,7 @@ def read_image(
         ImageReadError: the picture is missing, empty, truncated or not a picture.
         ImageTooLargeError: its header states more than ``max_pixels`` pixels, or it does
             not fit into memory.
+        MissingExtraError: it is a HEIC photo, and the extra ``heic`` is not installed.
     """
     if not isinstance(source, (str, Path)):
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
@@ -117,10 +103,12 @@ def read_image(
 
 
 def is_picture(path: Path) -> bool:
-    """Tells whether a file's first bytes are those of a picture that can be read."""
+    """Tells whether a file's header is that of a picture in a readable format."""
     try:
-        with path.open("rb") as file, _open(file):
+        with path.open("rb") as file, open_header(file):
             return True
+    except MissingExtraError:
+        return True
     except DECODE_ERRORS:
         return False
 
@@ -146,13 +134,14 @@ def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
     if not file.read(1):
         raise ImageReadError(f"{name} is empty")
     try:
-        image = _open(file)
+        image = open_header(file)
     except DECODE_ERRORS as error:
         raise ImageReadError(
             f"{name} is not a picture, or a damaged one (readable: {READABLE})"
         ) from error
     with image:
-        return _decode(image, max_pixels, name, in_place=True, failure="is damaged or truncated")
+        photo = _decode(image, max_pixels, name, in_place=True, failure="is damaged or truncated")
+        return dataclasses.replace(photo, frames=count_frames(image, file))
 
 
 def _decode(
@@ -166,24 +155,6 @@ def _decode(
         raise _no_memory(image, name) from error
     except DECODE_ERRORS as error:
         raise ImageReadError(f"{name} {failure}: {error}") from error
-
-
-def _open(file: BinaryIO) -> ImageFile:
-    """Reads a picture's header; the caller checks the size."""
-    # Pillow's own limit is a global that warns at half of its value. Ours is an argument, so
-    # the global is lifted while the header is read; nothing is decoded here.
-    with _open_lock:
-        pillow_limit = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = None
-        try:
-            try:
-                return Image.open(file, formats=_COMMON_FORMATS)
-            except UnidentifiedImageError:
-                for plugin in _OTHER_PLUGINS.values():
-                    importlib.import_module(f"PIL.{plugin}")
-                return Image.open(file, formats=tuple(_OTHER_PLUGINS))
-        finally:
-            Image.MAX_IMAGE_PIXELS = pillow_limit
 
 
 def _check_size(image: Image.Image, max_pixels: int, name: str) -> None:
@@ -213,11 +184,17 @@ def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
         else:
             image = ImageOps.exif_transpose(image)
     base, alpha = _split_alpha(image)
-    rgb = _to_srgb(base, profile if isinstance(profile, bytes) else b"")
+    rgb, own_profile = to_srgb(base, profile if isinstance(profile, bytes) else b"")
     block = None
     with contextlib.suppress(*DECODE_ERRORS):
-        block = clean_exif(exif, *rgb.size, srgb=True)
-    return Photo(np.array(rgb, dtype=np.uint8), alpha, block, file_format)
+        block = clean_exif(exif, *rgb.size, srgb=own_profile is None)
+    return Photo(
+        rgb=np.array(rgb, dtype=np.uint8),
+        alpha=alpha,
+        exif=block,
+        format="JPEG" if file_format == "MPO" else file_format,
+        icc_profile=own_profile,
+    )
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
@@ -239,38 +216,3 @@ def _sixteen_to_eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
         raise ValueError("values outside 0..65535; save it as 8 or 16 bit")
     levels: NDArray[np.uint8] = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return levels
-
-
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Converts through the embedded profile; a damaged or unfitting profile is ignored."""
-    if profile:
-        from PIL import ImageCms
-
-        try:
-            transform = ImageCms.buildTransform(
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                image.mode,
-                "RGB",
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
-            if not _changes_nothing(transform, image.mode):
-                converted = ImageCms.applyTransform(image, transform)
-                if converted is not None:
-                    return converted
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass
-    return image.convert("RGB")
-
-
-def _changes_nothing(transform: ImageCmsTransform, mode: str) -> bool:
-    """Tells whether a transform is sRGB to sRGB up to rounding, found by trying it."""
-    if mode != "RGB":
-        return False
-    from PIL import ImageCms
-
-    levels = np.linspace(0, 255, 9).astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
-    converted = ImageCms.applyTransform(Image.fromarray(grid), transform)
-    return int(np.abs(np.asarray(converted).astype(int) - grid).max()) <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import io
 import secrets
@@ -16,6 +17,7 @@ from PIL import Image
 
 from impasto.errors import OutputError, UsageError
 from impasto.images.exif import has_nested_directories
+from impasto.images.profiles import from_srgb
 from impasto.images.reading import Photo
 
 # JPEG's and WebP's quality; AVIF's scale is another, and 90 of it look alike.
@@ -44,7 +46,7 @@ _ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
 }
 _WITH_ALPHA: Final = ("PNG", "WEBP", "TIFF", "AVIF")
 _JPEG_SEGMENT_BYTES: Final = 65533
-_WITH_EXIF: Final = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
+_WITH_METADATA: Final = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 
 
 @contextlib.contextmanager
@@ -122,6 +124,9 @@ def format_of(path: str | Path) -> str:
 def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) -> bytes:
     """Encodes a picture in memory.
 
+    A photo's own profile is embedded and its colours are converted to it; BMP carries none and
+    stays sRGB.
+
     Args:
         photo: the picture.
         file_format: Pillow's format name; one that cannot be written becomes PNG.
@@ -140,10 +145,14 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
     if quality is not None and file_format in LOSSY_FORMATS:
         options["quality"] = quality
     too_long = file_format == "JPEG" and len(photo.exif or b"") > _JPEG_SEGMENT_BYTES
-    if photo.exif is not None and file_format in _WITH_EXIF and not too_long:
+    if photo.exif is not None and file_format in _WITH_METADATA and not too_long:
         options["exif"] = photo.exif
         if file_format == "TIFF" and has_nested_directories(photo.exif):
             del options["compression"]  # libtiff cannot write nested EXIF, Pillow itself can
+    if photo.icc_profile is not None and file_format in _WITH_METADATA:
+        options["icc_profile"] = photo.icc_profile
+    else:
+        photo = dataclasses.replace(photo, icc_profile=None)
     image = to_pillow(photo)
     if photo.alpha is not None and file_format not in _WITH_ALPHA:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
@@ -158,8 +167,18 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
 
 
 def to_pillow(photo: Photo) -> Image.Image:
-    """Returns a Pillow image, ``"RGBA"`` where there is alpha and ``"RGB"`` otherwise."""
+    """Returns a Pillow image, ``"RGBA"`` where there is alpha and ``"RGB"`` otherwise.
+
+    Where the photo has a profile of its own, so has the image, in ``info["icc_profile"]``, and
+    its values are that profile's. EXIF is in ``info["exif"]``.
+
+    Raises:
+        OutputError: the profile cannot be used; none that `reading` gave is refused.
+    """
     image = Image.fromarray(np.ascontiguousarray(photo.rgb))
+    if photo.icc_profile is not None:
+        from_srgb(image, photo.icc_profile)
+        image.info["icc_profile"] = photo.icc_profile
     if photo.alpha is not None:
         image.putalpha(Image.fromarray(np.ascontiguousarray(photo.alpha)))
     if photo.exif is not None:
