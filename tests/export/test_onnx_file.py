@@ -11,7 +11,7 @@ from torch import nn
 
 from impasto.errors import ExportError, OutputError
 from impasto.export import export_network, load_weights, onnx_file, save_weights
-from impasto.networks import NetworkSpec, build_network
+from impasto.networks import NetworkSpec, build_network, spec_from_dict
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stylizer import StyleModel
@@ -107,7 +107,7 @@ def test_the_file_says_what_it_needs(each):
     data, metadata = read_model_file(path)
     assert data == path.read_bytes()
     assert metadata == make_metadata(network.spec)
-    assert NetworkSpec.from_dict(metadata.network) == network.spec
+    assert spec_from_dict(metadata.network) == network.spec
     assert [file.name for file in path.parent.iterdir()] == ["wave.onnx"]
 
 

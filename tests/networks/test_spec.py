@@ -4,16 +4,21 @@ import json
 import pytest
 
 from impasto.errors import UsageError
-from impasto.networks import PAPER, RELEASED, SHIPPED, NetworkSpec
+from impasto.networks import PAPER, RELEASED, SHIPPED, FastSpec, NetworkSpec, spec_from_dict
+
+FAST = FastSpec(width=8, stride=8, stem="two", ending="direct", parameter_sets=3)
 
 
-@pytest.mark.parametrize("spec", [PAPER, RELEASED, SHIPPED, NetworkSpec(width=3, norm="batch")])
+@pytest.mark.parametrize(
+    "spec", [PAPER, RELEASED, SHIPPED, NetworkSpec(width=3, norm="batch"), FastSpec(), FAST]
+)
 def test_a_spec_survives_json(spec):
-    assert NetworkSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
 def test_the_presets_are_those_of_the_paper_and_of_the_released_code():
     assert PAPER.to_dict() == {
+        "architecture": "johnson",
         "width": 32,
         "residual_blocks": 5,
         "norm": "batch",
@@ -52,15 +57,42 @@ def test_what_is_shipped_pads_no_zeros():
 )
 def test_a_bad_value_is_named_with_what_is_allowed(name, value):
     with pytest.raises(UsageError) as caught:
-        NetworkSpec.from_dict({name: value})
+        spec_from_dict({name: value})
     message = str(caught.value)
     assert message.startswith(f"{name} is {value!r}; allowed are ")
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("width", 0),
+        ("half_width", 2.5),
+        ("stride", 2),
+        ("parameter_sets", 0),
+        ("stem", "three"),
+        ("ending", "pixel"),
+        ("last_kernel", 9),
+        ("padding", "replicate"),
+    ],
+)
+def test_a_bad_value_of_a_fast_network_is_named_with_what_is_allowed(name, value):
+    with pytest.raises(UsageError, match=f"{name} is {value!r}; allowed are "):
+        spec_from_dict({"architecture": "fast", name: value})
+
+
+def test_a_spec_without_an_architecture_is_one_of_the_first_format():
+    assert spec_from_dict({"width": 8}) == NetworkSpec(width=8)
+
+
+def test_an_unknown_architecture_is_refused():
+    with pytest.raises(UsageError, match="architecture 'vit' is not known to this version"):
+        spec_from_dict({"architecture": "vit"})
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(UsageError, match="dropout, heads are not known"):
-        NetworkSpec.from_dict({"width": 16, "heads": 8, "dropout": 0.1})
+        spec_from_dict({"width": 16, "heads": 8, "dropout": 0.1})
 
 
 def test_a_spec_cannot_be_changed():

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.networks import PAPER, RELEASED, SHIPPED, NetworkSpec, build_network
+from impasto.networks import PAPER, RELEASED, SHIPPED, NetworkSpec, build_network, spec_from_dict
+from impasto.networks.nearest_conv import NearestConv
 from impasto.networks.style_network import MEAN_RGB
 
 NORMS = ["batch", "instance"]
@@ -48,7 +49,9 @@ PAPER_NORMS = 3_200
 def test_parameter_counts(spec, convolutions, norms):
     network = build_network(spec)
     last_bias = 3
-    assert parameters(network, nn.Conv2d, nn.ConvTranspose2d) == convolutions + last_bias
+    assert (
+        parameters(network, nn.Conv2d, nn.ConvTranspose2d, NearestConv) == convolutions + last_bias
+    )
     assert parameters(network, nn.BatchNorm2d, nn.InstanceNorm2d) == norms
     total = sum(p.numel() for p in network.parameters())
     assert total == convolutions + norms + last_bias
@@ -61,7 +64,7 @@ def test_layers_of_the_paper():
     found = [
         (m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0])
         for m in network.modules()
-        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | NearestConv)
     ]
     assert found == [
         (3, 32, 9, 1),
@@ -177,7 +180,7 @@ def averaging(spec):
     """Turns every convolution into a plain mean, so that each input in reach counts."""
     network = build_network(spec).eval().double()
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | NearestConv):
             module.weight.data.fill_(1 / module.weight[0].numel())
     return network
 
@@ -282,7 +285,7 @@ def test_building_is_determined_by_the_seed():
 @pytest.mark.parametrize("spec", [PAPER, SHIPPED])
 def test_a_network_is_rebuilt_from_spec_and_weights(spec):
     network = build_network(spec).eval()
-    twin = build_network(NetworkSpec.from_dict(network.spec.to_dict())).eval()
+    twin = build_network(spec_from_dict(network.spec.to_dict())).eval()
     twin.load_state_dict(network.state_dict())
     images = torch.rand(1, 3, 45, 42)
     with torch.no_grad():

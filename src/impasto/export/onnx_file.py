@@ -12,12 +12,13 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from torch import Tensor
 
 from impasto.errors import ExportError
 from impasto.images.writing import atomic_path
-from impasto.networks import StyleNetwork
+from impasto.networks import FastNetwork, Network
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
-from impasto.runtime.session import INPUT_NAME, OUTPUT_NAME
+from impasto.runtime.session import INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME
 
 TOLERANCE = 1e-3
 """Largest difference from PyTorch, as a share of the value range."""
@@ -26,7 +27,7 @@ PARITY_SIZES = ((64, 64), (96, 128), (101, 67))
 """Heights and widths that are compared; larger ones where a network needs them."""
 
 
-def export_network(network: StyleNetwork, metadata: ModelMetadata, path: Path) -> float:
+def export_network(network: Network, metadata: ModelMetadata, path: Path) -> float:
     """Writes a network as ONNX with dynamic batch, height and width.
 
     Args:
@@ -58,24 +59,28 @@ def export_network(network: StyleNetwork, metadata: ModelMetadata, path: Path) -
     return difference
 
 
-def _to_onnx(network: StyleNetwork) -> onnx.ModelProto:
+def _to_onnx(network: Network) -> onnx.ModelProto:
     smallest = network.spec.min_size_px
     # Fresh memory per size is what PyTorch traces well; the values do not matter.
     example = torch.zeros(2, 3, smallest + 23, smallest + 32)
-    dynamic = {
+    sizes = {
         0: torch.export.Dim("batch", min=1),
         2: torch.export.Dim("height", min=smallest),
         3: torch.export.Dim("width", min=smallest),
     }
+    inputs: dict[str, tuple[Tensor, dict[int, torch.export.Dim]]] = {INPUT_NAME: (example, sizes)}
+    if isinstance(network, FastNetwork):
+        # One mixture for the batch, so that a norm's scale and shift stay inputs of the norm.
+        inputs[STYLE_INPUT_NAME] = (torch.ones(network.spec.parameter_sets), {})
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             network,
-            (example,),
+            tuple(value for value, _ in inputs.values()),
             dynamo=True,
             external_data=False,
-            input_names=[INPUT_NAME],
+            input_names=list(inputs),
             output_names=[OUTPUT_NAME],
-            dynamic_shapes=(dynamic,),
+            dynamic_shapes=tuple(dynamic for _, dynamic in inputs.values()),
             verbose=False,
         )
     if program is None:
@@ -103,17 +108,19 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _largest_difference(network: StyleNetwork, data: bytes) -> float:
+def _largest_difference(network: Network, data: bytes) -> float:
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     smallest = network.spec.min_size_px
     differences = []
     for height, width in PARITY_SIZES:
         shape = (1, 3, max(height, smallest), max(width, smallest))
-        images = torch.rand(shape, generator=generator)
+        inputs = {INPUT_NAME: torch.rand(shape, generator=generator)}
+        if isinstance(network, FastNetwork):
+            inputs[STYLE_INPUT_NAME] = torch.rand(network.spec.parameter_sets, generator=generator)
         with torch.no_grad():
-            expected = network(images).numpy()
-        output = session.run([OUTPUT_NAME], {INPUT_NAME: images.numpy()})[0]
+            expected = network(*inputs.values()).numpy()
+        output = session.run([OUTPUT_NAME], {k: v.numpy() for k, v in inputs.items()})[0]
         if output.shape != expected.shape:
             raise ExportError(
                 f"ONNX gives {output.shape} for {expected.shape}; nothing was written"

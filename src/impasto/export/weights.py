@@ -12,10 +12,10 @@ from torch import Tensor
 
 from impasto.errors import ModelError, UsageError
 from impasto.images.writing import atomic_path
-from impasto.networks import NetworkSpec, StyleNetwork, build_network
+from impasto.networks import Network, build_network, spec_from_dict
 
 
-def save_weights(network: StyleNetwork, path: Path) -> str:
+def save_weights(network: Network, path: Path) -> str:
     """Writes a network's weights and spec atomically.
 
     Returns:
@@ -33,7 +33,7 @@ def save_weights(network: StyleNetwork, path: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load_weights(path: str | Path) -> StyleNetwork:
+def load_weights(path: str | Path) -> Network:
     """Rebuilds a network from its plain weights.
 
     Returns:
@@ -47,7 +47,7 @@ def load_weights(path: str | Path) -> StyleNetwork:
         raise ModelError(f"weights not found: {path}")
     try:
         with safe_open(path, framework="pt") as file:
-            spec = NetworkSpec.from_dict(json.loads((file.metadata() or {})["network"]))
+            spec = spec_from_dict(json.loads((file.metadata() or {})["network"]))
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network = build_network(spec)
         network.load_state_dict(state)

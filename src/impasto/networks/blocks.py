@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.networks.nearest_conv import NearestConv
 from impasto.networks.spec import Norm, Padding, Upsampling
 
 PaddingMode = Literal["zeros", "reflect", "replicate"]
@@ -99,10 +100,16 @@ class Upsample(nn.Module):
     ) -> None:
         super().__init__()
         self.upsampling = upsampling
-        self.conv: nn.Conv2d | nn.ConvTranspose2d
+        self.conv: nn.Conv2d | nn.ConvTranspose2d | NearestConv
         if upsampling == "transposed":
             self.conv = nn.ConvTranspose2d(
                 in_channels, out_channels, 3, 2, 1, output_padding=1, bias=False
+            )
+        elif upsampling == "nearest":
+            # Mirroring the enlarged map by one pixel repeats its edge.
+            zeros = padding_mode(padding) == "zeros"
+            self.conv = NearestConv(
+                in_channels, out_channels, padding="zeros" if zeros else "replicate"
             )
         else:
             sub_pixels = 4 if upsampling == "subpixel" else 1
@@ -122,8 +129,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C_in, H, W)`` to ``(N, C_out, 2H, 2W)``."""
-        if self.upsampling in ("nearest", "bilinear"):
-            x = F.interpolate(x, scale_factor=2.0, mode=self.upsampling)
+        if self.upsampling == "bilinear":
+            x = F.interpolate(x, scale_factor=2.0, mode="bilinear")
         x = self.conv(x)
         if self.upsampling == "subpixel":
             x = F.pixel_shuffle(x, 2)

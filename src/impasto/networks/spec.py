@@ -1,12 +1,14 @@
-"""The description from which an image transformation network is rebuilt."""
+"""The descriptions from which an image transformation networks are rebuilt."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from impasto.errors import UsageError
 
+Stem = Literal["one", "two"]
+Ending = Literal["direct", "half", "full", "subpixel"]
 Norm = Literal["batch", "instance"]
 Upsampling = Literal["nearest", "bilinear", "subpixel", "transposed"]
 Padding = Literal["reflection_start", "reflection", "replicate", "zero"]
@@ -48,17 +50,8 @@ class NetworkSpec:
         Raises:
             UsageError: a field is out of its range; the message names it.
         """
-        for name in ("width", "residual_blocks"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or not 1 <= value <= 1024:
-                raise UsageError(f"{name} is {value!r}; allowed are whole numbers from 1 to 1024")
-        hints = get_type_hints(type(self))
-        for name in ("norm", "upsampling", "padding", "output"):
-            allowed = get_args(hints[name])
-            if getattr(self, name) not in allowed:
-                raise UsageError(
-                    f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}"
-                )
+        _check_whole(self, ("width", "residual_blocks"))
+        _check_words(self, ("norm", "upsampling", "padding", "output"))
 
     @property
     def start_padding_px(self) -> int:
@@ -91,20 +84,94 @@ class NetworkSpec:
         return -(-(ends + strided + trunk + upsampling) // 4) * 4
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON-ready values."""
-        return asdict(self)
+        """Returns the fields as JSON-ready values, with the architecture's name."""
+        return {"architecture": "johnson", **asdict(self)}
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Rebuilds a spec from `to_dict`.
+
+@dataclass(frozen=True, kw_only=True)
+class FastSpec:
+    """Settings of a fast network; all convolutions but the last have conditional norms.
+
+    Attributes:
+        width: channels of the trunk.
+        stride: 4 for a trunk at a quarter of the height and width, 8 for an eighth.
+        half_width: channels at half the height and width; twice as many at a quarter where
+            the trunk is at an eighth.
+        residual_blocks: number of residual blocks in the trunk.
+        stem: ``one`` 8x8 convolution of stride 4, or ``two`` 4x4 of stride 2.
+        ending: how the picture is made: ``direct`` from a quarter by nearest neighbour x4 and
+            a 9x9 convolution, from ``half`` the size by nearest neighbour x2 and a
+            convolution, from the ``full`` size by a convolution, or from half the size by
+            ``subpixel`` convolution.
+        last_kernel: kernel size of the last convolution of ``half``, 3 or 5.
+        padding: of the convolutions up to the trunk's end.
+        parameter_sets: number of sets of scales and shifts.
+    """
+
+    width: int = 48
+    stride: Literal[4, 8] = 4
+    half_width: int = 24
+    residual_blocks: int = 5
+    stem: Stem = "one"
+    ending: Ending = "half"
+    last_kernel: int = 3
+    padding: Literal["reflection", "zero"] = "reflection"
+    parameter_sets: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks every field.
 
         Raises:
-            UsageError: a name or value is not one of a spec.
+            UsageError: a field is out of its range; the message names it.
         """
-        unknown = sorted(set(values) - {field.name for field in fields(cls)})
-        if unknown:
-            raise UsageError(f"network settings {', '.join(unknown)} are not known to this version")
-        return cls(**values)
+        _check_whole(self, ("width", "half_width", "residual_blocks", "parameter_sets"))
+        _check_words(self, ("stem", "ending", "padding"))
+        if self.stride not in (4, 8):
+            raise UsageError(f"stride is {self.stride!r}; allowed are 4 and 8")
+        if self.last_kernel not in (3, 5):
+            raise UsageError(f"last_kernel is {self.last_kernel!r}; allowed are 3 and 5")
+
+    @property
+    def min_size_px(self) -> int:
+        """Smallest height and width: the stem's mirrored border and two trunk positions."""
+        return 2 * self.stride
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON-ready values, with the architecture's name."""
+        return {"architecture": "fast", **asdict(self)}
+
+
+def _check_whole(spec: object, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = getattr(spec, name)
+        if not isinstance(value, int) or not 1 <= value <= 1024:
+            raise UsageError(f"{name} is {value!r}; allowed are whole numbers from 1 to 1024")
+
+
+def _check_words(spec: object, names: tuple[str, ...]) -> None:
+    hints = get_type_hints(type(spec))
+    for name in names:
+        allowed = get_args(hints[name])
+        if getattr(spec, name) not in allowed:
+            raise UsageError(f"{name} is {getattr(spec, name)!r}; allowed are {', '.join(allowed)}")
+
+
+def spec_from_dict(values: dict[str, Any]) -> NetworkSpec | FastSpec:
+    """Rebuilds a spec from its ``to_dict``.
+
+    Raises:
+        UsageError: the architecture, a name or a value is not known to this version.
+    """
+    values = dict(values)
+    architecture = values.pop("architecture", "johnson")
+    classes: dict[str, type[NetworkSpec | FastSpec]] = {"johnson": NetworkSpec, "fast": FastSpec}
+    if architecture not in classes:
+        raise UsageError(f"network architecture {architecture!r} is not known to this version")
+    chosen = classes[architecture]
+    unknown = sorted(set(values) - {field.name for field in fields(chosen)})
+    if unknown:
+        raise UsageError(f"network settings {', '.join(unknown)} are not known to this version")
+    return chosen(**values)
 
 
 PAPER = NetworkSpec(

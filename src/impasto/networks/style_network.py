@@ -61,8 +61,3 @@ class StyleNetwork(nn.Module):
         else:
             x = x * (150.0 / 255.0) + self.mean / 255.0
         return x[:, :, :height, :width]
-
-
-def build_network(spec: NetworkSpec) -> StyleNetwork:
-    """Builds the network that a spec describes, with fresh weights from torch's generator."""
-    return StyleNetwork(spec)

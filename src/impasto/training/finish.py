@@ -9,7 +9,7 @@ from impasto._version import __version__
 from impasto.errors import ResumeError
 from impasto.export import export_network, save_weights
 from impasto.images.writing import atomic_path
-from impasto.networks import StyleNetwork, build_network
+from impasto.networks import Network, NetworkSpec, build_network
 from impasto.runtime.metadata import (
     FORBIDDEN_IN_NAMES,
     LONGEST_NAME,
@@ -61,7 +61,10 @@ def export_run(
 
 
 def run_metadata(
-    config: TrainingConfig, values: dict[str, object], network: StyleNetwork, weights_sha256: str
+    config: TrainingConfig,
+    values: dict[str, object],
+    network: Network,
+    weights_sha256: str,
 ) -> ModelMetadata:
     """Returns what the model file of a run states about itself."""
     name = style_name(config.painting)
@@ -77,14 +80,16 @@ def run_metadata(
         "images_seen": int(str(values["step"])) * int(str(values["images_per_step"])),
     }
     # Instance norm looks at the whole picture; batch norm is constant at run time.
-    tileable = spec.norm == "batch"
+    halo_px = None
+    if isinstance(spec, NetworkSpec) and spec.norm == "batch":
+        halo_px = spec.receptive_radius_px
     return ModelMetadata(
         styles=(StyleEntry(name, _title(name), str(values["style_image_sha256"])),),
         min_size_px=spec.min_size_px,
         network=spec.to_dict(),
         weights_sha256=weights_sha256,
         recipe=recipe,
-        tiling=Tiling(tileable, spec.receptive_radius_px if tileable else None),
+        tiling=Tiling(halo_px is not None, halo_px),
     )
 
 

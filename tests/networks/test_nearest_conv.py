@@ -1,0 +1,39 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from impasto.networks.nearest_conv import NearestConv
+
+
+@pytest.mark.parametrize("padding", ["replicate", "zeros"])
+@pytest.mark.parametrize(("scale", "size"), [(2, 3), (2, 5), (4, 5), (4, 9)])
+def test_it_equals_upsampling_and_convolving(scale, size, padding):
+    layer = NearestConv(3, 5, scale=scale, kernel_size=size, padding=padding, bias=True).double()
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    enlarged = F.interpolate(x, scale_factor=scale, mode="nearest")
+    mode = "constant" if padding == "zeros" else padding
+    enlarged = F.pad(enlarged, [size // 2] * 4, mode=mode)
+    expected = F.conv2d(enlarged, layer.weight, layer.bias)
+    torch.testing.assert_close(layer(x), expected)
+    gradients = torch.autograd.grad(layer(x).square().sum(), [layer.weight, layer.bias])
+    wanted = torch.autograd.grad(expected.square().sum(), [layer.weight, layer.bias])
+    torch.testing.assert_close(gradients, wanted)
+
+
+def test_mirroring_by_one_is_repeating_the_edge():
+    layer = NearestConv(2, 2)
+    x = torch.randn(1, 2, 5, 4)
+    enlarged = F.pad(F.interpolate(x, scale_factor=2.0), (1, 1, 1, 1), mode="reflect")
+    torch.testing.assert_close(layer(x), F.conv2d(enlarged, layer.weight))
+
+
+def test_a_flat_map_stays_flat():
+    result = NearestConv(3, 2, scale=4, kernel_size=9)(torch.randn(1, 3, 1, 1).expand(1, 3, 5, 5))
+    assert result.std(dim=(2, 3)).max() < 1e-6
+    assert result.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("scale", "size"), [(3, 4), (2, 4), (2, 7)])
+def test_other_kernels_are_refused(scale, size):
+    with pytest.raises(ValueError, match=f"scale {scale} with kernel size {size}"):
+        NearestConv(1, 1, scale=scale, kernel_size=size)
