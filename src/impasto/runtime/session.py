@@ -14,6 +14,7 @@ from impasto.errors import ImageTooLargeError, ModelError, UsageError
 
 INPUT_NAME: Final = "image"
 OUTPUT_NAME: Final = "output"
+STYLE_INPUT_NAME: Final = "style_weights"
 
 # ONNX Runtime's exceptions have no common base of their own; its binding adds Python's.
 _ORT_ERRORS: Final = (
