@@ -107,6 +107,11 @@ class MissingExtraError(ImpastoError):
         """
         super().__init__(
             f"{purpose} needs the extra impasto[{extra}], which is not installed: "
-            f"run `pip install '.[{extra}]'` in a clone of the repository"
+            f"run `{install_line(extra)}` in a clone of the repository"
         )
         self.extra = extra
+
+
+def install_line(extra: str) -> str:
+    """Returns the command that installs an extra, quoted for every shell, that of Windows too."""
+    return f'pip install ".[{extra}]"'

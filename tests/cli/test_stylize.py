@@ -42,7 +42,7 @@ def test_style_by_name_by_file_and_model(run_cli, catalog, tiny_model, photo):
     assert run_cli("stylize", photo, "--model", tiny_model, "--style", "negative")[0] == 0
     code, _, err = run_cli("stylize", photo, "--model", tiny_model, "--style", "mirror")
     assert code == 2
-    assert "holds the style 'negative', not 'mirror'" in err
+    assert "does not hold the style 'mirror', it holds negative" in err
 
 
 def test_never_overwrites_without_being_told(run_cli, tiny_model, photo, rgb):

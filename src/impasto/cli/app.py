@@ -4,20 +4,22 @@ Commands are lazy: ``impasto --help`` imports none of them, and one command neve
 the imports of another. To add a command ``foo``:
 
 1. write ``impasto/cli/foo.py`` with a plain function named ``command`` whose parameters are
-   ``Annotated[..., typer.Option(...)]`` or ``typer.Argument``; its docstring is the long help;
+   ``Annotated[..., typer.Option(...)]`` or ``typer.Argument``; its docstring is the long help.
+   With a dictionary `SUBCOMMANDS` of such functions beside it, ``foo`` is a group, and
+   ``command`` runs alone (``impasto foo``) and before each of them (``impasto foo bar``);
 2. import whatever is heavy (NumPy, ONNX Runtime, PyTorch) inside that function;
 3. add one row to `COMMANDS`.
 
 A command reports bad input and failures by raising `impasto.errors.ImpastoError`; `main`
-prints it as one line ``impasto: ...`` on stderr and exits with the error's ``exit_code``. A
-command whose extra is not installed raises ``MissingExtraError``. To exit with another code
-without a message, raise ``typer.Exit(code)``. Ctrl-C exits with 130.
+prints it as one line ``impasto: ...`` on stderr and exits with the error's ``exit_code``, and
+does the same with what Typer and the operating system raise. A command whose extra is not
+installed raises ``MissingExtraError``. To exit with another code without a message, raise
+``typer.Exit(code)``. Ctrl-C exits with 130.
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import gc
 import importlib
 import logging
@@ -25,7 +27,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -33,6 +34,7 @@ import typer.core
 
 from impasto._version import __version__
 from impasto.cli.console import print_error
+from impasto.cli.usage import PARSE_ERROR, explain, unknown_command
 from impasto.errors import ImpastoError, UsageError
 
 if TYPE_CHECKING:
@@ -46,33 +48,54 @@ _GC_THRESHOLD: Final = 50_000
 
 COMMANDS: Final[dict[str, str]] = {
     "stylize": "Paint photos and folders of photos in a style.",
-    "styles": "List the styles that are there.",
+    "styles": "List the styles that are there, and add your own.",
     "train": "Train a style on your own painting.",
     "export": "Make a model file from a training run.",
+    "info": "Show versions, devices and folders.",
 }
 
 
-class LazyGroup(typer.core.TyperGroup):
+class Group(typer.core.TyperGroup):
+    """A group that says which commands it has when one is not among them."""
+
+    def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:
+        """Finds one command.
+
+        Raises:
+            UsageError: there is no such command.
+        """
+        known = self.list_commands(ctx)
+        if cmd_name in known:
+            return self.find(ctx, cmd_name)
+        if ctx.resilient_parsing or cmd_name.startswith("-"):
+            return None
+        raise UsageError(unknown_command(cmd_name, known, ctx.command_path))
+
+    def find(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:
+        """Returns one of the commands that `list_commands` names."""
+        return super().get_command(ctx, cmd_name)
+
+
+class LazyGroup(Group):
     """Finds commands in `COMMANDS` and imports their module when one is asked for."""
 
     def list_commands(self, ctx: ClickContext) -> list[str]:  # noqa: ARG002
         """Returns the names in the order of the register."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:
-        """Imports one command.
-
-        Raises:
-            UsageError: there is no such command.
-        """
-        if cmd_name not in COMMANDS:
-            if ctx.resilient_parsing or cmd_name.startswith("-"):
-                return None
-            raise UsageError(_unknown_command(cmd_name))
+    def find(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:  # noqa: ARG002
+        """Imports one command."""
         module = importlib.import_module(f"impasto.cli.{cmd_name}")
-        single = _typer(add_completion=False)
-        single.command(cmd_name)(module.command)
-        return typer.main.get_command(single)
+        subcommands = getattr(module, "SUBCOMMANDS", None)
+        if subcommands is None:
+            single = _typer(add_completion=False)
+            single.command(cmd_name)(module.command)
+            return typer.main.get_command(single)
+        group = _typer(name=cmd_name, cls=Group, add_completion=False, invoke_without_command=True)
+        group.callback()(module.command)
+        for name, function in subcommands.items():
+            group.command(name)(function)
+        return typer.main.get_command(group)
 
     def format_commands(self, ctx: ClickContext, formatter: ClickFormatter) -> None:  # noqa: ARG002
         """Writes the register's one-line helps, which need no import."""
@@ -80,12 +103,11 @@ class LazyGroup(typer.core.TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: ClickContext) -> Any:
-        """Runs the command; an interrupt becomes exit code 130 in every version of Typer."""
+        """Runs the command; an interrupt is told in every version of Typer."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            print_error("interrupted")
-            raise SystemExit(INTERRUPTED) from None
+            raise typer.Abort from None
 
 
 def _typer(**settings: Any) -> typer.Typer:
@@ -98,7 +120,7 @@ def _typer(**settings: Any) -> typer.Typer:
     )
 
 
-app = _typer(cls=LazyGroup, no_args_is_help=True)
+app = _typer(cls=LazyGroup)
 
 
 def _print_version(wanted: bool) -> None:
@@ -124,6 +146,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
     Args:
         args: the arguments without the program's name; None takes them from ``sys.argv``.
+            None at all are ``--help``.
 
     Raises:
         SystemExit: always; 0 done, 1 something failed, 2 bad input, 130 interrupted.
@@ -136,28 +159,42 @@ def main(args: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\b")
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
-        typer.main.get_command(app).main(args=args, prog_name="impasto")
-    except ImpastoError as error:
-        print_error(str(error))
-        raise SystemExit(error.exit_code) from None
-    except BrokenPipeError:
+        code = _run(args)
+        sys.stdout.flush()
+    except OSError:  # what was printed cannot be written: the reader has gone, the disk is full
         _drop_stdout()
-        raise SystemExit(1) from None
+        code = 1
     finally:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _drop_stdout()
         if args is None:
             gc.freeze()  # the interpreter's last collections would walk through every module
+    raise SystemExit(code)
 
 
-def _unknown_command(name: str) -> str:
-    if Path(name).exists():
-        return f"{name!r} is not a command: did you mean `impasto stylize {name}`?"
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}"
-    return f"there is no command {name!r}: {hint}"
+def _run(args: Sequence[str] | None) -> int:
+    """Runs the command line; returns the exit code after printing what went wrong."""
+    if not (sys.argv[1:] if args is None else args):
+        args = ["--help"]
+    try:
+        command = typer.main.get_command(app)
+        return command.main(args=args, prog_name="impasto", standalone_mode=False) or 0
+    except ImpastoError as error:
+        print_error(str(error))
+        return error.exit_code
+    except PARSE_ERROR as error:
+        print_error(explain(error))
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        print_error("interrupted")
+        return INTERRUPTED
+    except MemoryError:
+        print_error("not enough memory")
+        return 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Without a name it is what was printed that cannot be written.
+        print_error(f"{error.filename or 'cannot write to stdout'}: {error.strerror or error}")
+        raise
 
 
 def _prepare_streams() -> None:

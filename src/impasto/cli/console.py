@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import typer
 
@@ -20,6 +21,11 @@ def print_note(message: str) -> None:
     typer.echo(one_line(message), err=True)
 
 
+def print_result(line: str) -> None:
+    """Prints one line on stdout."""
+    typer.echo(line)
+
+
 def one_line(text: str) -> str:
     """Replaces line breaks and control characters, which a file name may hold, by ``?``."""
     if text.isprintable():
@@ -30,10 +36,22 @@ def one_line(text: str) -> str:
     )
 
 
+class Screen(NamedTuple):
+    """What a long run says while it goes on.
+
+    Attributes:
+        advance: call it after each step.
+        result: prints a line on stdout.
+        note: prints a line on stderr.
+    """
+
+    advance: Callable[[], None]
+    result: Callable[[str], None]
+    note: Callable[[str], None]
+
+
 @contextlib.contextmanager
-def progress_bar(
-    total: int, *, shown: bool
-) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+def progress_bar(total: int, *, shown: bool) -> Iterator[Screen]:
     """Shows a progress bar on stderr while results go to stdout.
 
     Args:
@@ -41,10 +59,10 @@ def progress_bar(
         shown: False draws nothing; nor is anything drawn where stderr is no terminal.
 
     Yields:
-        A function to call after each step, and one that prints a result line on stdout.
+        What prints above the bar and moves it.
     """
     if not (shown and sys.stderr.isatty()):
-        yield (lambda: None), typer.echo
+        yield Screen(lambda: None, print_result, print_note)
         return
     from rich.console import Console
     from rich.progress import (
@@ -69,13 +87,15 @@ def progress_bar(
         redirect_stderr=False,
     ) as progress:
         task = progress.add_task("painting", total=total)
-        if sys.stdout.isatty():
-            yield (
-                lambda: progress.advance(task),
-                lambda line: console.out(line, highlight=False),
-            )
-        else:
-            yield (lambda: progress.advance(task)), typer.echo
+
+        def above(line: str) -> None:
+            console.out(one_line(line), highlight=False)
+
+        yield Screen(
+            advance=lambda: progress.advance(task),
+            result=above if sys.stdout.isatty() else print_result,
+            note=above,
+        )
 
 
 def _colour() -> bool:

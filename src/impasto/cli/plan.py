@@ -6,12 +6,16 @@ Nothing is lost: two inputs never share an output, and no output is an input of 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from impasto.errors import DataError, ImpastoError, UsageError
 from impasto.images.folders import iterate_pictures
 from impasto.images.writing import FORMAT_BY_SUFFIX
+
+PIPE: Final = "-"
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,12 @@ class Job:
     """One picture to paint.
 
     Attributes:
-        source: the photo.
-        target: where the result goes.
+        source: the photo, or None for stdin.
+        target: where the result goes, or None for stdout.
     """
 
-    source: Path
-    target: Path
+    source: Path | None
+    target: Path | None
 
 
 @dataclass
@@ -43,31 +47,77 @@ class Plan:
     single: bool = False
 
 
-def make_plan(inputs: list[Path], output: str | None, style: str) -> Plan:
+def make_plan(
+    inputs: Sequence[str],
+    output: str | None,
+    style: str,
+    *,
+    file_format: str | None = None,
+    also_read: Sequence[Path] = (),
+) -> Plan:
     """Maps inputs to outputs.
 
     Args:
-        inputs: files and folders. Files that are missing become jobs and fail when read.
+        inputs: files and folders, or ``-`` alone for stdin. Files that are missing become
+            jobs and fail when read.
         output: ``-o``: a file for one input file; a folder if it ends in a separator, exists
-            as a folder, or there are several inputs or a folder.
+            as a folder, or there are several inputs or a folder; ``-`` for stdout.
         style: the style's name, part of default names: ``photo.jpg`` becomes
             ``photo.<style>.jpg`` beside it and the folder ``photos`` becomes
             ``photos.<style>`` beside it.
+        file_format: Pillow's name of the format of every result; None keeps the photo's where
+            it can be written.
+        also_read: other files of the run that no result may replace.
 
     Raises:
-        UsageError: an output would overwrite an input, or ``output`` does not fit the inputs.
+        UsageError: an output would overwrite an input, or ``output`` does not fit the inputs
+            or the format.
     """
-    plan = Plan(single=len(inputs) == 1 and not inputs[0].is_dir())
-    if plan.single and output is not None and not _means_folder(output):
-        plan.jobs.append(Job(inputs[0], _output_file(Path(output))))
+    if "" in inputs or output == "":
+        raise UsageError("a file name is empty: was a variable meant that is not set?")
+    if PIPE in inputs or output == PIPE:
+        plan = _pipe_plan(inputs, output, file_format)
     else:
-        folder = None if output is None else _output_folder(Path(output))
-        _fill(plan, inputs, folder, style)
-    _protect_inputs(plan.jobs)
+        paths = [Path(given) for given in inputs]
+        plan = Plan(single=len(paths) == 1 and not is_folder(paths[0]))
+        if plan.single and output is not None and not _means_folder(output):
+            plan.jobs.append(Job(paths[0], _output_file(Path(output), file_format)))
+        else:
+            folder = None if output is None else _output_folder(Path(output))
+            _fill(plan, paths, folder, style, file_format)
+    _protect_inputs(plan.jobs, also_read)
     return plan
 
 
-def _fill(plan: Plan, inputs: list[Path], folder: Path | None, style: str) -> None:
+def is_folder(path: Path) -> bool:
+    """Tells whether a path is a folder; a name that is too long for the disk is none."""
+    return os.path.isdir(path)  # noqa: PTH112 (pathlib's raises for such a name)
+
+
+def exists(path: Path) -> bool:
+    """Tells whether something has this path; nothing has a name that is too long."""
+    return os.path.exists(path)  # noqa: PTH110 (pathlib's raises for such a name)
+
+
+def _pipe_plan(inputs: Sequence[str], output: str | None, file_format: str | None) -> Plan:
+    (first, *others) = inputs
+    if others:
+        raise UsageError("- stands for one picture, stdin or stdout: give one input with it")
+    if first != PIPE and is_folder(Path(first)):
+        raise UsageError(f"-o - takes one picture, and {first} is a folder: give -o a folder")
+    target = None
+    if output not in (None, PIPE):
+        if _means_folder(output):
+            raise UsageError(
+                f"a picture from stdin has no name to go into {output}: give -o a file"
+            )
+        target = _output_file(Path(output), file_format)
+    return Plan([Job(None if first == PIPE else Path(first), target)], single=True)
+
+
+def _fill(
+    plan: Plan, inputs: list[Path], folder: Path | None, style: str, file_format: str | None
+) -> None:
     seen: set[Path] = set()
     taken: set[str] = set()
 
@@ -75,10 +125,11 @@ def _fill(plan: Plan, inputs: list[Path], folder: Path | None, style: str) -> No
         key = source.resolve()
         if key not in seen:
             seen.add(key)
-            plan.jobs.append(Job(source, _free_target(source, _writable(target), taken)))
+            target = _with_format(target, file_format)
+            plan.jobs.append(Job(source, _free_target(source, target, taken)))
 
     for given in inputs:
-        if not given.is_dir():
+        if not is_folder(given):
             name = given.name if folder else f"{given.stem}.{style}{given.suffix}"
             add(given, (folder or given.parent) / name)
             continue
@@ -86,8 +137,8 @@ def _fill(plan: Plan, inputs: list[Path], folder: Path | None, style: str) -> No
         if folder is None:
             if not root.name:
                 raise UsageError(f"{given} has no folder beside it for the results: give -o")
-            target_root = root.parent / f"{root.name}.{style}"
-            target_root = given.parent / target_root.name if given.name else target_root
+            beside = given.parent if given.name else root.parent
+            target_root = beside / f"{root.name}.{style}"
         else:
             target_root = folder if len(inputs) == 1 else folder / root.name
         before = len(seen)
@@ -103,26 +154,36 @@ def _fill(plan: Plan, inputs: list[Path], folder: Path | None, style: str) -> No
 
 def _means_folder(output: str) -> bool:
     separators = ("/", os.sep, os.altsep or "/")
-    return output.endswith(separators) or Path(output).is_dir()
+    return output.endswith(separators) or is_folder(Path(output))
 
 
-def _output_file(path: Path) -> Path:
-    if path.suffix.lower() not in FORMAT_BY_SUFFIX:
+def _output_file(path: Path, file_format: str | None) -> Path:
+    stated = FORMAT_BY_SUFFIX.get(path.suffix.lower())
+    if stated is None:
         known = " ".join(FORMAT_BY_SUFFIX)
         raise UsageError(f"-o {path} must end in one of {known}, or in / for a folder")
+    if file_format not in (None, stated):
+        raise UsageError(
+            f"-o {path} and --format {file_format.lower()} contradict each other: "
+            "leave --format out, or change the ending"
+        )
     return path
 
 
 def _output_folder(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
+    if exists(path) and not is_folder(path):
         raise UsageError(f"-o {path} is a file, but these inputs need a folder")
     return path
 
 
-def _writable(target: Path) -> Path:
-    """Changes the suffix to PNG where the format can be read but not written."""
-    known = target.suffix.lower() in FORMAT_BY_SUFFIX
-    return target if known else target.with_name(f"{target.stem}.png")
+def _with_format(target: Path, file_format: str | None) -> Path:
+    """Changes the suffix to that of the format; without one, to PNG where it must change."""
+    stated = FORMAT_BY_SUFFIX.get(target.suffix.lower())
+    if stated is not None and file_format in (None, stated):
+        return target
+    wanted = file_format or "PNG"
+    suffix = next(suffix for suffix, known in FORMAT_BY_SUFFIX.items() if known == wanted)
+    return target.with_name(f"{target.stem}{suffix}")
 
 
 def _free_target(source: Path, target: Path, taken: set[str]) -> Path:
@@ -138,11 +199,16 @@ def _free_target(source: Path, target: Path, taken: set[str]) -> Path:
     return candidate
 
 
-def _protect_inputs(jobs: list[Job]) -> None:
-    sources = {job.source.resolve() for job in jobs}
+def _protect_inputs(jobs: list[Job], also_read: Sequence[Path]) -> None:
+    read = {job.source.resolve() for job in jobs if job.source is not None}
+    read |= {path.resolve() for path in also_read}
     for job in jobs:
-        same = job.target.resolve() in sources or (
-            job.target.exists() and job.source.exists() and job.target.samefile(job.source)
+        if job.target is None:
+            continue
+        same = job.target.resolve() in read or any(
+            exists(job.target) and exists(path) and job.target.samefile(path)
+            for path in (job.source, *also_read)
+            if path is not None
         )
         if same:
             raise UsageError(

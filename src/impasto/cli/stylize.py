@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from impasto.cli.console import one_line, print_error, print_note, progress_bar
-from impasto.errors import ImageTooLargeError, ImpastoError, UsageError
-
-if TYPE_CHECKING:
-    from impasto.cli.plan import Job, Plan
-    from impasto.runtime.stylizer import StyleModel
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How every picture of a run is painted."""
-
-    strength: float
-    keep_colors: bool
-    overwrite: bool
-    max_pixels: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input; the fields are those of a ``--json`` line.
-
-    Attributes:
-        status: ``"done"``, ``"skipped"`` (the output was there) or ``"failed"``.
-    """
-
-    input: str
-    output: str | None
-    width: int | None
-    height: int | None
-    style: str
-    device: str
-    elapsed_s: float
-    status: str
-    error: str | None = None
+from impasto.cli.completion import complete_device, complete_format, complete_style
+from impasto.cli.console import print_note
+from impasto.cli.settings import FORMATS, Settings, Voice, check_settings, pillow_format
+from impasto.errors import UsageError
 
 
 def command(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT", help="Photos, and folders of photos.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT", help="Photos, and folders of photos; - is a photo from stdin."
+        ),
     ],
     *,
     style: Annotated[
@@ -60,6 +28,7 @@ def command(
             "-s",
             metavar="NAME",
             help="A style of `impasto styles`, or a model file. [default: the first one]",
+            autocompletion=complete_style,
         ),
     ] = None,
     model: Annotated[
@@ -70,167 +39,107 @@ def command(
         typer.Option(
             "--output",
             "-o",
+            metavar="OUTPUT",
             help="A file; or a folder if it ends in /, exists as one, or there are several "
-            "inputs. [default: PHOTO.STYLE.jpg beside the photo]",
+            "inputs; - is stdout. [default: PHOTO.STYLE.jpg beside the photo, stdout for -]",
         ),
     ] = None,
-    strength: Annotated[float, typer.Option(help="0 leaves the photo, 1 paints it fully.")] = 1.0,
+    strength: Annotated[
+        float, typer.Option(metavar="0..1", help="0 leaves the photo, 1 paints it fully.")
+    ] = 1.0,
     keep_colors: Annotated[
         bool, typer.Option("--keep-colors", help="Keep the photo's colours.")
     ] = False,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Paint where this picture is white, leave the photo where it is black.",
+        ),
+    ] = None,
+    max_size: Annotated[
+        int | None,
+        typer.Option(metavar="PX", help="Make larger photos smaller: no side above this."),
+    ] = None,
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="Format of the results. [default: the photo's, or that of -o]",
+            autocompletion=complete_format,
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            metavar="1..100",
+            help="Of results in jpeg, webp and avif. [default: 95, 90 for avif]",
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are already there.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per file.")] = False,
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="auto, or one of `impasto info`, such as cpu and cuda.",
+            autocompletion=complete_device,
+        ),
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="CPU threads. [default: all cores]")
+    ] = None,
     max_pixels: Annotated[
         int | None,
-        typer.Option(help="Refuse pictures with more pixels. [default: 200 million]"),
+        typer.Option(metavar="N", help="Refuse photos with more pixels. [default: 200 million]"),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads. [default: all cores]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what is done and how long it takes.")
+    ] = False,
 ) -> None:
     """Paint photos and folders of photos in a style.
 
     A result has its photo's size. Folders keep their structure; run the same line again to go
     on where it stopped. Each result's path is printed.
     """
-    _check_numbers(strength, max_pixels, threads)
-    from impasto.cli.plan import make_plan
-    from impasto.images.reading import DEFAULT_MAX_PIXELS
-
-    painter = _load(style, model, threads)
-    plan = make_plan(inputs, output, painter.style.name)
-    settings = Settings(strength, keep_colors, overwrite, max_pixels or DEFAULT_MAX_PIXELS)
-    if plan.single and plan.jobs[0].target.exists() and not overwrite:
-        raise UsageError(f"{plan.jobs[0].target} is already there: --overwrite replaces it")
-    outcomes = _run(plan, painter, settings, as_json=as_json, quiet=quiet)
-    _finish(outcomes, quiet=quiet)
-
-
-def _check_numbers(strength: float, max_pixels: int | None, threads: int | None) -> None:
-    if not 0.0 <= strength <= 1.0:
-        raise UsageError(f"--strength must lie between 0 and 1, not {strength}")
-    if max_pixels is not None and max_pixels < 1:
-        raise UsageError(f"--max-pixels must be at least 1, not {max_pixels}")
-    if threads is not None and not 1 <= threads <= 1024:
-        raise UsageError(f"--threads must lie between 1 and 1024, not {threads}")
-
-
-def _load(style: str | None, model: Path | None, threads: int | None) -> StyleModel:
-    from impasto.runtime.loading import load_model
-
-    if model is None:
-        return load_model(style, threads=threads)
-    painter = load_model(model, threads=threads)
-    if style not in (None, painter.style.name):
-        raise UsageError(
-            f"--model {model} holds the style {painter.style.name!r}, not {style!r}: "
-            "leave --style out"
-        )
-    return painter
-
-
-def _run(
-    plan: Plan, painter: StyleModel, settings: Settings, *, as_json: bool, quiet: bool
-) -> list[tuple[Outcome, ImpastoError | None]]:
-    """Paints everything; an error stops one picture, not the run."""
-    outcomes: list[tuple[Outcome, ImpastoError | None]] = []
-    total = len(plan.jobs)
-    with progress_bar(total, shown=total > 1 and not quiet) as (advance, print_result):
-
-        def report(outcome: Outcome, error: ImpastoError | None) -> None:
-            outcomes.append((outcome, error))
-            if as_json:
-                print_result(json.dumps(dataclasses.asdict(outcome)))
-            elif outcome.status == "done" and outcome.output is not None and not quiet:
-                print_result(outcome.output)
-
-        for path, error in plan.failures:
-            report(_failed(path, None, painter, 0.0, error), error)
-        for job in plan.jobs:
-            report(*_paint_one(job, painter, settings))
-            advance()
-    return outcomes
-
-
-def _paint_one(
-    job: Job, painter: StyleModel, settings: Settings
-) -> tuple[Outcome, ImpastoError | None]:
-    from impasto.images.reading import read_image
-    from impasto.images.writing import write_image
-
-    start_s = time.perf_counter()
-    if job.target.exists() and not settings.overwrite:
-        done = Outcome(
-            input=str(job.source),
-            output=str(job.target),
-            width=None,
-            height=None,
-            style=painter.style.name,
-            device=painter.device,
-            elapsed_s=0.0,
-            status="skipped",
-        )
-        return done, None
-    try:
-        photo = read_image(job.source, max_pixels=settings.max_pixels)
-        rgb = painter.paint(photo.rgb, strength=settings.strength, keep_colors=settings.keep_colors)
-        write_image(job.target, dataclasses.replace(photo, rgb=rgb))
-    except (ImpastoError, MemoryError) as caught:
-        error = (
-            caught
-            if isinstance(caught, ImpastoError)
-            else ImageTooLargeError(f"{job.source} does not fit into memory")
-        )
-        elapsed_s = time.perf_counter() - start_s
-        return _failed(job.source, job.target, painter, elapsed_s, error), error
-    return Outcome(
-        input=str(job.source),
-        output=str(job.target),
-        width=rgb.shape[1],
-        height=rgb.shape[0],
-        style=painter.style.name,
-        device=painter.device,
-        elapsed_s=round(time.perf_counter() - start_s, 4),
-        status="done",
-    ), None
-
-
-def _failed(
-    source: Path, target: Path | None, painter: StyleModel, elapsed_s: float, error: ImpastoError
-) -> Outcome:
-    return Outcome(
-        input=str(source),
-        output=None if target is None else str(target),
-        width=None,
-        height=None,
-        style=painter.style.name,
-        device=painter.device,
-        elapsed_s=round(elapsed_s, 4),
-        status="failed",
-        error=one_line(str(error)),
+    settings = Settings(
+        strength=strength,
+        keep_colors=keep_colors,
+        mask=mask,
+        max_side_px=max_size,
+        file_format=pillow_format(file_format),
+        quality=quality,
+        max_pixels=max_pixels,
+        overwrite=overwrite,
     )
+    voice = Voice(as_json=as_json, quiet=quiet, verbose=verbose)
+    check_settings(settings, voice, threads)
+    from impasto.cli import painting, pipes
+    from impasto.cli.plan import exists, make_plan
 
-
-def _finish(outcomes: list[tuple[Outcome, ImpastoError | None]], *, quiet: bool) -> None:
-    """Prints what failed and a summary, and sets the exit code."""
-    errors = [error for _, error in outcomes if error is not None]
-    for outcome, error in outcomes:
-        if error is not None:
-            text = str(error)
-            print_error(text if outcome.input in text else f"{outcome.input}: {text}")
-    counts = {
-        status: sum(outcome.status == status for outcome, _ in outcomes)
-        for status in ("done", "skipped", "failed")
-    }
-    if not quiet and len(outcomes) > 1:
-        note = f"{counts['done']} painted"
-        if counts["skipped"]:
-            note += f", {counts['skipped']} were already there (--overwrite paints them again)"
-        if counts["failed"]:
-            note += f", {counts['failed']} failed"
-        print_note(note)
-    if errors:
-        # 2: nothing among the inputs was usable; 1: some of the work failed.
-        nothing_usable = len(errors) == len(outcomes) and all(e.exit_code == 2 for e in errors)
-        raise typer.Exit(2 if nothing_usable else 1)
+    painter = painting.load(style, model, threads, device)
+    plan = make_plan(
+        inputs,
+        output,
+        painter.style.name,
+        file_format=settings.file_format,
+        also_read=[] if mask is None else [mask],
+    )
+    painting.check_quality(plan, settings)
+    if plan.single:
+        (job,) = plan.jobs
+        if job.source is None:
+            pipes.check_stdin()
+        if job.target is None:
+            if as_json:
+                raise UsageError("--json and the picture cannot both go to stdout: give -o FILE")
+            pipes.check_stdout()
+        elif exists(job.target) and not overwrite:
+            raise UsageError(f"{job.target} is already there: --overwrite replaces it")
+    if verbose:
+        print_note(f"style {painter.style.name} on {painter.device}")
+    painting.Run(painter, settings, voice).paint(plan)

@@ -1,0 +1,102 @@
+"""``impasto info``: what a report of a problem should hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from importlib import metadata
+from typing import Annotated, Any, Final
+
+import typer
+
+from impasto._version import __version__
+from impasto.cli.console import one_line
+from impasto.errors import install_line
+
+_PACKAGES: Final = ("onnxruntime", "pillow", "numpy")
+_NOT_FOR_USERS: Final = ("dev",)
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show versions, extras, devices, folders and models."""
+    facts = gather()
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    rows = [(name, str(facts[name])) for name in ("impasto", "python", *_PACKAGES, "platform")]
+    rows += [
+        (f"extra {name}", "installed" if here else f"not installed: {install_line(name)}")
+        for name, here in facts["extras"].items()
+    ]
+    rows += [
+        ("devices", ", ".join(facts["devices"])),
+        ("device", f"{facts['device']} (chosen by --device auto)"),
+        ("cores", str(facts["cores"])),
+        ("data folder", facts["data_folder"]),
+    ]
+    rows += [(f"model {model['name']}", model["path"]) for model in facts["models"]]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        typer.echo(one_line(f"{name:{width}}  {value}"))
+
+
+def gather() -> dict[str, Any]:
+    """Returns the facts under the names of ``--json``."""
+    from impasto.catalog import list_styles
+    from impasto.catalog.own import data_folder
+    from impasto.runtime.session import available_devices, choose_device
+
+    return {
+        "impasto": __version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "extras": {name: _installed(packages) for name, packages in _extras().items()},
+        "devices": list(available_devices()),
+        "providers": list(available_devices().values()),
+        "device": choose_device(),
+        "cores": _cores(),
+        "data_folder": str(data_folder()),
+        "models": [
+            {"name": style.name, "origin": style.origin, "path": str(style.path)}
+            for style in list_styles()
+        ],
+    }
+
+
+def _extras() -> dict[str, list[str]]:
+    """Returns the optional parts and the packages of each, as the installation states them."""
+    try:
+        stated = metadata.metadata("impasto").get_all("Provides-Extra") or []
+        required = metadata.requires("impasto") or []
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return {}
+    extras: dict[str, list[str]] = {name: [] for name in stated if name not in _NOT_FOR_USERS}
+    for line in required:
+        package = re.match(r"[\w.-]+", line)
+        extra = re.search(r"""extra\s*==\s*["']([\w.-]+)["']""", line)
+        if package and extra and extra[1] in extras:
+            extras[extra[1]].append(package[0])
+    return extras
+
+
+def _installed(packages: list[str]) -> bool:
+    return all(_version(name) is not None for name in packages)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cores() -> int:
+    """Counts the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,88 @@
+"""What became of each input of a run, and the exit code that follows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import typer
+
+from impasto.cli.console import print_error, print_note
+from impasto.errors import ImpastoError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one input; the fields are those of a ``--json`` line.
+
+    Attributes:
+        input: the photo's path as given or found, ``"-"`` for stdin.
+        output: the result's path; None where the input yields none.
+        width: of the result, in px; None without one.
+        height: likewise.
+        style: the style's name.
+        device: where the network ran.
+        elapsed_s: wall-clock time of reading, painting and writing.
+        status: ``"done"``, ``"skipped"`` (the output was there) or ``"failed"``.
+        error: the message of what failed, or None.
+    """
+
+    input: str
+    output: str | None
+    width: int | None
+    height: int | None
+    style: str
+    device: str
+    elapsed_s: float
+    status: str
+    error: str | None = None
+
+    def to_json(self) -> str:
+        """Returns the outcome as one line of JSON."""
+        return json.dumps(asdict(self))
+
+
+class Report:
+    """The outcomes of a run in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self._errors: list[ImpastoError] = []
+
+    def add(self, outcome: Outcome, error: ImpastoError | None = None) -> None:
+        """Keeps an outcome, with what made it fail."""
+        self.outcomes.append(outcome)
+        if error is not None:
+            self._errors.append(error)
+
+    def finish(self, *, quiet: bool, not_begun: int = 0) -> None:
+        """Prints what failed and a summary.
+
+        Args:
+            quiet: only what failed.
+            not_begun: pictures that were left out because the disk is full.
+
+        Raises:
+            typer.Exit: something failed: 2 where nothing among the inputs was usable, 1 where
+                some of the work failed.
+        """
+        failed = [outcome for outcome in self.outcomes if outcome.status == "failed"]
+        for outcome in failed:
+            text = outcome.error or ""
+            print_error(text if outcome.input in text else f"{outcome.input}: {text}")
+        if not_begun:
+            print_error(f"stopped, since the disk is full: {not_begun} more were not begun")
+        if not quiet and len(self.outcomes) > 1:
+            print_note(self._summary())
+        if failed:
+            unusable = len(failed) == len(self.outcomes)
+            raise typer.Exit(2 if unusable and all(e.exit_code == 2 for e in self._errors) else 1)
+
+    def _summary(self) -> str:
+        statuses = [outcome.status for outcome in self.outcomes]
+        note = f"{statuses.count('done')} painted"
+        if skipped := statuses.count("skipped"):
+            note += f", {skipped} were already there (--overwrite paints them again)"
+        if failed := statuses.count("failed"):
+            note += f", {failed} failed"
+        return note

@@ -1,0 +1,87 @@
+"""The settings of ``impasto stylize``, checked together before any file is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from impasto.errors import UsageError
+
+FORMATS: Final = ("jpeg", "png", "webp", "tiff", "avif", "bmp")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every picture of a run is painted and written.
+
+    Attributes:
+        strength: 0 (the photo) to 1 (the painting).
+        keep_colors: keep the photo's colours.
+        mask: a picture, white where the photos are painted; None paints all of them.
+        max_side_px: results are made smaller until no side is longer; None keeps the size.
+        file_format: Pillow's name of the format of every result; None keeps the photo's.
+        quality: 1 to 100, for the formats that lose some; None is ours.
+        max_pixels: photos with more are refused; None is the default.
+        overwrite: replace results that are there.
+    """
+
+    strength: float = 1.0
+    keep_colors: bool = False
+    mask: Path | None = None
+    max_side_px: int | None = None
+    file_format: str | None = None
+    quality: int | None = None
+    max_pixels: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How much a run says.
+
+    Attributes:
+        as_json: one JSON line per file on stdout, in place of the results' paths.
+        quiet: nothing but errors.
+        verbose: what is done and how long it takes.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def check_settings(settings: Settings, voice: Voice, threads: int | None) -> None:
+    """Checks ranges and contradictions.
+
+    Raises:
+        UsageError: a number lies outside its range, or two settings contradict each other.
+    """
+    if not 0.0 <= settings.strength <= 1.0:
+        raise UsageError(f"--strength must lie between 0 and 1, not {settings.strength}")
+    for flag, value in (("max-pixels", settings.max_pixels), ("max-size", settings.max_side_px)):
+        if value is not None and value < 1:
+            raise UsageError(f"--{flag} must be at least 1, not {value}")
+    if threads is not None and not 1 <= threads <= 1024:
+        raise UsageError(f"--threads must lie between 1 and 1024, not {threads}")
+    if settings.quality is not None and not 1 <= settings.quality <= 100:
+        raise UsageError(f"--quality must lie between 1 and 100, not {settings.quality}")
+    if voice.quiet and voice.verbose:
+        raise UsageError("--quiet and --verbose contradict each other: give one of them")
+
+
+def pillow_format(name: str | None) -> str | None:
+    """Returns Pillow's name of a format, which may also be named by its suffix.
+
+    Raises:
+        UsageError: nothing is written in that format.
+    """
+    if name is None:
+        return None
+    from impasto.images.writing import FORMAT_BY_SUFFIX
+
+    known = FORMAT_BY_SUFFIX.get(f".{name.lower()}")
+    if known is None:
+        *most, last = FORMATS
+        raise UsageError(f"--format must be {', '.join(most)} or {last}, not {name!r}")
+    return known
