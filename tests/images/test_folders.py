@@ -6,7 +6,7 @@ from impasto.images.folders import iterate_pictures
 
 def test_order_depth_and_what_is_passed_over(tmp_path):
     names = ["b.JPG", "a.png", "sub/c.webp", "中文 目录/照片 1.jpg", "out/d.jpg"]
-    names += [".hidden.jpg", ".git/e.jpg", "notes.txt"]
+    names += [".hidden.jpg", ".git/e.jpg", "notes.txt", "z.HEIC"]
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -14,7 +14,7 @@ def test_order_depth_and_what_is_passed_over(tmp_path):
         path.relative_to(tmp_path).as_posix()
         for path in iterate_pictures(tmp_path, skip=tmp_path / "out")
     ]
-    assert found == ["a.png", "b.JPG", "sub/c.webp", "中文 目录/照片 1.jpg"]
+    assert found == ["a.png", "b.JPG", "z.HEIC", "sub/c.webp", "中文 目录/照片 1.jpg"]
 
 
 def test_missing_folder(tmp_path):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.errors import OutputError
+from impasto.errors import OutputError, UsageError
 from impasto.images.reading import Photo, read_image
-from impasto.images.writing import atomic_path, encode_image, write_image
+from impasto.images.writing import LOSSY_FORMATS, atomic_path, encode_image, write_image
 
 
 def test_atomic_path_renames_on_success(tmp_path):
@@ -92,6 +92,40 @@ def test_exif_is_written(tmp_path, rgb):
             assert kept[0x010F] == "Maker"
             assert kept.get_ifd(0x8769)[0x927C] == b"notes"
             assert kept.get_ifd(0x8825)[1] == "N"
+
+
+@pytest.mark.parametrize("file_format", sorted(LOSSY_FORMATS))
+def test_quality_trades_size_for_faithfulness(file_format, rgb):
+    sizes, errors = [], []
+    for quality in (1, 50, 100):
+        data = encode_image(Photo(rgb), file_format, quality=quality)
+        sizes.append(len(data))
+        errors.append(np.abs(read_image(data).rgb.astype(int) - rgb).mean())
+    assert sizes == sorted(set(sizes))
+    assert errors == sorted(set(errors), reverse=True)
+
+
+def test_quality_reaches_the_file_and_lossless_formats_ignore_it(tmp_path, rgb):
+    for name, smaller in (("x.jpg", True), ("x.png", False)):
+        write_image(tmp_path / name, rgb)
+        size = (tmp_path / name).stat().st_size
+        write_image(tmp_path / name, rgb, quality=20)
+        assert ((tmp_path / name).stat().st_size < size) == smaller
+
+
+@pytest.mark.parametrize("quality", [0, 101, -5])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
+def test_quality_has_a_range(quality, file_format, rgb):
+    with pytest.raises(UsageError, match=f"between 1 and 100, not {quality}"):
+        encode_image(Photo(rgb), file_format, quality=quality)
+
+
+def test_tiff_stays_compressed_with_plain_exif(rgb):
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    with Image.open(io.BytesIO(encode_image(Photo(rgb, exif=exif.tobytes()), "TIFF"))) as image:
+        assert image.info["compression"] == "tiff_adobe_deflate"
+        assert image.getexif()[0x010F] == "Maker"
 
 
 def test_exif_too_long_for_jpeg_is_left_out(rgb):

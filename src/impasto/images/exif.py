@@ -8,7 +8,8 @@ from PIL import ExifTags, Image
 
 # IFD0 tags that say how the old file was laid out, not what the picture is.
 _LAYOUT_RANGES: Final = ((254, 269), (273, 281), (284, 284), (288, 293), (297, 301), (317, 347))
-_FOREIGN_BLOCKS: Final = (*range(512, 533), 700, 33723, 34377, 34675)  # JPEG, XMP, IPTC, ICC
+_FOREIGN_BLOCKS: Final = (*range(512, 533), 700, 33723, 34377, 34675, 37724)
+# JPEG, XMP, IPTC, Photoshop's settings, ICC, Photoshop's layers
 _LAYOUT_TAGS: Final = frozenset(
     [*(tag for first, last in _LAYOUT_RANGES for tag in range(first, last + 1)), *_FOREIGN_BLOCKS]
 )
@@ -39,7 +40,7 @@ def clean_exif(exif: Image.Exif, width: int, height: int, *, srgb: bool) -> byte
     if not len(exif):
         return None
     stated = {_COLOR_SPACE: _SRGB if srgb else _UNCALIBRATED, _WIDTH: width, _HEIGHT: height}
-    _set_stated(exif.get_ifd(ExifTags.IFD.Exif), stated)
+    _set_stated(exif, stated)
     return exif.tobytes()
 
 
@@ -47,7 +48,7 @@ def resized_exif(block: bytes, width: int, height: int) -> bytes:
     """Returns a block of `clean_exif` with another size in px, where it states one."""
     exif = Image.Exif()
     exif.load(block)
-    _set_stated(exif.get_ifd(ExifTags.IFD.Exif), {_WIDTH: width, _HEIGHT: height})
+    _set_stated(exif, {_WIDTH: width, _HEIGHT: height})
     return exif.tobytes()
 
 
@@ -58,7 +59,10 @@ def has_nested_directories(block: bytes) -> bool:
     return ExifTags.IFD.Exif in exif or ExifTags.IFD.GPSInfo in exif
 
 
-def _set_stated(details: dict[int, object], values: dict[int, int]) -> None:
+def _set_stated(exif: Image.Exif, values: dict[int, int]) -> None:
+    if ExifTags.IFD.Exif not in exif:
+        return  # asking Pillow for a directory would make an empty one
+    details = exif.get_ifd(ExifTags.IFD.Exif)
     for tag, value in values.items():
         if tag in details:
             details[tag] = value

@@ -66,7 +66,7 @@ def _skip_color_table(file: BinaryIO, flags: int) -> None:
 def _count_tiff_pages(file: BinaryIO) -> int:
     file.seek(0)
     start = file.read(16)
-    big = start[2:4] in (b"+\0", b"\0+")
+    big = start[2] == 43  # Pillow reads BigTIFF in this byte order only
     # A directory is its number of entries, the entries and the position of the next one.
     layout = ("Q", "Q", 20, 12) if big else ("H", "I", 12, 8)
     order = "<" if start[:2] == b"II" else ">"
@@ -74,10 +74,10 @@ def _count_tiff_pages(file: BinaryIO) -> int:
     entry_bytes, value_at = layout[2:]
     (position,) = link.unpack(start[8:] if big else start[4:8])
     pages = 0
+    seen: set[int] = set()
     try:
-        for _ in range(MAX_FRAMES):
-            if not position:
-                break
+        while position and position not in seen and len(seen) < MAX_FRAMES:
+            seen.add(position)
             file.seek(position)
             (entries,) = number.unpack(file.read(number.size))
             first = file.read(entry_bytes)  # entries are in ascending order of their tags

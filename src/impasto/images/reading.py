@@ -200,7 +200,10 @@ def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
     """Returns the colours in a mode that profiles apply to, and the alpha channel."""
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return Image.fromarray(_sixteen_to_eight_bit(np.asarray(image))), None
+        values = np.asarray(image)
+        clear = image.info.get("transparency")  # one level of grey, which PNG may declare
+        alpha = np.where(values == clear, 0, 255).astype(np.uint8) if clear is not None else None
+        return Image.fromarray(_sixteen_to_eight_bit(values)), alpha
     if image.mode == "F":
         raise ValueError("floating-point pictures have no fixed range; save it as 8 or 16 bit")
     if not image.has_transparency_data:
