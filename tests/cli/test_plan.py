@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from impasto.cli.plan import make_plan
+from impasto.cli.plan import Job, make_plan
 from impasto.errors import UsageError
 
 
@@ -18,8 +18,8 @@ def here(tmp_path, monkeypatch):
     return touch
 
 
-def planned(inputs, output=None):
-    plan = make_plan([Path(name) for name in inputs], output, "ink")
+def planned(inputs, output=None, **settings):
+    plan = make_plan(inputs, output, "ink", **settings)
     return {job.source.as_posix(): job.target.as_posix() for job in plan.jobs}
 
 
@@ -116,6 +116,68 @@ def test_outputs_that_do_not_fit(here, inputs, output, message):
 
 def test_empty_and_missing_inputs(here):
     here("empty/notes.txt")
-    plan = make_plan([Path("empty"), Path("missing.jpg")], "out", "ink")
+    plan = make_plan(["empty", "missing.jpg"], "out", "ink")
     assert [str(error) for _, error in plan.failures] == ["no pictures in folder empty"]
     assert [job.source.name for job in plan.jobs] == ["missing.jpg"]
+
+
+def test_a_format_changes_every_name(here):
+    here("a.jpg", "p/b.JPEG", "p/c.gif", "p/c.png")
+    assert planned(["a.jpg"], file_format="PNG") == {"a.jpg": "a.ink.png"}
+    assert planned(["a.jpg"], file_format="JPEG") == {"a.jpg": "a.ink.jpg"}
+    assert planned(["p"], "out", file_format="JPEG") == {
+        "p/b.JPEG": "out/b.JPEG",
+        "p/c.gif": "out/c.jpg",
+        "p/c.png": "out/c.png.jpg",
+    }
+    assert planned(["a.jpg"], "x.TIF", file_format="TIFF") == {"a.jpg": "x.TIF"}
+    with pytest.raises(UsageError, match=r"-o x\.png and --format tiff contradict"):
+        planned(["a.jpg"], "x.png", file_format="TIFF")
+
+
+def test_pipes(here):
+    here("a.jpg", "-", "p/b.jpg")
+    for inputs, output, job in [
+        (["-"], None, Job(None, None)),
+        (["-"], "-", Job(None, None)),
+        (["-"], "x.png", Job(None, Path("x.png"))),
+        (["a.jpg"], "-", Job(Path("a.jpg"), None)),
+        (["./-"], "x.jpg", Job(Path("-"), Path("x.jpg"))),
+    ]:
+        plan = make_plan(inputs, output, "ink")
+        assert (plan.jobs, plan.single) == ([job], True)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "message"),
+    [
+        (["-", "a.jpg"], "out", "- stands for one picture"),
+        (["-", "-"], None, "- stands for one picture"),
+        (["a.jpg", "b.jpg"], "-", "- stands for one picture"),
+        (["p"], "-", "p is a folder"),
+        (["-"], "p", "no name to go into p"),
+        (["-"], "new/", "no name to go into new/"),
+        (["-"], "new", "must end in one of"),
+        ([""], None, "empty"),
+        (["a.jpg", ""], "out", "empty"),
+        (["a.jpg"], "", "empty"),
+    ],
+)
+def test_pipes_and_names_that_cannot_be(here, inputs, output, message):
+    here("a.jpg", "b.jpg", "p/b.jpg")
+    with pytest.raises(UsageError, match=message):
+        make_plan(inputs, output, "ink")
+
+
+def test_what_else_is_read_is_never_an_output(here):
+    here("a.jpg", "mask.png")
+    Path("link.png").hardlink_to("mask.png")
+    for inputs, output in [(["a.jpg"], "mask.png"), (["-"], "mask.png"), (["a.jpg"], "link.png")]:
+        with pytest.raises(UsageError, match="would be overwritten"):
+            make_plan(inputs, output, "ink", also_read=[Path("mask.png"), Path("missing.png")])
+
+
+def test_names_too_long_for_the_disk_are_left_to_reading_and_writing(here):
+    name = "长" * 100 + ".jpg"
+    assert planned([name]) == {name: "长" * 100 + ".ink.jpg"}
+    assert planned([name], "x" * 300 + "/") == {name: "x" * 300 + f"/{name}"}
