@@ -1,3 +1,5 @@
+import errno
+import io
 import json
 import os
 import signal
@@ -163,18 +165,23 @@ def test_every_mode_is_painted(run_cli, tiny_model, mode):
         (["cut.png"], "cut.png is damaged or truncated"),
         (["text.jpg"], "text.jpg is not a picture"),
         (["nothing"], "no pictures in folder nothing"),
+        (["长" * 100 + ".jpg"], "File name too long"),
+        ([""], "a file name is empty"),
         (["photo.png", "--max-pixels", "100"], "above the limit of 100 pixels"),
-        (["photo.png", "--strength", "1.5"], "--strength must lie between 0 and 1"),
-        (["photo.png", "--strength", "nan"], "--strength must lie between 0 and 1"),
-        (["photo.png", "--threads", "0"], "--threads must lie between 1 and 1024"),
-        (["photo.png", "--max-pixels", "0"], "--max-pixels must be at least 1"),
         (["photo.png", "--style", "neggative"], "did you mean negative? known are negative"),
+        (["photo.png", "--style", ""], "known are negative, mirror"),
+        (["photo.png", "--style", "C:\\models\\x.onnx"], "no such model file: C:\\models\\x.onnx"),
         (["photo.png", "--style", "photo.png"], "`impasto train photo.png` makes it a style"),
-        (["photo.png", "--model", "photo.png"], "`impasto train photo.png` makes it a style"),
+        (["photo.png", "--model", "my 画.png"], "`impasto train 'my 画.png'` makes it a style"),
         (["photo.png", "--model", "missing.onnx"], "no such model file: missing.onnx"),
+        (["photo.png", "--model", "nothing"], "nothing is a folder, not a model file"),
         (["photo.png", "--model", "foreign.onnx"], "not a model made by impasto"),
         (["photo.png", "--model", "newer.onnx"], "made by a newer impasto"),
         (["photo.png", "-o", "result"], "-o result must end in one of"),
+        (["photo.png", "--mask", "missing.png"], "no such file: missing.png"),
+        (["photo.png", "--mask", "nothing"], "nothing is a folder, not a picture"),
+        (["photo.png", "--mask", "square.png"], "their shapes must agree"),
+        (["photo.png", "--device", "warp"], "there is no device 'warp' here, there are auto"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
@@ -183,7 +190,9 @@ def test_bad_input_is_one_line_and_exit_2(
     Path("empty.png").touch()
     Path("text.jpg").write_text("hello")
     Path("cut.png").write_bytes(photo.read_bytes()[:-60])
+    Path("my 画.png").write_bytes(photo.read_bytes())
     Path("nothing").mkdir()
+    Image.new("L", (30, 30)).save("square.png")
     save_model("foreign.onnx", meta=False)
     newer = metadata.to_json().replace('"format_version": 1', '"format_version": 9')
     save_model("newer.onnx", meta=newer)
@@ -193,6 +202,224 @@ def test_bad_input_is_one_line_and_exit_2(
     assert one_error_line(err)
     assert message in err
     assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strength", "1.5"], "--strength must lie between 0 and 1, not 1.5"),
+        (["--strength", "nan"], "--strength must lie between 0 and 1, not nan"),
+        (["--threads", "0"], "--threads must lie between 1 and 1024, not 0"),
+        (["--max-pixels", "0"], "--max-pixels must be at least 1, not 0"),
+        (["--max-size", "0"], "--max-size must be at least 1, not 0"),
+        (["--quality", "0"], "--quality must lie between 1 and 100, not 0"),
+        (["--quality", "101"], "--quality must lie between 1 and 100, not 101"),
+        (["--format", "gif"], "must be jpeg, png, webp, tiff, avif or bmp, not 'gif'"),
+        (["-q", "-v"], "--quiet and --verbose contradict each other"),
+        (["-o", "-", "--json"], "--json and the picture cannot both go to stdout"),
+        (["-o", "x.png", "--format", "jpeg"], "-o x.png and --format jpeg contradict each other"),
+        (["--quality", "80"], "this result is png"),
+        (["--format", "tiff", "--quality", "80"], "this result is tiff"),
+        (["-o", "x.bmp", "--quality", "80"], "this result is bmp"),
+        (["-o", "-", "--quality", "80"], "this result is png"),
+        (["-o", "mask.png", "--mask", "mask.png", "--overwrite"], "would be overwritten"),
+    ],
+)
+def test_settings_that_contradict_or_leave_their_range(
+    run_cli, tiny_model, photo, arguments, message
+):
+    Path("mask.png").write_bytes(photo.read_bytes())
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+    code, out, err = run_cli("stylize", "photo.png", "-m", tiny_model, *arguments)
+    assert (code, out) == (2, "")
+    assert one_error_line(err)
+    assert message in err
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+
+
+def test_mask(run_cli, tiny_model, photo, rgb):
+    mask = np.zeros((62, 80), np.uint8)
+    mask[:, 40:] = 255
+    Image.fromarray(mask).resize((40, 31), Image.Resampling.NEAREST).save("mask.png")
+    assert run_cli("stylize", photo, "-m", tiny_model, "--mask", "mask.png", "-o", "a.png")[0] == 0
+    painted = read_image("a.png").rgb
+    np.testing.assert_array_equal(painted[:, :20], rgb[:, :20])
+    np.testing.assert_array_equal(painted[:, 20:], 255 - rgb[:, 20:])
+
+
+def test_a_mask_that_fits_some_photos_stops_only_the_others(run_cli, tiny_model, photo):
+    Image.new("L", (80, 62), "white").save("mask.png")
+    Image.new("RGB", (40, 20)).save("wide.png")
+    code, out, err = run_cli(
+        "stylize", "wide.png", "photo.png", "-m", tiny_model, "--mask", "mask.png"
+    )
+    assert (code, out) == (1, "photo.negative.png\n")
+    assert err.startswith("impasto: wide.png: the mask is 80x62 and the photo 40x20")
+
+
+def test_max_size_makes_results_smaller_and_never_larger(run_cli, tiny_model):
+    Image.new("RGB", (200, 100), (10, 20, 30)).save("a.png")
+    Image.new("RGB", (30, 20), (10, 20, 30)).save("b.png")
+    code, out, _ = run_cli(
+        "stylize", "a.png", "b.png", "-m", tiny_model, "--max-size", "50", "--json"
+    )
+    assert code == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["width"], row["height"]) for row in rows] == [(50, 25), (30, 20)]
+    painted = read_image("a.negative.png").rgb
+    np.testing.assert_array_equal(painted, np.full((25, 50, 3), (245, 235, 225)))
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "written"),
+    [
+        ("jpeg", ".jpg", "JPEG"),
+        ("JPG", ".jpg", "JPEG"),
+        ("png", ".png", "PNG"),
+        ("webp", ".webp", "WEBP"),
+        ("tiff", ".tif", "TIFF"),
+        ("avif", ".avif", "AVIF"),
+        ("bmp", ".bmp", "BMP"),
+    ],
+)
+def test_every_format(run_cli, tiny_model, name, suffix, written):
+    Image.new("RGB", (8, 8)).save("a.gif")
+    code, out, _ = run_cli("stylize", "a.gif", "-m", tiny_model, "--format", name)
+    assert (code, out) == (0, f"a.negative{suffix}\n")
+    with Image.open(f"a.negative{suffix}") as painted:
+        assert painted.format == written
+
+
+def test_quality(run_cli, tiny_model):
+    noise = np.random.default_rng(0).integers(0, 256, (99, 99, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("noise.png")
+    sizes = []
+    for quality in ("10", "60", "100"):
+        run_cli(
+            "stylize",
+            "noise.png",
+            "-m",
+            tiny_model,
+            "-o",
+            "x.jpg",
+            "--overwrite",
+            "--quality",
+            quality,
+        )
+        sizes.append(Path("x.jpg").stat().st_size)
+    assert sizes[0] < sizes[1] < sizes[2]
+    # In a run of several formats, quality is for those that have one.
+    Image.new("RGB", (8, 8)).save("a.jpg")
+    assert run_cli("stylize", "a.jpg", "noise.png", "-m", tiny_model, "--quality", "60")[0] == 0
+
+
+def test_animated_input_gives_its_first_frame_and_a_note(run_cli, tiny_model):
+    frames = [Image.new("RGB", (8, 8), (level,) * 3) for level in (200, 100, 50)]
+    frames[0].save("a b.gif", save_all=True, append_images=frames[1:])
+    code, out, err = run_cli("stylize", "a b.gif", "-m", tiny_model)
+    assert (code, out) == (0, "a b.negative.png\n")
+    assert err == "a b.gif is animated (3 frames): the first one was painted\n"
+    assert set(read_image("a b.negative.png").rgb.ravel()) == {55}
+    assert run_cli("stylize", "a b.gif", "-m", tiny_model, "-q", "-o", "x.png")[2] == ""
+
+
+def test_verbose_says_where_time_goes(run_cli, tiny_model, photo):
+    code, out, err = run_cli("stylize", "photo.png", "-m", tiny_model, "-v", "--device", "cpu")
+    assert (code, out) == (0, "photo.negative.png\n")
+    first, second = err.splitlines()
+    assert first == "style negative on cpu"
+    assert second.startswith("photo.png: 40x31 PNG, read in 0.")
+    assert second.endswith(" s")
+
+
+def test_stdin_and_stdout(tiny_model, photo, rgb):
+    def run(*arguments):
+        return subprocess.run(
+            [*IMPASTO, "stylize", *arguments, "-m", tiny_model],
+            input=photo.read_bytes(),
+            capture_output=True,
+            check=False,
+        )
+
+    through = run("-")
+    assert (through.returncode, through.stderr) == (0, b"")
+    with Image.open(io.BytesIO(through.stdout)) as painted:
+        assert painted.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(painted), 255 - rgb)
+    written = run("-", "-o", "out.png", "--json")
+    row = json.loads(written.stdout)
+    assert (row["input"], row["output"], row["status"]) == ("-", "out.png", "done")
+    np.testing.assert_array_equal(read_image("out.png").rgb, 255 - rgb)
+    named = run("photo.png", "-o", "-", "--format", "jpeg", "--quality", "50", "-v")
+    assert Image.open(io.BytesIO(named.stdout)).format == "JPEG"
+    assert named.stderr.decode().splitlines()[0] == "style negative on cpu"
+
+
+@pytest.fixture
+def piped(monkeypatch):
+    """Gives the command these bytes on stdin."""
+
+    def give(data):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return give
+
+
+def test_bad_stdin(run_cli, tiny_model, piped, monkeypatch, photo):
+    run = ["stylize", "-", "-m", tiny_model]
+    for data, message in [
+        (b"", "stdin is empty"),
+        (b"no picture", "stdin is not a picture"),
+        (photo.read_bytes()[:-60], "stdin is damaged or truncated"),
+    ]:
+        piped(data)
+        code, out, err = run_cli(*run)
+        assert (code, out) == (2, "")
+        assert one_error_line(err)
+        assert message in err
+    monkeypatch.setattr("impasto.cli.pipes.MAX_STDIN_BYTES", 10)
+    piped(photo.read_bytes())
+    assert "stdin holds more than" in run_cli(*run)[2]
+    monkeypatch.setattr(sys, "stdin", None)
+    code, out, err = run_cli(*run)
+    assert (code, out) == (2, "")
+    assert "`impasto stylize - < photo.jpg`" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_pictures_neither_come_from_nor_go_to_a_terminal(tiny_model, photo):
+    import pty
+
+    main, terminal = pty.openpty()
+    for arguments, message in [
+        (["-", "-o", "x.png"], "`impasto stylize - < photo.jpg`"),
+        (["photo.png", "-o", "-"], "give -o FILE, or redirect it"),
+    ]:
+        result = subprocess.run(
+            [*IMPASTO, "stylize", *arguments, "-m", tiny_model],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 2
+        assert one_error_line(result.stderr)
+        assert message in result.stderr
+    os.close(terminal)
+    os.close(main)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_stdout_that_is_full(tiny_model, photo):
+    for arguments in (["stylize", "photo.png", "-m", tiny_model, "-o", "-"], ["styles"]):
+        with Path("/dev/full").open("w") as full:
+            result = subprocess.run(
+                [*IMPASTO, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert result.returncode == 1
+        assert one_error_line(result.stderr)
+        assert "cannot write to stdout: No space left on device" in result.stderr
 
 
 def test_what_pillow_logs_does_not_reach_the_terminal(tiny_model):
@@ -211,12 +438,31 @@ def test_what_pillow_logs_does_not_reach_the_terminal(tiny_model):
     assert one_error_line(result.stderr)
 
 
-def test_unwritable_output_is_exit_1(run_cli, tiny_model, photo):
+def test_unwritable_output_is_exit_1_before_any_work(run_cli, tiny_model, photo, monkeypatch):
     Path("file").touch()
-    code, out, err = run_cli("stylize", photo, "-m", tiny_model, "-o", "file/x.png")
+    monkeypatch.setattr("impasto.runtime.stylizer.StyleModel.paint", None)
+    run = ["stylize", photo, "-m", tiny_model, "-o"]
+    code, out, err = run_cli(*run, "file/x.png")
     assert (code, out) == (1, "")
     assert one_error_line(err)
-    assert "cannot write" in err
+    assert f"cannot write {Path('file/x.png')}: file is not a folder" in err
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "locked")
+    Path("locked").mkdir()
+    code, out, err = run_cli(*run, "locked/new/x.png")
+    assert (code, out) == (1, "")
+    assert one_error_line(err)
+    assert "no permission to write in locked" in err
+    assert list(Path("locked").iterdir()) == []
+
+
+def test_a_result_whose_name_is_too_long(run_cli, tiny_model, photo):
+    name = "长" * 82 + ".png"  # 250 bytes; with the style's name more than a disk takes
+    photo.rename(name)
+    code, out, err = run_cli("stylize", name, "-m", tiny_model)
+    assert (code, out) == (1, "")
+    assert one_error_line(err)
+    assert "File name too long" in err
+    assert leftovers(".") == []
 
 
 def test_control_characters_in_names_do_not_reach_the_terminal(run_cli, tiny_model):
@@ -244,6 +490,43 @@ def test_full_disk_half_way(tiny_model):
     assert one_error_line(result.stderr)
     assert "cannot write" in result.stderr
     assert list(Path("out").iterdir()) == []
+
+
+def test_a_full_disk_ends_a_run(run_cli, tiny_model, rgb, monkeypatch):
+    Path("photos").mkdir()
+    for number in range(4):
+        Image.fromarray(rgb).save(f"photos/{number}.png")
+    write_bytes = Path.write_bytes
+    written = []
+
+    def write(path, data):
+        written.append(path)
+        if len(written) < 2:
+            return write_bytes(path, data)
+        write_bytes(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    code, out, err = run_cli("stylize", "photos", "-m", tiny_model, "-o", "out")
+    assert (code, Path(out.strip())) == (1, Path("out/0.png"))
+    lines = err.splitlines()
+    assert "no space left on the disk" in lines[0]
+    assert lines[0].startswith("impasto: photos")
+    assert lines[1:] == [
+        "impasto: stopped, since the disk is full: 2 more were not begun",
+        "1 painted, 1 failed",
+    ]
+    assert len(written) == 2
+    assert [path.name for path in Path("out").iterdir()] == ["0.png"]
+
+
+def test_too_little_memory_is_one_line(run_cli, tiny_model, photo, monkeypatch):
+    def paint(*args, **settings):
+        raise MemoryError
+
+    monkeypatch.setattr("impasto.runtime.stylizer.StyleModel.paint", paint)
+    code, out, err = run_cli("stylize", "photo.png", "-m", tiny_model)
+    assert (code, out, err) == (2, "", "impasto: photo.png does not fit into memory\n")
 
 
 def test_torch_is_never_imported(tiny_model, photo):
