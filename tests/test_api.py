@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import impasto
-from impasto.errors import ImpastoError, UnknownStyleError
+from impasto.errors import ImageTooLargeError, ImpastoError, UnknownStyleError
 
 
 def test_public_names():
@@ -38,8 +38,18 @@ def test_stylize_settings(tiny_model):
     assert set(impasto.stylize(grey, tiny_model, strength=0.2).ravel()) == {111}
     painted = impasto.stylize(grey, tiny_model, keep_colors=True)
     assert set(painted.ravel()) == {155}
+    mask = np.zeros((8, 8), np.uint8)
+    mask[:4] = 255
+    painted = impasto.stylize(grey, tiny_model, mask=mask)
+    assert (set(painted[:4].ravel()), set(painted[4:].ravel())) == ({155}, {100})
     with pytest.raises(ImpastoError, match="strength"):
         impasto.stylize(grey, tiny_model, strength=2)
+
+
+def test_the_largest_picture_can_be_chosen(tiny_model, photo):
+    with pytest.raises(ImageTooLargeError, match="max_pixels raises it"):
+        impasto.stylize(photo, tiny_model, max_pixels=100)
+    assert impasto.stylize(photo, tiny_model, max_pixels=31 * 40).size == (40, 31)
 
 
 def test_load_model_and_list_styles(catalog, rgb):
@@ -47,5 +57,8 @@ def test_load_model_and_list_styles(catalog, rgb):
     model = impasto.load_model("mirror")
     assert impasto.load_model("mirror") is model
     np.testing.assert_array_equal(model(rgb), 255 - rgb)
+    alone = impasto.load_model("mirror", threads=1, device="cpu")
+    assert alone is not model
+    assert alone.device == "cpu"
     with pytest.raises(UnknownStyleError):
         impasto.load_model("nothing")

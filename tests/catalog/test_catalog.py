@@ -20,6 +20,22 @@ def test_find(catalog):
         find_style("nothing like it")
 
 
+def test_own_styles_come_after_the_shipped_ones(catalog, data_folder):
+    folder = data_folder / "styles"
+    folder.mkdir(parents=True)
+    for name in ("墨 水.onnx", "ash.onnx", "mirror.onnx", ".hidden.onnx", "notes.txt"):
+        (folder / name).touch()
+    styles = list_styles()
+    assert [style.name for style in styles] == ["negative", "mirror", "ash", "墨 水"]
+    assert [style.origin for style in styles] == ["shipped", "shipped", "own", "own"]
+    assert styles[1].path == catalog / "mirror.onnx"
+    assert (styles[2].title, styles[2].artist) == ("ash", "")
+    assert find_style("墨 水").path == folder / "墨 水.onnx"
+    assert find_style(None).name == "negative"
+    with pytest.raises(UnknownStyleError, match="known are negative, mirror, ash, 墨 水"):
+        find_style("nothing like it")
+
+
 def test_without_styles(catalog):
     (catalog / "catalog.toml").write_text("")
     assert list_styles() == ()

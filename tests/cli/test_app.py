@@ -1,13 +1,21 @@
+import importlib
 import importlib.util
 import os
 import subprocess
 import sys
 
 import pytest
+import typer
 
 from impasto import __version__
 from impasto.cli.app import COMMANDS
 from impasto.cli.console import print_error
+from impasto.errors import ImpastoError, MissingExtraError
+
+MISSING = (
+    "this needs the extra impasto[train], which is not installed: "
+    'run `pip install ".[train]"` in a clone of the repository'
+)
 
 
 def test_version(run_cli):
@@ -58,11 +66,87 @@ def test_unknown_commands_get_a_hint(run_cli, photo, monkeypatch):
         assert err.count("\n") == 1
 
 
-def test_unknown_option(run_cli):
-    code, out, err = run_cli("stylize", "--nonsense")
+def test_no_arguments_are_a_request_for_help(run_cli):
+    assert run_cli() == run_cli("--help")
+    assert run_cli()[0] == 0
+
+
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS), ["styles", "add"]])
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_of_every_command(run_cli, arguments, flag):
+    code, out, err = run_cli(*arguments, flag)
+    assert (code, err) == (0, "")
+    assert out.startswith(" ".join(["Usage: impasto", *arguments]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nonsense"], "there is no option '--nonsense': `impasto --help` lists them"),
+        (
+            ["stylize", "--strenght", "1", "a.jpg"],
+            "there is no option '--strenght': did you mean '--strength'? "
+            "`impasto stylize --help` lists them",
+        ),
+        (
+            ["stylize", "-y", "a.jpg"],
+            "there is no option '-y': `impasto stylize --help` lists them",
+        ),
+        (["stylize"], "INPUT is missing: `impasto stylize --help` says what it takes"),
+        (["styles", "add"], "FILE is missing: `impasto styles add --help` says what it takes"),
+        (["train"], "PAINTING is missing: `impasto train --help` says what it takes"),
+        (["stylize", "a.jpg", "--threads", "few"], "invalid value for '--threads': "),
+        (["stylize", "a.jpg", "--style"], "option '--style' requires an argument: "),
+        (["styles", "add", "a", "b"], "got unexpected extra argument"),
+        (["styles", "ad"], "there is no command 'ad' of impasto styles: did you mean 'add'?"),
+        (["styles", "x"], "there is no command 'x' of impasto styles: there are add, remove"),
+    ],
+)
+def test_mistakes_in_a_command_line_are_one_line(run_cli, arguments, message):
+    code, out, err = run_cli(*arguments)
     assert (code, out) == (2, "")
-    assert "--nonsense" in err
-    assert "Traceback" not in err
+    assert err.startswith(f"impasto: {message}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (typer.Abort(), 130, "interrupted"),
+        (MemoryError(), 1, "not enough memory"),
+        (OSError(5, "Input/output error", "/x/y"), 1, "/x/y: Input/output error"),
+        (ImpastoError("two\nlines"), 2, "two?lines"),
+        (
+            typer.BadParameter("7 is odd."),
+            2,
+            "invalid value: 7 is odd: `impasto styles --help` says what it takes",
+        ),
+        (MissingExtraError("train", "this"), 2, MISSING),
+    ],
+)
+def test_whatever_a_command_raises_is_one_line(run_cli, monkeypatch, raised, code, line):
+    def list_styles():
+        raise raised
+
+    monkeypatch.setattr("impasto.catalog.list_styles", list_styles)
+    assert run_cli("styles") == (code, "", f"impasto: {line}\n")
+
+
+def test_a_missing_extra_prints_the_line_that_installs_it(run_cli, monkeypatch, photo):
+    class WithoutTorch:
+        def __getattr__(self, name):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    importlib.import_module("impasto.cli.train")
+    monkeypatch.setitem(sys.modules, "impasto.training", WithoutTorch())
+    for arguments in (["train", photo], ["export", "runs/x"]):
+        code, out, err = run_cli(*arguments)
+        assert (code, out) == (2, "")
+        assert err == (
+            f"impasto: impasto {arguments[0]} needs the extra impasto[train], which is not "
+            'installed: run `pip install ".[train]"` in a clone of the repository\n'
+        )
 
 
 def test_errors_are_red_on_a_terminal_only_and_never_with_no_color(monkeypatch, capfd):

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 from PIL import Image
 
-from impasto.errors import ModelError, UsageError
+from impasto.errors import ImageTooLargeError, ModelError, UsageError
 from impasto.runtime.stylizer import StyleModel, mirror_up
 
 
@@ -62,6 +62,41 @@ def test_keep_colors_by_hand(model):
     np.testing.assert_allclose(painted[3, 3].astype(int), (186, 136, 86), atol=1)
     half = model.paint(rgb, keep_colors=True, strength=0.5)
     np.testing.assert_allclose(half[3, 3].astype(int), (168, 118, 68), atol=1)
+
+
+def test_mask_by_hand(model):
+    rgb = np.full((4, 6, 3), 100, np.uint8)
+    mask = np.zeros((4, 6), np.uint8)
+    mask[:, 2:4], mask[:, 4:] = 51, 255
+    expected = np.full((4, 6), 100)
+    expected[:, 2:4], expected[:, 4:] = 111, 155
+    np.testing.assert_array_equal(model.paint(rgb, mask=mask)[..., 1], expected)
+    np.testing.assert_array_equal(model.paint(rgb, mask=mask, strength=0), rgb)
+    half = model.paint(rgb, mask=mask[:, 4:].repeat(3, axis=1), strength=0.2)
+    assert set(half.ravel()) == {111}
+    with pytest.raises(UsageError, match="the mask is 2x4 and the photo 6x4"):
+        model.paint(rgb, mask=mask[:, 4:], strength=0)
+
+
+def test_a_mask_of_any_kind(model, photo, rgb, tmp_path):
+    mask = np.zeros(rgb.shape[:2], np.uint8)
+    mask[:, 20:] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(mask).save(path)
+    expected = np.where(mask[..., None] == 255, 255 - rgb, rgb)
+    for kind in (path, str(path), path.read_bytes(), Image.open(path), mask, mask > 0):
+        np.testing.assert_array_equal(model(rgb, mask=kind), expected)
+    np.testing.assert_array_equal(np.asarray(model(photo, mask=path)), expected)
+    with pytest.raises(UsageError, match="a mask must be"):
+        model(rgb, mask=3)
+
+
+def test_pictures_above_the_limit_are_refused(model, photo, rgb):
+    for image in (photo, photo.read_bytes(), Image.fromarray(rgb)):
+        with pytest.raises(ImageTooLargeError, match="above the limit of 1,000 pixels"):
+            model(image, max_pixels=1000)
+    with pytest.raises(ImageTooLargeError, match="the mask"):
+        model(rgb, mask=photo.read_bytes(), max_pixels=1000)
 
 
 def test_threads_share_one_model(model):
