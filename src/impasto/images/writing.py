@@ -20,8 +20,10 @@ from impasto.images.exif import has_nested_directories
 from impasto.images.profiles import from_srgb
 from impasto.images.reading import Photo
 
-# JPEG's and WebP's quality; AVIF's scale is another, and 90 of it look alike.
+# AVIF's scale is another: on a painted photo, its 90 differs by 3.3 levels in the mean and
+# JPEG's 95 by 2.7, in two thirds of the bytes.
 JPEG_QUALITY: Final = 95
+AVIF_QUALITY: Final = 90
 LOSSY_FORMATS: Final = frozenset({"JPEG", "WEBP", "AVIF"})
 
 FORMAT_BY_SUFFIX: Final = {
@@ -41,7 +43,8 @@ _ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "PNG": {},
     "WEBP": {"quality": JPEG_QUALITY},
     "TIFF": {"compression": "tiff_deflate"},
-    "AVIF": {"quality": 90},
+    # Speed 9 takes a tenth of the default's time for up to 8 % more bytes (960x640).
+    "AVIF": {"quality": AVIF_QUALITY, "subsampling": "4:4:4", "speed": 9},
     "BMP": {},
 }
 _WITH_ALPHA: Final = ("PNG", "WEBP", "TIFF", "AVIF")
