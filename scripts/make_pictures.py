@@ -1,37 +1,76 @@
-"""Makes the README's pictures from the example photos: `python scripts/make_pictures.py`."""
+"""Makes the pictures of the README and of docs: `python scripts/make_pictures.py`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 import impasto
 
 ROOT = Path(__file__).resolve().parent.parent
-PHOTOS = ("pagoda", "cat", "stream")
-CELL = (400, 300)
+IMAGES = ROOT / "docs" / "images"
+CELL = (280, 210)
 GAP_PX = 6
+QUALITY = 72
+
+Cells = list[Image.Image]
 
 
 def main() -> None:
-    """Writes docs/images/gallery.jpg: a row per photo, a column per shipped style."""
+    """Writes gallery.jpg and a picture per dial of `impasto stylize` into docs/images."""
     models = [impasto.load_model(style.name) for style in impasto.list_styles()]
-    rows = []
-    for name in PHOTOS:
-        photo = Image.open(ROOT / "examples" / "photos" / f"{name}.jpg").convert("RGB")
-        pictures = [photo, *(model(photo) for model in models)]
-        cells = [np.asarray(ImageOps.fit(picture, CELL)) for picture in pictures]
-        rows.append(np.concatenate([np.pad(cell, _GAP, constant_values=255) for cell in cells], 1))
-    sheet = Image.fromarray(np.concatenate(rows))
-    path = ROOT / "docs" / "images" / "gallery.jpg"
+    photos = [example_photo(name) for name in ("pagoda", "cat", "stream")]
+    save_sheet([[photo, *(model(photo) for model in models)] for photo in photos], "gallery")
+
+    wave, starry = impasto.load_model("great_wave"), impasto.load_model("starry_night")
+    pagoda = example_photo("pagoda")
+    save_sheet([[wave(pagoda, strength=part) for part in (0.0, 0.33, 0.66, 1.0)]], "strength")
+
+    dandelions = example_photo("dandelions")
+    save_sheet(
+        [[dandelions, starry(dandelions), starry(dandelions, keep_colors=True)]], "keep_colors"
+    )
+
+    dahlia = example_photo("dahlia")
+    mask = background_mask(dahlia.size)
+    save_sheet([[dahlia, mask.convert("RGB"), starry(dahlia, mask=mask)]], "mask")
+
+    mountains = example_photo("mountains", 1024)
+    sizes = [wave(ImageOps.contain(mountains, (side, side))) for side in (1024, 512, 256)]
+    save_sheet([[mountains, *sizes]], "max_size")
+
+
+def example_photo(name: str, longer_side_px: int = 640) -> Image.Image:
+    """Opens an example photo, shrunk so that brush strokes show at the cells' size."""
+    photo = Image.open(ROOT / "examples" / "photos" / f"{name}.jpg").convert("RGB")
+    photo.thumbnail((longer_side_px, longer_side_px))
+    return photo
+
+
+def background_mask(size: tuple[int, int]) -> Image.Image:
+    """Returns a mask for dahlia.jpg: white around the flower, black on it, soft between."""
+    width, height = size
+    x, y, radius = 0.485 * width, 0.52 * height, 0.22 * width
+    mask = Image.new("L", size, 255)
+    ImageDraw.Draw(mask).ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
+    return mask.filter(ImageFilter.GaussianBlur(0.01 * width))
+
+
+def save_sheet(rows: list[Cells], name: str) -> None:
+    """Writes docs/images/NAME.jpg: pictures in a table, each cropped to a cell of 280x210 px."""
+    gap = ((0, GAP_PX), (0, GAP_PX), (0, 0))
+    cells = [
+        [np.pad(np.asarray(ImageOps.fit(cell, CELL)), gap, constant_values=255) for cell in row]
+        for row in rows
+    ]
+    sheet = np.concatenate([np.concatenate(row, axis=1) for row in cells])[:-GAP_PX, :-GAP_PX]
+    path = IMAGES / f"{name}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, quality=90)
+    Image.fromarray(sheet).save(path, quality=QUALITY, optimize=True, progressive=True)
     print(path.relative_to(ROOT))
 
-
-_GAP = ((0, GAP_PX), (0, GAP_PX), (0, 0))
 
 if __name__ == "__main__":
     main()
