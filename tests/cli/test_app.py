@@ -10,6 +10,7 @@ import typer
 from impasto import __version__
 from impasto.cli.app import COMMANDS
 from impasto.cli.console import print_error
+from impasto.cli.extras import needs_extra
 from impasto.errors import ImpastoError, MissingExtraError
 
 MISSING = (
@@ -171,3 +172,8 @@ def test_errors_are_red_on_a_terminal_only_and_never_with_no_color(monkeypatch, 
 
     assert seen({}).startswith("\x1b[31mimpasto: ")
     assert seen({"NO_COLOR": "1"}).startswith("impasto: ")
+
+
+def test_a_missing_module_of_our_own_is_a_bug_and_not_an_extra():
+    with pytest.raises(ModuleNotFoundError, match=r"impasto\.nothing"), needs_extra("train", "it"):
+        importlib.import_module("impasto.nothing")

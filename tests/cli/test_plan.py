@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from impasto.cli.plan import Job, make_plan
-from impasto.errors import UsageError
+from impasto.errors import DataError, UsageError
 
 
 @pytest.fixture
@@ -181,3 +181,17 @@ def test_names_too_long_for_the_disk_are_left_to_reading_and_writing(here):
     name = "长" * 100 + ".jpg"
     assert planned([name]) == {name: "长" * 100 + ".ink.jpg"}
     assert planned([name], "x" * 300 + "/") == {name: "x" * 300 + f"/{name}"}
+
+
+def test_folders_that_cannot_be_read_or_have_nothing_beside_them(here, monkeypatch):
+    here("p/a.jpg", "b.jpg")
+    with pytest.raises(UsageError, match="no folder beside it for the results: give -o"):
+        make_plan([Path.cwd().anchor], None, "ink")
+
+    def refuse(folder, skip):
+        raise DataError(f"cannot read folder {folder}: Permission denied")
+
+    monkeypatch.setattr("impasto.cli.plan.iterate_pictures", refuse)
+    plan = make_plan(["p", "b.jpg"], "out", "ink")
+    assert [path for path, _ in plan.failures] == [Path("p")]
+    assert [job.source for job in plan.jobs] == [Path("b.jpg")]

@@ -86,3 +86,9 @@ def test_a_picture_given_as_a_style(catalog, photo):
 def test_unknown_devices_are_refused(catalog):
     with pytest.raises(UsageError, match=r"there is no device 'warp' here, there are auto.* cpu"):
         load_model("mirror", device="warp")
+
+
+def test_a_shipped_file_that_is_gone(catalog):
+    (catalog / "mirror.onnx").unlink()
+    with pytest.raises(ModelError, match=r"no such model file: .*mirror\.onnx"):
+        load_model("mirror")

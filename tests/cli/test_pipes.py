@@ -1,0 +1,60 @@
+import errno
+import io
+import sys
+
+import pytest
+
+from impasto.cli.pipes import check_stdin, check_stdout, read_stdin, write_stdout
+from impasto.errors import ImageReadError, OutputError, UsageError
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Broken(io.RawIOBase):
+    """A stream on which every call fails in the same way."""
+
+    def __init__(self, error):
+        self.buffer = self
+        self.error = error
+
+    def read(self, count):
+        raise self.error
+
+    def write(self, data):
+        raise self.error
+
+
+def test_bytes_pass_unchanged(capfdbinary, monkeypatch):
+    data = bytes(range(256)) * 300 + b"\r\n"
+    write_stdout(data)
+    assert capfdbinary.readouterr() == (data, b"")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    check_stdin()
+    assert read_stdin() == data
+
+
+@pytest.mark.parametrize("stream", [None, Terminal()])
+def test_terminals_and_closed_streams_are_refused(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stdin", stream)
+    with pytest.raises(UsageError, match="stdin, where none is"):
+        check_stdin()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        with pytest.raises(UsageError, match="give -o FILE"):
+            check_stdout()
+
+
+def test_streams_that_fail(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Broken(OSError(errno.EISDIR, "Is a directory")))
+    with pytest.raises(ImageReadError, match="cannot read stdin: Is a directory"):
+        read_stdin()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Broken(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(OutputError, match="cannot write to stdout: No space left"):
+            write_stdout(b"picture")
+        patch.setattr(sys, "stdout", Broken(BrokenPipeError()))
+        with pytest.raises(BrokenPipeError):
+            write_stdout(b"picture")
