@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from impasto.errors import DataError
@@ -20,3 +22,11 @@ def test_order_depth_and_what_is_passed_over(tmp_path):
 def test_missing_folder(tmp_path):
     with pytest.raises(DataError, match="cannot read folder"):
         list(iterate_pictures(tmp_path / "missing"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes in folders are POSIX's")
+def test_named_pipes_are_passed_over_and_dangling_links_are_not(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("a.png")
+    (tmp_path / "c.png").symlink_to("nowhere")
+    assert [path.name for path in iterate_pictures(tmp_path)] == ["c.png"]

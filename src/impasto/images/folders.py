@@ -18,8 +18,9 @@ PICTURE_SUFFIXES: Final = frozenset(
 def iterate_pictures(folder: str | Path, *, skip: Path | None = None) -> Iterator[Path]:
     """Yields the pictures in a folder and below it, in a fixed order.
 
-    Hidden files and folders (a name that begins with a dot) are passed over, and folders
-    reached through links are not entered.
+    Hidden files and folders (a name that begins with a dot) are passed over, and so is what
+    is no file, such as a named pipe, on which reading would wait for good. Folders reached
+    through links are not entered.
 
     Args:
         folder: where to look.
@@ -40,5 +41,13 @@ def iterate_pictures(folder: str | Path, *, skip: Path | None = None) -> Iterato
             if not name.startswith(".") and (Path(parent) / name).resolve() != skipped
         )
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES:
-                yield Path(parent) / name
+            path = Path(parent) / name
+            named = not name.startswith(".") and path.suffix.lower() in PICTURE_SUFFIXES
+            if named and not _is_special(path):
+                yield path
+
+
+def _is_special(path: Path) -> bool:
+    """Tells whether there is something, but no file; a dangling link shall be reported."""
+    # Unlike pathlib's, these two never raise.
+    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113
