@@ -76,6 +76,10 @@ def workplace(tmp_path, monkeypatch):
     Image.radial_gradient("L").resize((48, 40)).save(folder / "mask.png")
     Image.open(folder / "holiday" / "photo1.png").save(folder / "photo.jpg")
     (folder / "short.py").write_text(COMMAND_LINE, encoding="utf-8")
+    attempt = "import socket; socket.create_connection(('127.0.0.1', 9))"
+    subprocess.run([sys.executable, "-c", attempt], capture_output=True, check=False)
+    assert log.read_text(encoding="utf-8").count("127.0.0.1") == 1, "the guard is not in place"
+    log.unlink()
     yield folder
     assert not log.exists(), log.read_text(encoding="utf-8")
 
