@@ -64,6 +64,22 @@ def test_truncated_heic_is_a_clean_error():
             read_image(data[:end])
 
 
+@pytest.mark.parametrize("place", [12, 15])
+@pytest.mark.parametrize("item", [b"hvc1", b"Exif"])
+def test_heic_item_of_a_type_that_is_no_text_is_a_clean_error(item, place):
+    # A subprocess, since without our check the library ends the process.
+    data = bytearray(PHONE.read_bytes())
+    entry = data.index(b"infe", data.index(item) - 20)
+    data[entry + place] = 0xA1
+    code = (
+        "import sys; from impasto.images.reading import read_image\n"
+        "try: read_image(sys.stdin.buffer.read())\n"
+        "except Exception as error: print(type(error).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
+    assert done.stdout.strip() == b"ImageReadError"
+
+
 def test_heic_without_its_extra_names_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(MissingExtraError, match=r"reading HEIC photos .*pip install .*\.\[heic\]"):

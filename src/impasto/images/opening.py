@@ -78,5 +78,32 @@ def _open_heic(file: BinaryIO) -> ImageFile:
         from pi_heif import HeifImageFile
     except ModuleNotFoundError as error:
         raise MissingExtraError("heic", "reading HEIC photos") from error
+    file.seek(0)
+    if not _item_texts_are_text(file.read()):
+        raise SyntaxError("a HEIC item's type or name is not text")
     image: ImageFile = HeifImageFile(file)
     return image
+
+
+def _item_texts_are_text(data: bytes) -> bool:
+    """Checks what makes pi-heif end the process: types and names that are not UTF-8.
+
+    Versions 1.0 to 1.4 do; a single wrong byte of a damaged file is enough.
+    """
+    start = 0
+    while start + 16 <= len(data):
+        size, kind, long_size = struct.unpack(">I4sQ", data[start : start + 16])
+        size = long_size if size == 1 else size or len(data)
+        if kind == b"meta":
+            meta = data[start : start + size]
+            # An entry is its size, "infe", a version, an item's number, its type and its name.
+            entry = meta.find(b"infe")
+            while entry >= 4:
+                end = entry - 4 + int.from_bytes(meta[entry - 4 : entry], "big")
+                try:
+                    meta[entry + 12 : end].decode("utf-8")
+                except UnicodeDecodeError:
+                    return False
+                entry = meta.find(b"infe", entry + 4)
+        start += max(size, 8)
+    return True
