@@ -321,6 +321,10 @@ def test_animated_input_gives_its_first_frame_and_a_note(run_cli, tiny_model):
     assert err == "a b.gif is animated (3 frames): the first one was painted\n"
     assert set(read_image("a b.negative.png").rgb.ravel()) == {55}
     assert run_cli("stylize", "a b.gif", "-m", tiny_model, "-q", "-o", "x.png")[2] == ""
+    frames[0].save("a.tif", save_all=True, append_images=frames[1:])
+    assert run_cli("stylize", "a.tif", "-m", tiny_model)[2] == (
+        "a.tif has 3 pages: the first one was painted\n"
+    )
 
 
 def test_verbose_says_where_time_goes(run_cli, tiny_model, photo):

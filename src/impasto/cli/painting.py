@@ -18,10 +18,10 @@ from impasto.cli.settings import Settings, Voice
 from impasto.errors import ImageTooLargeError, ImpastoError, OutputError, UsageError
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, read_image
 from impasto.images.writing import (
-    FORMAT_BY_SUFFIX,
     LOSSY_FORMATS,
     encode_image,
     format_of,
+    writable_format,
     write_image,
 )
 from impasto.runtime.loading import load_model
@@ -132,10 +132,9 @@ class Run:
         photo = read_image(source, max_pixels=self._max_pixels, name="stdin")
         given = f"{_name(job.source)}: {photo.rgb.shape[1]}x{photo.rgb.shape[0]} {photo.format}"
         if photo.frames > 1 and not self._voice.quiet:
-            screen.note(
-                f"{_name(job.source)} is animated ({photo.frames} frames): "
-                "the first one was painted"
-            )
+            pages = photo.format == "TIFF"
+            kind = f"has {photo.frames} pages" if pages else f"is animated ({photo.frames} frames)"
+            screen.note(f"{_name(job.source)} {kind}: the first one was painted")
         file_format = self._format(job, photo)
         if settings.max_side_px is not None:
             from impasto.images.resize import shrink
@@ -167,8 +166,7 @@ class Run:
         """Returns the result's format; for stdout it may be known only from the photo."""
         if job.target is not None:
             return format_of(job.target)
-        kept = photo.format if photo.format in FORMAT_BY_SUFFIX.values() else "PNG"
-        chosen = self._settings.file_format or kept
+        chosen = self._settings.file_format or writable_format(photo.format)
         if self._settings.quality is not None and chosen not in LOSSY_FORMATS:
             raise lossless(chosen)
         return chosen

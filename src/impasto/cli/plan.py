@@ -177,11 +177,14 @@ def _output_folder(path: Path) -> Path:
 
 
 def _with_format(target: Path, file_format: str | None) -> Path:
-    """Changes the suffix to that of the format; without one, to PNG where it must change."""
+    """Changes the suffix to that of the format, and where it cannot be written.
+
+    A phone's HEIC becomes JPEG, since PNG would be ten times as large; all else becomes PNG.
+    """
     stated = FORMAT_BY_SUFFIX.get(target.suffix.lower())
     if stated is not None and file_format in (None, stated):
         return target
-    wanted = file_format or "PNG"
+    wanted = file_format or ("JPEG" if target.suffix.lower() in (".heic", ".heif") else "PNG")
     suffix = next(suffix for suffix, known in FORMAT_BY_SUFFIX.items() if known == wanted)
     return target.with_name(f"{target.stem}{suffix}")
 

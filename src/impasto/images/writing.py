@@ -124,6 +124,17 @@ def format_of(path: str | Path) -> str:
     return FORMAT_BY_SUFFIX[suffix]
 
 
+def writable_format(file_format: str) -> str:
+    """Returns the format that a result is written in, for a photo's format.
+
+    What cannot be written becomes PNG, but a phone's HEIC JPEG: PNG would be ten times as
+    large.
+    """
+    if file_format in FORMAT_BY_SUFFIX.values():
+        return file_format
+    return "JPEG" if file_format == "HEIF" else "PNG"
+
+
 def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) -> bytes:
     """Encodes a picture in memory.
 
@@ -132,7 +143,7 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
 
     Args:
         photo: the picture.
-        file_format: Pillow's format name; one that cannot be written becomes PNG.
+        file_format: Pillow's format name, or that of a format for `writable_format`.
         quality: 1 (small) to 100 (faithful) for `LOSSY_FORMATS`, the others ignore it; None
             takes 95 for JPEG and WebP and 90 for AVIF.
 
@@ -142,8 +153,7 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
     """
     if quality is not None and not 1 <= quality <= 100:
         raise UsageError(f"quality must lie between 1 and 100, not {quality}")
-    if file_format not in _ENCODER_OPTIONS:
-        file_format = "PNG"
+    file_format = writable_format(file_format)
     options = dict(_ENCODER_OPTIONS[file_format])
     if quality is not None and file_format in LOSSY_FORMATS:
         options["quality"] = quality
