@@ -7,7 +7,8 @@ import impasto
 PHONE = Path(__file__).parents[1] / "images" / "data" / "phone.heic"
 
 
-def test_a_phones_photo_becomes_a_jpeg(run_cli, tiny_model):
+def test_a_phones_photo_becomes_a_jpeg(run_cli, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     Path("phone.heic").write_bytes(PHONE.read_bytes())
     code, out, err = run_cli("stylize", "phone.heic", "-m", tiny_model)
     assert (code, out, err) == (0, "phone.negative.jpg\n", "")
