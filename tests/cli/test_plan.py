@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,11 @@ def test_folders_that_cannot_be_read_or_have_nothing_beside_them(here, monkeypat
     plan = make_plan(["p", "b.jpg"], "out", "ink")
     assert [path for path, _ in plan.failures] == [Path("p")]
     assert [job.source for job in plan.jobs] == [Path("b.jpg")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a permission elsewhere")
+def test_a_link_to_itself_is_left_to_reading_and_writing(here):
+    here("a.jpg", "p/b.jpg")
+    Path("p/loop.jpg").symlink_to("loop.jpg")
+    assert planned(["p"]) == {"p/b.jpg": "p.ink/b.jpg", "p/loop.jpg": "p.ink/loop.jpg"}
+    assert planned(["a.jpg"], "p/loop.jpg") == {"a.jpg": "p/loop.jpg"}

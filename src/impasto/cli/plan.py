@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from impasto.errors import DataError, ImpastoError, UsageError
-from impasto.images.folders import iterate_pictures
+from impasto.images.folders import iterate_pictures, real_path
 from impasto.images.writing import FORMAT_BY_SUFFIX
 
 PIPE: Final = "-"
@@ -122,7 +122,7 @@ def _fill(
     taken: set[str] = set()
 
     def add(source: Path, target: Path) -> None:
-        key = source.resolve()
+        key = real_path(source)
         if key not in seen:
             seen.add(key)
             target = _with_format(target, file_format)
@@ -133,7 +133,7 @@ def _fill(
             name = given.name if folder else f"{given.stem}.{style}{given.suffix}"
             add(given, (folder or given.parent) / name)
             continue
-        root = given.resolve()
+        root = real_path(given)
         if folder is None:
             if not root.name:
                 raise UsageError(f"{given} has no folder beside it for the results: give -o")
@@ -203,12 +203,12 @@ def _free_target(source: Path, target: Path, taken: set[str]) -> Path:
 
 
 def _protect_inputs(jobs: list[Job], also_read: Sequence[Path]) -> None:
-    read = {job.source.resolve() for job in jobs if job.source is not None}
-    read |= {path.resolve() for path in also_read}
+    read = {real_path(job.source) for job in jobs if job.source is not None}
+    read |= {real_path(path) for path in also_read}
     for job in jobs:
         if job.target is None:
             continue
-        same = job.target.resolve() in read or any(
+        same = real_path(job.target) in read or any(
             exists(job.target) and exists(path) and job.target.samefile(path)
             for path in (job.source, *also_read)
             if path is not None

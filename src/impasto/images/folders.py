@@ -33,18 +33,23 @@ def iterate_pictures(folder: str | Path, *, skip: Path | None = None) -> Iterato
     def refuse(error: OSError) -> None:
         raise DataError(f"cannot read folder {error.filename}: {error.strerror or error}")
 
-    skipped = None if skip is None else skip.resolve()
+    skipped = None if skip is None else real_path(skip)
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and (Path(parent) / name).resolve() != skipped
+            if not name.startswith(".") and real_path(Path(parent) / name) != skipped
         )
         for name in sorted(names):
             path = Path(parent) / name
             named = not name.startswith(".") and path.suffix.lower() in PICTURE_SUFFIXES
             if named and not _is_special(path):
                 yield path
+
+
+def real_path(path: Path) -> Path:
+    """Follows links; a link that leads to itself is its own end."""
+    return Path(os.path.realpath(path))  # before Python 3.13, pathlib's raises for such a link
 
 
 def _is_special(path: Path) -> bool:
