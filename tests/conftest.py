@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from PIL import Image
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry
 
 pytest_plugins = ["requirements_plugin"]
+
+# A suite that is started in the background inherits an ignored Ctrl-C, and so would the
+# processes that its tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CATALOG_ROW = """
 [[style]]

@@ -18,6 +18,7 @@ from PIL import Image
 
 from impasto import errors
 from impasto.catalog import list_styles
+from impasto.images.opening import READABLE
 
 ERRORS = {
     "ImpastoError": ("Exception", 2),
@@ -52,7 +53,7 @@ MESSAGES = {
         "huge.png is 60000x60000, above the limit of 200,000,000 pixels (--max-pixels or "
         "max_pixels raises it)",
     ),
-    "stylize nothing": (2, "no pictures in folder nothing"),
+    "stylize nothing": (2, f"no pictures in folder nothing (readable: {READABLE})"),
     "stylize": (2, "INPUT is missing: `impasto stylize --help` says what it takes"),
     "stylise photo.png": (2, "there is no command 'stylise' of impasto: did you mean 'stylize'?"),
     "photo.png": (2, "'photo.png' is not a command: did you mean `impasto stylize photo.png`?"),
@@ -130,7 +131,7 @@ MESSAGES = {
     "train photo.png --crop-px 1": (2, "--crop-px is 1; allowed is 32 to 8192"),
     "train photo.png --resume": (
         2,
-        "runs/photo holds no checkpoint; start the run without --resume",
+        "runs/photo holds no checkpoint: `impasto train` without --resume starts a run",
     ),
     "export nothing -o x.pth": (2, "-o is x.pth; a model file ends in .onnx"),
 }

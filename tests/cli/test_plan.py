@@ -5,6 +5,7 @@ import pytest
 
 from impasto.cli.plan import Job, make_plan
 from impasto.errors import DataError, UsageError
+from impasto.images.opening import READABLE
 
 
 @pytest.fixture
@@ -118,7 +119,9 @@ def test_outputs_that_do_not_fit(here, inputs, output, message):
 def test_empty_and_missing_inputs(here):
     here("empty/notes.txt")
     plan = make_plan(["empty", "missing.jpg"], "out", "ink")
-    assert [str(error) for _, error in plan.failures] == ["no pictures in folder empty"]
+    assert [str(error) for _, error in plan.failures] == [
+        f"no pictures in folder empty (readable: {READABLE})"
+    ]
     assert [job.source.name for job in plan.jobs] == ["missing.jpg"]
 
 

@@ -616,3 +616,15 @@ def test_a_closed_pipe_is_quiet(tiny_model, rgb):
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(timeout=30) == 1
+
+
+def test_libraries_add_no_lines_of_their_own_to_an_error(rgb, catalog, tmp_path, run_cli):
+    path = tmp_path / "cut.tif"
+    Image.fromarray(rgb).save(path, compression="tiff_deflate")
+    data = bytearray(path.read_bytes())
+    data[20:60] = bytes(40)
+    path.write_bytes(data)
+    code, _, err = run_cli("stylize", path)
+    assert code == 2
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith(f"impasto: {path} is damaged")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import typer
@@ -24,6 +25,33 @@ def print_note(message: str) -> None:
 def print_result(line: str) -> None:
     """Prints one line on stdout."""
     typer.echo(line)
+
+
+@contextlib.contextmanager
+def own_stderr() -> Iterator[None]:
+    """Keeps stderr to ourselves; what native libraries print goes nowhere meanwhile.
+
+    libtiff, for one, tells of damage by lines of its own beside our one line.
+    """
+    before = sys.stderr
+    with contextlib.ExitStack() as opened:
+        try:
+            kept = os.dup(2)
+            opened.callback(os.close, kept)
+            ours = os.fdopen(os.dup(before.fileno()), "w", 1, before.encoding, before.errors)
+            opened.enter_context(ours)
+            nowhere = opened.enter_context(Path(os.devnull).open("wb"))
+        except (OSError, ValueError, AttributeError):  # stderr is closed or no file
+            yield
+            return
+        before.flush()
+        os.dup2(nowhere.fileno(), 2)
+        sys.stderr = ours
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(kept, 2)
 
 
 def one_line(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 from impasto.errors import DataError, ImpastoError, UsageError
 from impasto.images.folders import iterate_pictures, real_path
+from impasto.images.opening import READABLE
 from impasto.images.writing import FORMAT_BY_SUFFIX
 
 PIPE: Final = "-"
@@ -149,7 +150,9 @@ def _fill(
             plan.failures.append((given, error))
             continue
         if len(seen) == before:
-            plan.failures.append((given, DataError(f"no pictures in folder {given}")))
+            plan.failures.append(
+                (given, DataError(f"no pictures in folder {given} (readable: {READABLE})"))
+            )
 
 
 def _means_folder(output: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from impasto.cli.completion import complete_device, complete_format, complete_style
-from impasto.cli.console import print_note
+from impasto.cli.console import own_stderr, print_note
 from impasto.cli.settings import FORMATS, Settings, Voice, check_settings, pillow_format
 from impasto.errors import UsageError
 
@@ -142,4 +142,5 @@ def command(
             raise UsageError(f"{job.target} is already there: --overwrite replaces it")
     if verbose:
         print_note(f"style {painter.style.name} on {painter.device}")
-    painting.Run(painter, settings, voice).paint(plan)
+    with own_stderr():
+        painting.Run(painter, settings, voice).paint(plan)

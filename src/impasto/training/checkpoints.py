@@ -73,7 +73,9 @@ def load_checkpoint(run_folder: Path) -> tuple[dict[str, dict[str, Tensor]], dic
     """
     found = _checkpoints(run_folder)
     if not found:
-        raise ResumeError(f"{run_folder} holds no checkpoint; start the run without --resume")
+        raise ResumeError(
+            f"{run_folder} holds no checkpoint: `impasto train` without --resume starts a run"
+        )
     newest = found[-1]
     try:
         values = json.loads((newest / "state.json").read_text(encoding="utf-8"))
