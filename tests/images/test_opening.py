@@ -64,6 +64,15 @@ def test_truncated_heic_is_a_clean_error():
             read_image(data[:end])
 
 
+def test_heic_with_an_item_outside_the_file_is_an_error_of_one_line():
+    data = bytearray(PHONE.read_bytes())
+    length = data.index(b"iloc") + 26
+    data[length : length + 2] = b"\xff\xff"
+    with pytest.raises(ImageReadError, match="damaged or truncated") as caught:
+        read_image(bytes(data))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("place", [12, 15])
 @pytest.mark.parametrize("item", [b"hvc1", b"Exif"])
 def test_heic_item_of_a_type_that_is_no_text_is_a_clean_error(item, place):

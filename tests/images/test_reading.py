@@ -292,3 +292,21 @@ def test_pillow_image_is_turned_upright_and_left_alone():
 def test_pictures_without_a_path_have_a_name():
     with pytest.raises(ImageReadError, match="standard input is empty"):
         read_image(io.BytesIO(), name="standard input")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_large_pictures_are_converted_in_bands(mode, rgb, monkeypatch):
+    if mode == "I;16":
+        image = Image.fromarray(rgb[..., 0].astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(rgb).convert(mode)
+    if mode == "P":
+        image.info["transparency"] = 3
+    elif mode in ("LA", "RGBA"):
+        image.putalpha(Image.fromarray(rgb[..., 1]))
+    whole = photo_from_image(image)
+    monkeypatch.setattr("impasto.images.reading._BAND_PIXELS", 4 * rgb.shape[1] + 3)
+    banded = photo_from_image(image)
+    np.testing.assert_array_equal(banded.rgb, whole.rgb)
+    assert (banded.alpha is None) == (mode not in ("P", "LA", "RGBA"))
+    np.testing.assert_array_equal(banded.alpha, whole.alpha)

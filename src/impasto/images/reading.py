@@ -45,6 +45,9 @@ DECODE_ERRORS: Final = (
     Image.DecompressionBombError,
 )
 
+# Above the size of usual photos, which are converted at once.
+_BAND_PIXELS: Final = 1 << 24
+
 
 @dataclass(frozen=True, eq=False)
 class Photo:
@@ -154,7 +157,8 @@ def _decode(
     except MemoryError as error:
         raise _no_memory(image, name) from error
     except DECODE_ERRORS as error:
-        raise ImageReadError(f"{name} {failure}: {error}") from error
+        reason = " ".join(str(error).split())  # libheif ends its messages by a line break
+        raise ImageReadError(f"{name} {failure}: {reason}") from error
 
 
 def _check_size(image: Image.Image, max_pixels: int, name: str) -> None:
@@ -183,18 +187,40 @@ def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
             ImageOps.exif_transpose(image, in_place=True)
         else:
             image = ImageOps.exif_transpose(image)
-    base, alpha = _split_alpha(image)
-    rgb, own_profile = to_srgb(base, profile if isinstance(profile, bytes) else b"")
+    rgb, alpha, own_profile = _pixels(image, profile if isinstance(profile, bytes) else b"")
     block = None
     with contextlib.suppress(*DECODE_ERRORS):
-        block = clean_exif(exif, *rgb.size, srgb=own_profile is None)
+        block = clean_exif(exif, *image.size, srgb=own_profile is None)
     return Photo(
-        rgb=np.array(rgb, dtype=np.uint8),
+        rgb=rgb,
         alpha=alpha,
         exif=block,
         format="JPEG" if file_format == "MPO" else file_format,
         icc_profile=own_profile,
     )
+
+
+def _pixels(
+    image: Image.Image, profile: bytes
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, bytes | None]:
+    """Returns sRGB values, alpha, and the profile to give back.
+
+    A large picture is converted in bands: every step makes a copy, and four whole copies of
+    200 megapixels would take twice the memory of the picture and its result.
+    """
+    rgb = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    alpha, own_profile = None, None
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        band = image.crop((0, top, image.width, bottom)) if rows < image.height else image
+        base, clear = _split_alpha(band)
+        converted, own_profile = to_srgb(base, profile)
+        rgb[top:bottom] = np.asarray(converted)
+        if clear is not None:
+            alpha = np.empty(rgb.shape[:2], dtype=np.uint8) if alpha is None else alpha
+            alpha[top:bottom] = clear
+    return rgb, alpha, own_profile
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
