@@ -251,7 +251,9 @@ def test_a_painting_that_has_changed_is_refused(copied, tmp_path):
 
 
 def test_a_folder_without_a_run(tiny_config, tmp_path):
-    with pytest.raises(ResumeError, match="holds no checkpoint: `impasto train` without --resume starts a run"):
+    with pytest.raises(
+        ResumeError, match="holds no checkpoint: `impasto train` without --resume starts a run"
+    ):
         train(tiny_config(tmp_path / "run", steps=1), resume=True)
     assert not (tmp_path / "run").exists()
 
