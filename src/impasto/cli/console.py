@@ -37,16 +37,17 @@ def own_stderr() -> Iterator[None]:
     with contextlib.ExitStack() as opened:
         try:
             kept = os.dup(2)
-            opened.callback(os.close, kept)
-            ours = os.fdopen(os.dup(before.fileno()), "w", 1, before.encoding, before.errors)
-            opened.enter_context(ours)
-            nowhere = opened.enter_context(Path(os.devnull).open("wb"))
-        except (OSError, ValueError, AttributeError):  # stderr is closed or no file
+        except OSError:  # it is closed
             yield
             return
-        before.flush()
+        opened.callback(os.close, kept)
+        # Where stderr has been replaced by what is no file, our lines go there anyway.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            own = os.dup(before.fileno())
+            sys.stderr = os.fdopen(own, "w", 1, before.encoding, before.errors)
+            opened.enter_context(sys.stderr)
+        nowhere = opened.enter_context(Path(os.devnull).open("wb"))
         os.dup2(nowhere.fileno(), 2)
-        sys.stderr = ours
         try:
             yield
         finally:
