@@ -76,7 +76,7 @@ def main() -> None:
         "| colours at strength 0, mean and largest difference | mean change by painting | note |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for case in _cases():
+    for case in make_cases():
         with tempfile.TemporaryDirectory() as folder:
             print(_row(case, Path(folder), style), flush=True)
     versions = ", ".join(f"{name} {version(name)}" for name in ("pillow", "pi-heif"))
@@ -141,7 +141,8 @@ def _alpha_cell(case: Case, image: Image.Image) -> str:
     return str(np.abs(kept - case.alpha).max())
 
 
-def _cases() -> Iterator[Case]:
+def make_cases() -> Iterator[Case]:
+    """Yields a case per kind of picture file, all of one scene but for HEIC."""
     scene = _scene()
     yield from _orientations(scene)
     yield from _profiles(scene)
@@ -173,21 +174,21 @@ def _orientations(scene: NDArray[np.uint8]) -> Iterator[Case]:
     for orientation, array in stored.items():
         exif = Image.Exif()
         exif[ORIENTATION] = orientation
-        data = _encode(array, "JPEG", quality=95, subsampling=0, exif=exif)
+        data = encode(array, "JPEG", quality=95, subsampling=0, exif=exif)
         yield Case(f"JPEG, EXIF orientation {orientation}", data, ".jpg", ".jpg", scene)
 
 
 def _profiles(scene: NDArray[np.uint8]) -> Iterator[Case]:
     for name, space in (("Display P3", DISPLAY_P3), ("Adobe RGB", ADOBE_RGB)):
         own, profile = np.rint(expected_own(scene, space)).astype(np.uint8), rgb_profile(space)
-        data = _encode(own, "PNG", icc_profile=profile)
+        data = encode(own, "PNG", icc_profile=profile)
         yield Case(f"PNG, {name}", data, ".png", ".png", own, profile=profile)
-        data = _encode(own, "JPEG", quality=95, subsampling=0, icc_profile=profile)
+        data = encode(own, "JPEG", quality=95, subsampling=0, icc_profile=profile)
         yield Case(f"JPEG, {name}", data, ".jpg", ".jpg", own, profile=profile)
     # As saturated as P3 allows: what sRGB lacks is clipped.
     vivid = np.clip((scene.astype(float) - 128) * 1.7 + 128, 0, 255).astype(np.uint8)
     profile = rgb_profile(DISPLAY_P3)
-    data = _encode(vivid, "PNG", icc_profile=profile)
+    data = encode(vivid, "PNG", icc_profile=profile)
     yield Case("PNG, Display P3 beyond sRGB", data, ".png", ".png", vivid, profile=profile)
     inks = Image.fromarray(np.dstack([255 - scene, np.full(scene.shape[:2], 40, np.uint8)]), "CMYK")
     plain = scene * (1 - 40 / 255)
@@ -210,7 +211,7 @@ def _depths_and_modes(scene: NDArray[np.uint8]) -> Iterator[Case]:
     )
     grey = np.ascontiguousarray(deep[..., 0]).astype(np.uint16)
     same = np.repeat(grey[..., None], 3, axis=2) / 257
-    yield Case("PNG, 16-bit grey", _encode(grey, "PNG"), ".png", ".png", same)
+    yield Case("PNG, 16-bit grey", encode(grey, "PNG"), ".png", ".png", same)
     yield Case("PNG, 16-bit RGB", _deep_png(deep), ".png", ".png", deep / 257)
     palette = Image.fromarray(scene).quantize(64)
     colours = np.asarray(palette.convert("RGB"))
@@ -225,7 +226,7 @@ def _depths_and_modes(scene: NDArray[np.uint8]) -> Iterator[Case]:
         ("WEBP", ".webp", {"lossless": True}),
         ("AVIF", ".avif", {"quality": 100, "subsampling": "4:4:4"}),
     ):
-        data = _encode(rgba, file_format, **options)
+        data = encode(rgba, file_format, **options)
         yield Case(f"{file_format}, RGBA", data, suffix, suffix, scene, alpha)
 
 
@@ -244,7 +245,7 @@ def _frames(scene: NDArray[np.uint8]) -> Iterator[Case]:
 
 
 def _other_containers(scene: NDArray[np.uint8]) -> Iterator[Case]:
-    data = _encode(scene, "AVIF", quality=95, subsampling="4:4:4")
+    data = encode(scene, "AVIF", quality=95, subsampling="4:4:4")
     yield Case("AVIF", data, ".avif", ".avif", scene)
     quarters = np.empty((48, 64, 3), np.uint8)
     quarters[:24, :32], quarters[:24, 32:] = (200, 60, 40), (90, 170, 90)
@@ -256,11 +257,12 @@ def _other_containers(scene: NDArray[np.uint8]) -> Iterator[Case]:
     # BMP cannot carry a profile, so that its colours are sRGB's.
     srgb = expected_srgb(quarters, DISPLAY_P3)
     yield Case(f"{name}, to BMP", data, ".heic", ".bmp", srgb)
-    data = _encode(scene, "JPEG", quality=95, subsampling=0)
+    data = encode(scene, "JPEG", quality=95, subsampling=0)
     yield Case("JPEG, 夏天 的 照片.jpg", data, ".jpg", ".jpg", scene, file="夏天 的 照片")
 
 
-def _encode(array: NDArray[np.generic], file_format: str, **options: object) -> bytes:
+def encode(array: NDArray[np.generic], file_format: str, **options: object) -> bytes:
+    """Returns a picture file of (H, W) or (H, W, C) levels; the options are Pillow's."""
     return _save(Image.fromarray(np.ascontiguousarray(array)), file_format, **options)
 
 
