@@ -66,10 +66,10 @@ def _tell(report: Report, result: Result, *, folder: Path) -> None:
 
 
 def _print_table(reports: list[Report]) -> None:
-    print("| target | cases | accepted | refused | failures | slowest | peak memory |")
+    print("| target | cases | accepted | refused | failures | most processor time | most memory |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for report in reports:
-        slowest = max(result.elapsed_s for result in report.results)
+        slowest = max(result.cpu_s for result in report.results)
         peak = max(result.peak_bytes for result in report.results)
         print(
             f"| {report.target} | {len(report.results):,} | {report.count('accepted'):,} | "

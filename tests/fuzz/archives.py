@@ -82,6 +82,8 @@ def check(case: ArchiveCase, folder: Path) -> None:
 
 
 def _photo(rng: Random) -> bytes:
+    if rng.random() < 0.01:
+        return pictures.huge(rng)[1]
     usual = [seed.data for seed in pictures.seeds() if seed.format in ("JPEG", "PNG", "WEBP")]
     data = rng.choice(usual)
     return mutate(rng, data)[1] if rng.random() < 0.2 else data

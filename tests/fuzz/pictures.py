@@ -297,7 +297,7 @@ def profile(rng: Random) -> bytes:
     return bytes(data)
 
 
-def _huge(rng: Random, _seed: Seed) -> tuple[str, bytes]:
+def huge(rng: Random, _seed: Seed | None = None) -> tuple[str, bytes]:
     """Makes a complete picture of many pixels and few bytes."""
     width = rng.choice((3000, 9000, 14000, 14200))
     depth, colour = rng.choice(((1, 0), (8, 0), (8, 3), (8, 2), (16, 0), (8, 6), (16, 2)))
@@ -318,5 +318,5 @@ _DAMAGE: dict[Callable[[Random, Seed], tuple[str, bytes]], float] = {
     _part: 20,
     _tiff_entry: 8,
     _metadata: 16,
-    _huge: 0.3,
+    huge: 0.3,
 }
