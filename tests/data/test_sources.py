@@ -1,5 +1,6 @@
 import contextlib
 import io
+import os
 import pickle
 import struct
 import tarfile
@@ -217,3 +218,47 @@ def test_damage_never_ends_in_another_error(pictures):
             damaged[random.integers(0, min(len(data), 250), 4)] = random.integers(0, 256, 4)
             with contextlib.suppress(DataError):
                 assert decode_photo(damaged.tobytes(), 32).shape[2] == 3
+
+
+def test_a_zip_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.data.sources.MAX_PHOTO_BYTES", 1000)
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jpg", bytes(1001))
+    with pytest.raises(DataError, match="MiB"):
+        open_photos(path).read(0)
+    data = path.read_bytes()
+    stated, real = struct.pack("<I", 10), struct.pack("<I", 1001)
+    assert data.count(real) == 2
+    path.write_bytes(data.replace(real, stated))
+    with pytest.raises(DataError, match="cannot be read"):
+        open_photos(path).read(0)
+
+
+def test_a_zip_with_other_compression_is_refused(tmp_path):
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.jpg", b"photo")
+    with pytest.raises(DataError, match="another method than deflate"):
+        open_photos(path).read(0)
+
+
+def test_files_and_tars_have_the_same_limit(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.data.sources.MAX_PHOTO_BYTES", 10)
+    for path in (folder, tar_of(folder, tmp_path / "photos.tar")):
+        with pytest.raises(DataError, match="MiB"):
+            open_photos(path).read(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes in folders are POSIX's")
+def test_named_pipes_are_passed_over(folder):
+    os.mkfifo(folder / "pipe.jpg")
+    assert open_photos(folder).names == NAMES
+
+
+def test_large_pictures_are_refused_unless_they_decode_smaller(monkeypatch):
+    monkeypatch.setattr("impasto.data.sources.MAX_DECODED_PIXELS", 100 * 100)
+    rgb = np.zeros((800, 800, 3), dtype=np.uint8)
+    with pytest.raises(DataError, match="800x800 px is too large for training"):
+        decode_photo(encoded(rgb, "PNG"), 64)
+    assert decode_photo(encoded(rgb, "JPEG"), 64).shape == (100, 100, 3)

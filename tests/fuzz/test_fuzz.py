@@ -9,7 +9,7 @@ import pytest
 
 from fuzz import commands, models, mutation, pictures, runner
 
-CASES = {"pictures": 250, "models": 250}
+CASES = {"pictures": 250, "models": 250, "archives": 150}
 
 
 @pytest.mark.parametrize("target", CASES)

@@ -37,6 +37,7 @@ def test_newer_format_is_named(metadata):
         ("styles", ["name"]),
         ("styles", [{"name": "a", "title": "A"}]),
         ("min_size_px", 2.5),
+        ("min_size_px", 1025),
         ("value_range", [0, 255]),
         ("tiling", {"allowed": "no", "halo_px": None}),
         ("tiling", {"allowed": True, "halo_px": -1}),

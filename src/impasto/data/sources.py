@@ -19,6 +19,9 @@ from impasto.images.reading import DECODE_ERRORS, DEFAULT_MAX_PIXELS
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP")
+MAX_PHOTO_BYTES = 128 * 1024 * 1024
+# Only JPEG is decoded at a reduced scale; of the others each worker may hold several copies.
+MAX_DECODED_PIXELS = 64_000_000
 
 
 # What damaged archives make zipfile raise, beside what damaged pictures make Pillow raise.
@@ -47,8 +50,10 @@ class FolderSource:
 
     def read(self, index: int) -> bytes:
         """Returns the encoded bytes of one photo, or raises `DataError`."""
+        path = self.folder / self.names[index]
         try:
-            return (self.folder / self.names[index]).read_bytes()
+            _check_size(path.stat().st_size)
+            return path.read_bytes()
         except OSError as error:
             raise DataError("the file cannot be read") from error
 
@@ -64,6 +69,7 @@ class TarSource:
     def read(self, index: int) -> bytes:
         """Returns the encoded bytes of one photo, or raises `DataError`."""
         start, size = self.offsets[self.names[index]]
+        _check_size(size)
         try:
             with self.path.open("rb") as file:
                 file.seek(start)
@@ -89,7 +95,13 @@ class ZipSource:
         try:
             if self._opened is None or self._opened[0] != os.getpid():
                 self._opened = (os.getpid(), zipfile.ZipFile(self.path))
-            return self._opened[1].read(self.names[index])
+            entry = self._opened[1].getinfo(self.names[index])
+            _check_size(entry.file_size)
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError("it is compressed by another method than deflate")
+            with self._opened[1].open(entry) as file:
+                # Without a size, everything is unpacked whatever size the entry states.
+                return file.read(entry.file_size)
         except _DAMAGE_ERRORS as error:
             raise DataError("it cannot be read from the archive") from error
 
@@ -108,7 +120,10 @@ def open_photos(path: str | Path) -> PhotoSource:
     source: PhotoSource
     if path.is_dir():
         names = (
-            file.relative_to(path).as_posix() for file in path.rglob("*") if _is_photo(file.name)
+            file.relative_to(path).as_posix()
+            for file in path.rglob("*")
+            # Opening a named pipe would wait for good.
+            if _is_photo(file.name) and not file.is_fifo()
         )
         source = FolderSource(path, sorted(names))
     elif not path.exists():
@@ -138,6 +153,11 @@ def _open_archive(path: Path) -> PhotoSource:
         ) from error
 
 
+def _check_size(size: int) -> None:
+    if size > MAX_PHOTO_BYTES:
+        raise DataError(f"it has more than {MAX_PHOTO_BYTES >> 20} MiB")
+
+
 def _is_photo(name: str) -> bool:
     base = name.rpartition("/")[2]
     return base.lower().endswith(SUFFIXES) and not base.startswith(".")
@@ -154,13 +174,16 @@ def decode_photo(data: bytes, short_side_px: int) -> NDArray[np.uint8]:
         ``(H, W, 3)`` uint8 RGB.
 
     Raises:
-        DataError: the bytes are no complete picture, or one of over 200 megapixels.
+        DataError: the bytes are no complete picture, or one of over 200 megapixels; 64 where it
+            is no JPEG.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.width * opened.height > DEFAULT_MAX_PIXELS:
                 raise DataError(f"{opened.width}x{opened.height} px is too large for training")
             opened.draft("RGB", (short_side_px, short_side_px))
+            if opened.width * opened.height > MAX_DECODED_PIXELS:
+                raise DataError(f"{opened.width}x{opened.height} px is too large for training")
             return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
     except _DAMAGE_ERRORS as error:
         raise DataError("the picture cannot be decoded") from error

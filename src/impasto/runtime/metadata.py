@@ -18,6 +18,8 @@ METADATA_KEY: Final = "impasto"
 FORMAT_VERSION: Final = 1
 
 _KINDS: Final = ("style", "upscale")
+# Smaller pictures are mirrored up to a model's smallest size, so that it costs memory.
+LARGEST_MIN_SIZE_PX: Final = 1024
 FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
 LONGEST_NAME: Final = 80
 
@@ -129,7 +131,7 @@ class ModelMetadata:
             )
         return cls(
             styles=_styles(values),
-            min_size_px=_integer(values, "min_size_px", minimum=1),
+            min_size_px=_min_size(values),
             network=_dictionary(values, "network"),
             weights_sha256=_text(values, "weights_sha256"),
             recipe=_dictionary(values, "recipe"),
@@ -168,6 +170,13 @@ def _integer(values: Mapping[str, Any], name: str, *, minimum: int) -> int:
     value = values.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
         raise _bad(name, f"a whole number of at least {minimum}", value)
+    return value
+
+
+def _min_size(values: Mapping[str, Any]) -> int:
+    value = _integer(values, "min_size_px", minimum=1)
+    if value > LARGEST_MIN_SIZE_PX:
+        raise _bad("min_size_px", f"at most {LARGEST_MIN_SIZE_PX}", value)
     return value
 
 
