@@ -10,9 +10,8 @@ from PIL import Image
 # Previews of 256 px would take longer than all the rest of such a run.
 PREVIEW_PX = 32
 
+NETWORK = {"width": 1, "residual_blocks": 1}
 SETTINGS = {
-    "width": 1,
-    "residual_blocks": 1,
     "crop_px": 32,
     "max_zoom": 1.0,
     "style_size_px": 64,
@@ -36,7 +35,7 @@ main(sys.argv[1:])
 
 def flags(**changed):
     """`SETTINGS` as the command line's flags; a value of None leaves the flag out."""
-    chosen = {k: v for k, v in (SETTINGS | changed).items() if v is not None}
+    chosen = {k: v for k, v in (NETWORK | SETTINGS | changed).items() if v is not None}
     return [
         part
         for name, value in chosen.items()

@@ -14,15 +14,16 @@ from impasto.runtime.model_file import read_model_file
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run folder with a checkpoint and no model."""
-    from impasto.training import TrainingConfig, train
+    from impasto.training import make_config, train
 
     folder = tmp_path_factory.mktemp("trained")
-    config = TrainingConfig(
-        painting=tiny_runs.write_painting(folder / "wave.png"),
+    config = make_config(
+        tiny_runs.write_painting(folder / "wave.png"),
         photos=tiny_runs.write_photos(folder / "photos"),
         validation_photos=folder / "photos",
         output=folder / "run",
         steps=2,
+        **tiny_runs.NETWORK,
         **tiny_runs.SETTINGS,
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -98,7 +99,7 @@ def test_a_run_folder_of_another_network(run, run_cli):
 def test_settings_of_another_network(run, run_cli):
     state = checkpoint(run) / "state.json"
     values = json.loads(state.read_text())
-    values["config"]["residual_blocks"] = 2
+    values["config"]["network"]["residual_blocks"] = 2
     state.write_text(json.dumps(values))
     result = run_cli("export", run)
     assert_refused(result, 2, "belong to another network", run, tiny_runs.files(run))
@@ -111,7 +112,7 @@ def test_a_truncated_checkpoint(run, run_cli):
     assert_refused(result, 2, "step-00000002 cannot be read", run, tiny_runs.files(run))
 
 
-@pytest.mark.parametrize("missing", ["step", "schedule_steps", "style_image_sha256", "references"])
+@pytest.mark.parametrize("missing", ["step", "schedule_steps", "paintings_sha256", "references"])
 def test_an_incomplete_checkpoint(missing, run, run_cli):
     state = checkpoint(run) / "state.json"
     values = json.loads(state.read_text())

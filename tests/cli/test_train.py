@@ -15,6 +15,7 @@ from PIL import Image
 
 from impasto.cli.train import describe, parse_duration
 from impasto.errors import UsageError
+from impasto.networks import RELEASED
 from impasto.training import TrainingConfig
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
@@ -81,7 +82,7 @@ def test_a_preset_trains_and_the_printed_line_paints(here, run_cli, monkeypatch)
     assert any("2 steps of 1 photos" in line for line in lines)
     assert any(line.startswith("step 2/2, ") for line in lines)
     kept = settings(Path("runs/wave"))
-    assert (kept["width"], kept["norm"], kept["upsampling"]) == (16, "instance", "transposed")
+    assert kept["network"] == RELEASED.to_dict()
     assert (kept["style_weight"], kept["schedule"], kept["steps"]) == (5.0, "constant", 2)
     line = shlex.split(lines[-1])
     assert line[:2] == ["impasto", "stylize"]
@@ -103,7 +104,7 @@ def test_the_recipes_are_taken_and_flags_go_first(recipe, here, run_cli):
     assert kept["steps"] == 1
     assert kept["style_scale"] == 1.5
     assert kept["style_weight"] == "auto"
-    assert kept["width"] == 1
+    assert kept["network"]["width"] == 1
     assert kept["max_time_s"] is None
 
 
@@ -244,7 +245,8 @@ def test_bad_settings(name, here, run_cli):
         ("photos", "photos", "photos"),
         ("wave.png", "missing", "photos not found: missing"),
         ("wave.png", "nothing", "no photos in nothing"),
-        ("wave.png", "text.png", "text.png is not a folder, a .zip"),
+        ("wave.png", "text.png", "2 paintings at --style-size-px 64: this network holds one"),
+        ("wave.png", "text.zip", "text.zip is not a folder, a .zip"),
         ("wave.png", "broken", "none of the 1 photos can be used: broken.jpg"),
         ("huge.png", "photos", "huge.png"),
     ],
@@ -252,7 +254,7 @@ def test_bad_settings(name, here, run_cli):
 def test_bad_pictures(painting, photos, words, here, run_cli):
     (here / "nothing").mkdir()
     (here / "broken").mkdir()
-    for name in ("text.png", "broken/broken.jpg"):
+    for name in ("text.png", "text.zip", "broken/broken.jpg"):
         (here / name).write_text("no picture")
     (here / "empty.png").touch()
     header = (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
@@ -333,7 +335,7 @@ def test_every_setting_is_a_flag(run_cli):
     assert code == 0
     words = out.split()
     for name in TrainingConfig.__dataclass_fields__:
-        if name not in ("painting", "photos"):
+        if name not in ("paintings", "photos", "identity", "crop_shares"):
             assert "--" + name.replace("_", "-").removesuffix("-s") in words
 
 

@@ -10,7 +10,7 @@ from impasto.runtime.metadata import FORMAT_VERSION, ModelMetadata, Tiling
 def test_round_trip_and_version_first(metadata):
     stated = dataclasses.replace(metadata, tiling=Tiling(True, 32), scores={"balanced": 0.3})
     text = stated.to_json()
-    assert text.startswith('{"format_version": 1, "kind": "style"')
+    assert text.startswith('{"format_version": 2, "kind": "style"')
     assert ModelMetadata.from_json(text) == stated
     assert json.loads(text)["tiling"] == {"allowed": True, "halo_px": 32}
 
@@ -41,7 +41,11 @@ def test_newer_format_is_named(metadata):
         ("value_range", [0, 255]),
         ("tiling", {"allowed": "no", "halo_px": None}),
         ("tiling", {"allowed": True, "halo_px": -1}),
-        ("strength", "identity"),
+        ("strength", "mask"),
+        ("stroke_sizes", [2.0]),
+        ("stroke_sizes", [1.0, 1.0]),
+        ("stroke_sizes", "1"),
+        ("reference_px", 0),
         ("network", None),
         ("weights_sha256", 3),
     ],

@@ -1,7 +1,7 @@
 import pytest
 import tiny_runs
 
-from impasto.training import TrainingConfig
+from impasto.training import make_config
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +19,14 @@ def tiny_config(pictures):
 
     def make(output, **changed):
         paths = {
-            "painting": pictures / "wave.png",
             "photos": pictures / "photos",
             "validation_photos": pictures / "photos",
             "output": output,
         }
-        return TrainingConfig(**(paths | tiny_runs.SETTINGS | changed))
+        settings = paths | tiny_runs.SETTINGS | changed
+        if "network" not in settings:
+            settings = tiny_runs.NETWORK | settings
+        return make_config(*settings.pop("paintings", [pictures / "wave.png"]), **settings)
 
     return make
 

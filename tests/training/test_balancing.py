@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -24,14 +26,14 @@ def plain(*colour):
 
 def test_references_by_hand():
     photos = [plain(1.0, 0.0, 0.0), plain(0.0, 1.0, 0.0)]
-    targets = {"relu1_2": torch.zeros(1, 3, 3), "relu3_3": torch.full((1, 1, 1), 1.0)}
+    targets = {"relu1_2": torch.zeros(1, 3, 3), "relu3_3": torch.tensor([1.0, 2.0]).view(2, 1, 1)}
     found = measure_references(ColourNetwork(), photos, targets, "relu3_3")
     # relu3_3 is 2 for the first photo and 0 for the second: mean square (4 + 0) / 2.
     assert found.content == pytest.approx(2.0)
     # One Gram entry of 1 * 16 / (3 * 16) in each photo, squared.
-    assert found.style["relu1_2"] == pytest.approx(1 / 9)
-    # (4 - 1)^2 and (0 - 1)^2
-    assert found.style["relu3_3"] == pytest.approx((9 + 1) / 2)
+    assert found.style["relu1_2"] == [pytest.approx(1 / 9)]
+    # (4 - 1)^2 and (0 - 1)^2; (4 - 2)^2 and (0 - 2)^2
+    assert found.style["relu3_3"] == [pytest.approx((9 + 1) / 2), pytest.approx((4 + 4) / 2)]
 
 
 def test_references_are_means_over_photos_whatever_the_batches():
@@ -47,23 +49,25 @@ def test_references_are_means_over_photos_whatever_the_batches():
         (gram_matrix(photo[None]) - targets["relu1_2"]).square().sum().item() for photo in photos
     ]
     assert found.content == pytest.approx(sum(content) / 11, rel=1e-5)
-    assert found.style["relu1_2"] == pytest.approx(sum(style) / 11, rel=1e-5)
+    assert found.style["relu1_2"] == [pytest.approx(sum(style) / 11, rel=1e-5)]
 
 
 def test_weights_make_every_layer_count_the_same():
-    references = References(content=200.0, style={"relu1_2": 4.0, "relu2_2": 0.5})
+    references = References(content=200.0, style={"relu1_2": [4.0, 8.0], "relu2_2": [0.5, 0.1]})
     content, style = balanced_weights(references, style_scale=3.0)
     assert content == pytest.approx(1 / 200)
     # loss = content / 200 + 3 * mean(a / 4, b / 0.5)
-    assert style == pytest.approx({"relu1_2": 3 / 8, "relu2_2": 3.0})
-    untouched = sum(style[layer] * references.style[layer] for layer in style)
-    assert untouched == pytest.approx(3.0)
+    assert style["relu1_2"] == pytest.approx([3 / 8, 3 / 16])
+    assert style["relu2_2"] == pytest.approx([3.0, 15.0])
+    for number in range(2):
+        untouched = sum(style[name][number] * references.style[name][number] for name in style)
+        assert untouched == pytest.approx(3.0)
 
 
 def test_references_survive_saving():
-    references = References(content=1.5, style={"relu1_2": 2.0, "relu4_3": 1e-9})
+    references = References(content=1.5, style={"relu1_2": [2.0], "relu4_3": [1e-9]})
     assert References.from_dict(references.to_dict()) == references
-    assert references.to_dict() == {"content": 1.5, "relu1_2": 2.0, "relu4_3": 1e-9}
+    assert json.loads(json.dumps(references.to_dict())) == references.to_dict()
 
 
 @pytest.mark.parametrize("photo", [plain(0.0, 0.0, 0.0), plain(1.0, 0.0, 0.0)])

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def refusal(**settings):
 
 def test_the_defaults_train_the_shipped_network_with_balanced_weights():
     config = make_config(PAINTING)
-    assert config == TrainingConfig(painting=PAINTING)
+    assert config == TrainingConfig(paintings=(PAINTING,))
     assert config.network == SHIPPED
     assert config.style_weight == "auto"
     assert config.style_layers == STYLE_LAYERS
@@ -32,12 +33,12 @@ def test_the_defaults_train_the_shipped_network_with_balanced_weights():
 def test_the_paper_preset():
     config = make_config(PAINTING, preset="paper")
     assert config.network == PAPER
-    assert (config.steps, config.batch_size, config.crop_px) == (40_000, 4, 256)
+    assert (config.steps, config.batch_size, config.crop_px) == (40_000, 4, (256,))
     assert (config.learning_rate, config.schedule, config.averaging) == (1e-3, "constant", 0)
     assert config.style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     assert config.style_reduction == "sum"
     assert 1e-6 <= config.tv_weight <= 1e-4
-    assert (config.lattice_weight, config.max_zoom, config.style_size_px) == (0, 1, 256)
+    assert (config.lattice_weight, config.max_zoom, config.style_size_px) == (0, 1, (256,))
 
 
 def test_the_released_preset():
@@ -48,13 +49,13 @@ def test_the_released_preset():
     assert (config.style_weight, config.style_reduction) == (5, "mean")
     # A strength of 1e-6 on a sum over the batch of four is 4e-6 on our mean.
     assert config.tv_weight == pytest.approx(4e-6)
-    assert (config.style_size_px, config.lattice_weight) == (384, 0)
+    assert (config.style_size_px, config.lattice_weight) == ((384,), 0)
 
 
 def test_what_is_given_overrides_a_preset():
     config = make_config(PAINTING, preset="paper", steps=7, width=8, style_weight=3.0, norm=None)
-    assert (config.steps, config.width, config.style_weight) == (7, 8, 3)
-    assert config.norm == "batch"
+    assert (config.steps, config.style_weight) == (7, 3)
+    assert config.network == replace(PAPER, width=8)
 
 
 def test_a_time_replaces_the_steps_of_a_preset():
@@ -83,15 +84,15 @@ def test_crops_must_fit_the_network():
     assert "--crop-px is 40; this network needs at least 41" in refusal(
         crop_px=40, padding="reflection_start"
     )
-    assert make_config(PAINTING, crop_px=40).crop_px == 40
+    assert make_config(PAINTING, crop_px=40).crop_px == (40,)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "shown"),
     [
-        ("width", 0, "--width is 0; allowed is 1 to 1024"),
-        ("width", 8.5, "--width is 8.5; allowed is a whole number"),
-        ("residual_blocks", 0, "--residual-blocks is 0; allowed is 1 to 1024"),
+        ("width", 0, "--width is 0; allowed are whole numbers from 1 to 1024"),
+        ("width", 8.5, "--width is 8.5; allowed are whole numbers"),
+        ("residual_blocks", 0, "--residual-blocks is 0; allowed are whole numbers from 1 to 1024"),
         ("content_weight", -1.0, "--content-weight is -1; allowed is 0 or more"),
         ("style_weight", -0.5, "--style-weight is -0.5; allowed is 0 or more"),
         ("style_weight", "much", "--style-weight is 'much'; allowed is a number"),
@@ -124,7 +125,7 @@ def test_crops_must_fit_the_network():
 def test_a_bad_value_is_named_by_its_flag(name, value, shown):
     if name == "preset":
         with pytest.raises(UsageError, match="--preset is 'best'; allowed are paper, released"):
-            TrainingConfig(painting=PAINTING, preset=value)
+            TrainingConfig(paintings=(PAINTING,), preset=value)
         return
     assert shown in refusal(**{name: value})
 
@@ -159,7 +160,7 @@ def test_a_config_survives_json(given):
 
 def test_unknown_settings_are_refused():
     with pytest.raises(UsageError, match="dropout are not known to this version"):
-        TrainingConfig.from_dict({"painting": "wave.jpg", "dropout": 0.5})
+        TrainingConfig.from_dict({"paintings": ["wave.jpg"], "dropout": 0.5})
 
 
 def test_the_saved_config_is_read_back(tmp_path):
@@ -190,9 +191,9 @@ def test_a_recipe_stands_between_preset_and_flags(tmp_path):
         """,
     )
     config = make_config(PAINTING, recipe=read_recipe(path), batch_size=3)
-    assert (config.width, config.batch_size, config.steps) == (24, 3, 100)
+    assert (config.network.width, config.batch_size, config.steps) == (24, 3, 100)
     assert config.style_layers == ("relu1_2", "relu2_2")
-    assert (config.padding, config.crop_px) == ("reflection_start", 256)
+    assert (config.network.padding, config.crop_px) == ("reflection_start", (256,))
     timed = make_config(PAINTING, recipe=read_recipe(path), max_time_s=60.0)
     assert (timed.steps, timed.max_time_s) == (None, 60)
 
@@ -203,7 +204,7 @@ def test_a_recipe_stands_between_preset_and_flags(tmp_path):
         ("[settings", "cannot be read"),
         ("width = 3", r"has no \[settings\]"),
         ("settings = 3", r"has no \[settings\]"),
-        ("[settings]\nstyle_layers = 'relu1_2'", "must list style_layers"),
+        ("[settings]\nstyle_layers = 'relu1_2'", "must give style_layers as a list"),
         ("[settings]\npainting = 'a.jpg'\nheads = 2", "unknown settings: heads, painting"),
     ],
 )

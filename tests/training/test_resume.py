@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from impasto.errors import ResumeError
 from impasto.training import export_run, train
 from impasto.training.checkpoints import load_checkpoint
+from impasto.training.config import with_network
 from impasto.training.resume import resumed_config
 from impasto.training.schedule import learning_rate_factor
 
@@ -133,8 +134,8 @@ def test_resuming_purges_the_later_points_of_the_curves(killed_copy, tiny_config
 
 
 def test_the_settings_come_from_the_run_folder(killed_copy, pictures):
-    config = resumed_config(pictures / "wave.png", {"output": killed_copy, "width": None})
-    assert config.width == 1
+    config = resumed_config([pictures / "wave.png"], {"output": killed_copy, "width": None})
+    assert config.network.width == 1
     assert config.photos == pictures / "photos"
     assert config.steps is None
     train(config, resume=True)
@@ -176,7 +177,7 @@ def test_an_extension_that_was_stopped_goes_on_to_its_end(copied, tiny_config, p
 
     train(tiny_config(copied, steps=STEPS + 6), resume=True, on_step=stop)
     assert load_checkpoint(copied)[1]["step"] == STEPS + 2
-    train(resumed_config(pictures / "wave.png", {"output": copied}), resume=True)
+    train(resumed_config([pictures / "wave.png"], {"output": copied}), resume=True)
     assert load_checkpoint(copied)[1]["step"] == STEPS + 6
 
 
@@ -223,12 +224,13 @@ def test_fewer_steps_than_planned_are_refused(copied, tiny_config):
     ],
 )
 def test_other_settings_are_refused_with_both_values(changed, words, straight, pictures):
-    painting = pictures / "wave.png"
+    painting = [pictures / "wave.png"]
     with pytest.raises(ResumeError) as caught:
         resumed_config(painting, {"output": straight} | changed)
     assert words.format(run=straight) in str(caught.value)
     assert "\n" not in str(caught.value)
     config = resumed_config(painting, {"output": straight})
+    changed = with_network(changed, config.network)
     with pytest.raises(ResumeError) as caught:
         train(replace(config, **changed), resume=True)
     assert words.format(run=straight) in str(caught.value)
@@ -236,18 +238,18 @@ def test_other_settings_are_refused_with_both_values(changed, words, straight, p
 
 def test_another_painting_is_refused(straight, tmp_path):
     other = tiny_runs.write_painting(tmp_path / "other.png")
-    with pytest.raises(ResumeError, match=r"PAINTING is .*other\.png, the run in .* has .*wave"):
-        resumed_config(other, {"output": straight})
+    with pytest.raises(ResumeError, match=r"PAINTINGS is .*other\.png, the run in .* has .*wave"):
+        resumed_config([other], {"output": straight})
 
 
 def test_a_painting_that_has_changed_is_refused(copied, tmp_path):
     painting = tiny_runs.write_painting(tmp_path / "wave.png", height=280)
     state = newest(copied) / "state.json"
     values = json.loads(state.read_text())
-    values["config"]["painting"] = str(painting)
+    values["config"]["paintings"] = [str(painting)]
     state.write_text(json.dumps(values))
     with pytest.raises(ResumeError, match=r"not the painting that the run in .* began with"):
-        train(resumed_config(painting, {"output": copied}), resume=True)
+        train(resumed_config([painting], {"output": copied}), resume=True)
 
 
 def test_a_folder_without_a_run(tiny_config, tmp_path):
@@ -331,7 +333,7 @@ DAMAGE = [
 def test_a_damaged_or_foreign_checkpoint_cannot_be_resumed(damage, copied, pictures):
     damage(copied)
     with pytest.raises(ResumeError) as caught:
-        train(resumed_config(pictures / "wave.png", {"output": copied}), resume=True)
+        train(resumed_config([pictures / "wave.png"], {"output": copied}), resume=True)
     assert str(copied) in str(caught.value)
     assert "\n" not in str(caught.value)
 

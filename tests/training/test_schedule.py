@@ -8,6 +8,7 @@ from impasto.training.schedule import (
     FINAL_RATE,
     bfloat16_is_faster,
     learning_rate_factor,
+    phases,
     planned_steps,
     seconds_per_step,
 )
@@ -58,14 +59,26 @@ def test_planned_steps_leave_time_for_the_rest():
     assert planned_steps(1.0, 60.0) == 1
 
 
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ((1.0,), [(0, math.inf)]),
+        ((0.8, 0.2), [(0, 8), (8, math.inf)]),
+        ((0.5, 0.25, 0.25), [(0, 5), (5, 8), (8, math.inf)]),
+    ],
+)
+def test_parts_of_a_run_follow_each_other(shares, expected):
+    assert phases(shares, 10) == expected
+
+
 def test_timing_leaves_the_network_as_it_was():
     network = nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     calls = []
 
-    def loss(output, photos):
+    def loss(trial, photos):
         calls.append(photos)
-        return output.square().mean()
+        return trial(photos).square().mean()
 
     batch = torch.rand(2, 3, 8, 8)
     seconds = seconds_per_step(network, loss, batch)

@@ -92,10 +92,10 @@ def test_the_model_paints_and_says_what_it_is(run, pictures):
     assert metadata.recipe["steps_done"] == 50
     assert metadata.recipe["images_seen"] == 50
     assert metadata.recipe["learning_rate"] == 0.01
-    assert metadata.recipe["painting"] == "wave.png"
+    assert metadata.recipe["paintings"] == ["wave.png"]
     references = json.loads((run.folder / "config.json").read_text())["references"]
     assert metadata.recipe["references"] == references
-    assert set(references) == {"content", "relu1_2", "relu2_2", "relu3_3", "relu4_3"}
+    assert set(references["style"]) == {"relu1_2", "relu2_2", "relu3_3", "relu4_3"}
 
 
 def test_the_plain_weights_are_those_that_the_model_names(run):
@@ -247,9 +247,9 @@ class Spoiled:
         self.on = False
         terms = StyleTask.terms
 
-        def spoiled(task, output, images):
-            good = terms(task, output, images)
-            return good._replace(total=good.total * math.nan) if self.on else good
+        def spoiled(task, output, images, sets):
+            good = terms(task, output, images, sets)
+            return good | {"total": good["total"] * math.nan} if self.on else good
 
         monkeypatch.setattr(StyleTask, "terms", spoiled)
 
@@ -358,7 +358,7 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written(tiny_config, tmp_path, 
 def test_a_painting_that_teaches_little_is_warned_of(picture, words, tiny_config, tmp_path):
     notes = []
     picture.save(tmp_path / "odd.png")
-    config = tiny_config(tmp_path / "run", painting=tmp_path / "odd.png", steps=1)
+    config = tiny_config(tmp_path / "run", paintings=(tmp_path / "odd.png",), steps=1)
     train(config, on_note=notes.append)
     warnings = [note for note in notes if note.startswith("warning: odd.png ")]
     assert len(warnings) == len(words)
@@ -396,7 +396,7 @@ def test_photos_of_which_none_can_be_used(tiny_config, tmp_path):
 def test_a_painting_too_small_for_the_loss_network(side, tiny_config, tmp_path):
     Image.effect_noise(side, 90).save(tmp_path / "tiny.png")
     with pytest.raises(ImageError, match=r"tiny\.png is .* px"):
-        train(tiny_config(tmp_path / "run", painting=tmp_path / "tiny.png", steps=1))
+        train(tiny_config(tmp_path / "run", paintings=(tmp_path / "tiny.png",), steps=1))
     assert not (tmp_path / "run").exists()
 
 
@@ -417,6 +417,7 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(run):
 
 def test_the_papers_network_is_exported_with_its_running_statistics(pictures, tmp_path):
     given = {name: value for name, value in tiny_runs.SETTINGS.items() if name != "max_zoom"}
+    given |= tiny_runs.NETWORK
     config = make_config(
         pictures / "wave.png",
         preset="paper",
@@ -438,6 +439,6 @@ def test_the_papers_network_is_exported_with_its_running_statistics(pictures, tm
     with torch.no_grad():
         expected = network(batch)[0].clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()
         of_the_batch = network.train()(batch)[0].clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
-    painted = model(photo).astype(float)
+    painted = model(photo, stroke_size="native").astype(float)
     assert np.abs(painted - expected).max() <= 1
     assert np.abs(painted - of_the_batch).max() > 5

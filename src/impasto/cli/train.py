@@ -20,7 +20,14 @@ from impasto.cli.console import print_note
 from impasto.cli.extras import needs_extra
 from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
-from impasto.training.config import TrainingConfig, flag, make_config, read_recipe
+from impasto.networks import NETWORKS, NetworkSpec
+from impasto.training.config import (
+    NETWORK_SETTINGS,
+    TrainingConfig,
+    flag,
+    make_config,
+    read_recipe,
+)
 
 if TYPE_CHECKING:
     from impasto.training import StepReport
@@ -42,9 +49,8 @@ def parse_duration(text: str) -> float:
 
 
 def _train(
-    painting: Path,
+    pictures: list[Path],
     *,
-    photos: Path | None,
     output: Path | None,
     preset: str | None,
     recipe: Path | None,
@@ -52,13 +58,15 @@ def _train(
     resume: bool,
     **settings: Any,
 ) -> None:
-    """Train a style on your own painting.
+    """Train a style on your own painting, or several styles in one network.
 
-    PHOTOS is a folder, .zip or .tar of photos; the example photos when left out. The run is
-    20 minutes long unless --max-time, --steps or --preset says otherwise. RUN_FOLDER gets
-    preview.jpg, TensorBoard's curves, checkpoints and, at the end, the model.
+    PHOTOS, the last of the inputs, is a folder, .zip or .tar of photos; the example photos
+    when left out. The run is 20 minutes long unless --max-time, --steps or --preset says
+    otherwise. RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints and, at the
+    end, the model.
     """
     settings = {name: _parsed(name, value) for name, value in settings.items()}
+    paintings, photos = _split(pictures)
     settings |= {"photos": photos, "output": output, "preset": preset}
     if max_time is not None:
         settings["max_time_s"] = parse_duration(max_time)
@@ -68,9 +76,9 @@ def _train(
     if resume and recipe:
         raise UsageError("--recipe and --resume are both given; a resumed run has its settings")
     if resume:
-        config = resumed_config(painting, settings)
+        config = resumed_config(paintings, settings)
     else:
-        config = make_config(painting, recipe=read_recipe(recipe) if recipe else None, **settings)
+        config = make_config(*paintings, recipe=read_recipe(recipe) if recipe else None, **settings)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     with _reporter() as (on_step, on_note):
         model = train(config, resume=resume, on_step=on_step, on_note=on_note)
@@ -83,8 +91,19 @@ def _train(
     typer.echo(model)
 
 
+def _split(pictures: list[Path]) -> tuple[list[Path], Path | None]:
+    """Tells the photos, which come last, from the paintings."""
+    last = pictures[-1]
+    photos = last if last.is_dir() or last.suffix.lower() in ("", ".zip", ".tar") else None
+    if photos:
+        pictures = pictures[:-1]
+    if not pictures:
+        raise UsageError(f"{photos} holds photos; name a painting before it")
+    return pictures, photos
+
+
 def _parsed(name: str, value: Any) -> Any:
-    """Turns the two options that are text on the command line into their types."""
+    """Turns the options that are text on the command line into their types."""
     if name == "style_weight" and value not in (None, "auto"):
         try:
             return float(value)
@@ -92,6 +111,13 @@ def _parsed(name: str, value: Any) -> Any:
             raise UsageError(f"--style-weight is {value!r}; give a number or auto") from None
     if name == "style_layers" and value is not None:
         return tuple(part.strip() for part in value.split(","))
+    if name in ("style_size_px", "crop_px") and value is not None:
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            raise UsageError(
+                f"{flag(name)} is {value!r}; give whole numbers, separated by commas"
+            ) from None
     return value
 
 
@@ -147,16 +173,15 @@ def _clock(seconds: float) -> str:
 def _parameters() -> list[inspect.Parameter]:
     """Arguments and options: the fixed ones, then one option per setting of the config."""
     fixed: dict[str, tuple[Any, Any]] = {
-        "painting": (
-            Annotated[Path, typer.Argument(metavar="PAINTING", help="The painting to learn.")],
-            inspect.Parameter.empty,
-        ),
-        "photos": (
+        "pictures": (
             Annotated[
-                Path | None,
-                typer.Argument(metavar="[PHOTOS]", help="Folder, .zip or .tar of photos."),
+                list[Path],
+                typer.Argument(
+                    metavar="PAINTING... [PHOTOS]",
+                    help="Paintings to learn; then a folder, .zip or .tar of photos.",
+                ),
             ],
-            None,
+            inspect.Parameter.empty,
         ),
         "output": (
             Annotated[
@@ -179,6 +204,18 @@ def _parameters() -> list[inspect.Parameter]:
             ],
             None,
         ),
+        "network": (
+            Annotated[
+                str | None,
+                typer.Option(
+                    "--network",
+                    metavar="|".join(NETWORKS),
+                    help="The network; fast holds many styles. [default: shipped]",
+                ),
+            ],
+            None,
+        ),
+        **{name: (Annotated[kind | None, option], None) for name, kind, option in _network()},
         "recipe": (
             Annotated[
                 Path | None,
@@ -211,14 +248,37 @@ def _parameters() -> list[inspect.Parameter]:
     ]
 
 
+def _network() -> Iterator[tuple[str, type, Any]]:
+    """Yields the options that change the network's spec."""
+    hints = get_type_hints(NetworkSpec)
+    helps = {
+        "width": "Channels of the network's first layer; of the trunk of --network fast.",
+        "residual_blocks": "Number of residual blocks.",
+        "norm": "Normalisation.",
+        "upsampling": "Upsampling.",
+        "padding": "Padding.",
+        "output_scaling": "Scaling of the output.",
+    }
+    for name, field in NETWORK_SETTINGS.items():
+        words = _choices(hints[field])
+        text = f"{helps[name]} [default: the network's own]"
+        yield name, str if words else int, typer.Option(flag(name), help=text, metavar=words)
+
+
 def _setting_parameter(item: Any) -> inspect.Parameter:
     hint = get_type_hints(TrainingConfig)[item.name]
-    kinds = {int: int, float: float, int | None: int, float | None: float, Path | None: Path}
+    kinds: dict[Any, type] = {
+        int: int,
+        float: float,
+        int | None: int,
+        float | None: float,
+        Path | None: Path,
+    }
     kind = kinds.get(hint, str)
     default = item.default
     text: str = item.metadata["help"]
     if default not in (None, MISSING):
-        shown = ",".join(default) if isinstance(default, tuple) else default
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         text += f" [default: {shown}]"
     option = typer.Option(flag(item.name), help=text, metavar=_choices(hint))
     return inspect.Parameter(

@@ -43,7 +43,7 @@ def gram_matrix(features: Tensor) -> Tensor:
         return flat @ flat.transpose(1, 2) / (c * h * w)
 
 
-def style_reconstruction_loss(gram: Tensor, target: Tensor) -> Tensor:
+def style_reconstruction_loss(gram: Tensor, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
     """Squared Frobenius norm of the difference of Gram matrices, summed over ``C x C``.
 
     The released code takes the mean instead: divide the weight by ``C^2`` for that.
@@ -51,11 +51,12 @@ def style_reconstruction_loss(gram: Tensor, target: Tensor) -> Tensor:
     Args:
         gram: ``(N, C, C)`` Gram matrices of the output.
         target: ``(C, C)``, ``(1, C, C)`` or ``(N, C, C)`` Gram matrices of the style image.
+        weight: of the loss, or ``(N,)`` one per picture.
 
     Returns:
         A scalar, the mean over the batch.
     """
-    return (gram - target).square().sum(dim=(-2, -1)).mean()
+    return ((gram - target).square().sum(dim=(-2, -1)) * weight).mean()
 
 
 def total_variation_loss(images: Tensor) -> Tensor:

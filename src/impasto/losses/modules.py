@@ -107,7 +107,11 @@ class PerceptualLoss(nn.Module):
         return features
 
     def terms(
-        self, output: Tensor, content_images: Tensor, style_targets: Mapping[str, Tensor]
+        self,
+        output: Tensor,
+        content_images: Tensor,
+        style_targets: Mapping[str, Tensor],
+        style_weights: Mapping[str, Tensor] | None = None,
     ) -> PerceptualTerms:
         """Computes every weighted term.
 
@@ -115,7 +119,10 @@ class PerceptualLoss(nn.Module):
             output: ``(N, 3, H, W)`` RGB in [0, 1], the image transformation network's output.
             content_images: ``(N, 3, H, W)`` RGB in [0, 1].
             style_targets: what `style_targets` returned, for one style or one per picture.
+            style_weights: ``(N,)`` weights by layer, in place of the module's own: batches
+                that mix styles weigh each picture by its style.
         """
+        weights = self.style_weights if style_weights is None else style_weights
         target = self.content_target(content_images)
         features = self.loss_network(output, {self.content_layer, *self.style_layers})
         content = self.content_weight * feature_reconstruction_loss(
@@ -123,8 +130,8 @@ class PerceptualLoss(nn.Module):
         )
         style = output.new_zeros(())
         for layer in self.style_layers:
-            style = style + self.style_weights[layer] * style_reconstruction_loss(
-                gram_matrix(features[layer]), style_targets[layer]
+            style = style + style_reconstruction_loss(
+                gram_matrix(features[layer]), style_targets[layer], weights[layer]
             )
         zero = output.new_zeros(())
         variation = self.tv_weight * total_variation_loss(output) if self.tv_weight else zero

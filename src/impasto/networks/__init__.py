@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
 from impasto.networks.spec import (
+    FAST,
+    NETWORKS,
     PAPER,
     RELEASED,
     SHIPPED,
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from impasto.networks.style_network import StyleNetwork
 
 __all__ = [
+    "FAST",
+    "NETWORKS",
     "PAPER",
     "RELEASED",
     "SHIPPED",

@@ -8,14 +8,16 @@ Every model is one ONNX file. Its ``metadata_props`` hold a single entry of ours
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from impasto.errors import ModelError, NewerFormatError
 
 METADATA_KEY: Final = "impasto"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 _KINDS: Final = ("style", "upscale")
 # Smaller pictures are mirrored up to a model's smallest size, so that it costs memory.
@@ -57,7 +59,7 @@ class ModelMetadata:
     """Everything needed to run a model file, read from the file itself.
 
     Attributes:
-        styles: the styles in the file; exactly one in format version 1.
+        styles: the styles in the file.
         min_size_px: smallest height and width the graph accepts, in pixels.
         network: the network's spec as a dictionary, enough to rebuild it.
         weights_sha256: hash of the plain ``.safetensors`` weights of the same network.
@@ -68,7 +70,12 @@ class ModelMetadata:
         scale: output size divided by input size.
         value_range: lowest and highest value of input and output.
         tiling: whether a picture may be run in tiles.
-        strength: how strength works: ``"fade"`` mixes pixels of photo and result.
+        stroke_sizes: sizes of brush strokes that every style was trained at, as multiples of
+            the first, ascending.
+        reference_px: longer side of the picture on which strokes have their own size; on
+            others they are made as large relative to it. None leaves them at pixel scale.
+        strength: how strength works: ``"fade"`` mixes pixels of photo and result,
+            ``"identity"`` goes towards a parameter set that leaves photos as they are.
         format_version: version of this layout.
     """
 
@@ -83,8 +90,15 @@ class ModelMetadata:
     scale: int = 1
     value_range: tuple[float, float] = (0.0, 1.0)
     tiling: Tiling = field(default_factory=Tiling)
+    stroke_sizes: tuple[float, ...] = (1.0,)
+    reference_px: int | None = None
     strength: str = "fade"
     format_version: int = FORMAT_VERSION
+
+    @property
+    def parameter_sets(self) -> int:
+        """Sets of scales and shifts in the graph: each style at each size, then the identity."""
+        return len(self.styles) * len(self.stroke_sizes) + (self.strength == "identity")
 
     def to_json(self) -> str:
         """Returns the metadata as JSON text, ``format_version`` first."""
@@ -97,6 +111,8 @@ class ModelMetadata:
             "min_size_px",
             "value_range",
             "tiling",
+            "stroke_sizes",
+            "reference_px",
             "strength",
             "network",
             "weights_sha256",
@@ -141,7 +157,13 @@ class ModelMetadata:
             scale=_integer(values, "scale", minimum=1),
             value_range=_value_range(values),
             tiling=_tiling(values),
-            strength=_choice(values, "strength", ("fade",)),
+            stroke_sizes=_stroke_sizes(values),
+            reference_px=(
+                None
+                if values.get("reference_px") is None
+                else _integer(values, "reference_px", minimum=1)
+            ),
+            strength=_choice(values, "strength", ("fade", "identity")),
             format_version=version,
         )
 
@@ -195,9 +217,23 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
         StyleEntry(_style_name(row), _text(row, "title"), _text(row, "style_image_sha256"))
         for row in rows
     )
-    if _text(values, "kind") == "style" and len(styles) != 1:
-        raise _bad("styles", "a list of exactly one style", rows)
+    if _text(values, "kind") == "style" and not styles:
+        raise _bad("styles", "a list of one style or more", rows)
+    names = [style.name for style in styles]
+    if len(set(names)) < len(names):
+        raise _bad("styles", "a list of styles of different names", names)
     return styles
+
+
+def _stroke_sizes(values: Mapping[str, Any]) -> tuple[float, ...]:
+    sizes = values.get("stroke_sizes", [1.0])  # format version 1 has no such key
+    wanted = "a list of ascending numbers that begins with 1"
+    if not isinstance(sizes, list) or not 1 <= len(sizes) <= 16 or sizes[0] != 1:
+        raise _bad("stroke_sizes", wanted, sizes)
+    numbers = all(isinstance(size, int | float) and math.isfinite(size) for size in sizes)
+    if not numbers or any(a >= b for a, b in pairwise(sizes)):
+        raise _bad("stroke_sizes", wanted, sizes)
+    return tuple(map(float, sizes))
 
 
 def _style_name(row: Mapping[str, Any]) -> str:

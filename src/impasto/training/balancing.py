@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,22 +22,21 @@ class References:
 
     Attributes:
         content: mean squared features of the content layer over photos.
-        style: squared Frobenius distance from the photos' Gram matrices to the painting's,
-            per style layer.
+        style: per style layer and parameter set, the squared Frobenius distance from the
+            photos' Gram matrices to the painting's.
     """
 
     content: float
-    style: dict[str, float]
+    style: dict[str, list[float]]
 
-    def to_dict(self) -> dict[str, float]:
-        """Returns ``{"content": ..., "<layer>": ...}``."""
-        return {"content": self.content, **self.style}
+    def to_dict(self) -> dict[str, Any]:
+        """Returns ``{"content": ..., "style": {layer: [...]}}``."""
+        return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, float]) -> References:
+    def from_dict(cls, values: Mapping[str, Any]) -> References:
         """Rebuilds references from `to_dict`."""
-        style = {name: value for name, value in values.items() if name != "content"}
-        return cls(values["content"], style)
+        return cls(values["content"], values["style"])
 
 
 @torch.no_grad()
@@ -51,38 +51,43 @@ def measure_references(
     Args:
         loss_network: the loss network.
         photos: ``(3, H, W)`` crops, RGB in [0, 1].
-        style_targets: ``(1, C, C)`` Gram matrices of the painting by layer.
+        style_targets: ``(sets, C, C)`` Gram matrices of the paintings by layer.
         content_layer: the content layer's name.
 
     Returns:
         Plain means over the photos.
 
     Raises:
-        TrainingError: the painting's statistics equal the photos', so nothing can be learned.
+        TrainingError: a painting's statistics equal the photos', so nothing can be learned.
     """
     content = 0.0
-    style = dict.fromkeys(style_targets, 0.0)
+    style = {layer: [0.0] * len(targets) for layer, targets in style_targets.items()}
     for batch in torch.stack(photos).split(8):  # type: ignore[no-untyped-call]
         share = len(batch) / len(photos)
         features = loss_network(batch, {content_layer, *style_targets})
         content += features[content_layer].float().square().mean().item() * share
-        for layer, target in style_targets.items():
-            distance = style_reconstruction_loss(gram_matrix(features[layer]), target)
-            style[layer] += distance.item() * share
-    if content <= 0 or min(style.values()) <= 0:
-        raise TrainingError("the photos and the painting look the same to the loss network")
+        for layer, targets in style_targets.items():
+            gram = gram_matrix(features[layer])
+            for number, target in enumerate(targets):
+                distance = style_reconstruction_loss(gram, target)
+                style[layer][number] += distance.item() * share
+    if content <= 0 or min(min(values) for values in style.values()) <= 0:
+        raise TrainingError("the photos and a painting look the same to the loss network")
     return References(content, style)
 
 
-def balanced_weights(references: References, style_scale: float) -> tuple[float, dict[str, float]]:
+def balanced_weights(
+    references: References, style_scale: float
+) -> tuple[float, dict[str, list[float]]]:
     """Turns references into weights.
 
     ``loss = content / reference + style_scale * mean over layers of style / reference``.
 
     Returns:
-        The content weight and the style weight of each layer, for summed squares.
+        The content weight, and each layer's style weight per parameter set, for summed squares.
     """
     layers = references.style
     return 1.0 / references.content, {
-        layer: style_scale / (len(layers) * reference) for layer, reference in layers.items()
+        layer: [style_scale / (len(layers) * value) for value in values]
+        for layer, values in layers.items()
     }

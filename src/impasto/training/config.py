@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
@@ -13,14 +14,11 @@ from impasto.errors import UsageError
 from impasto.images.writing import atomic_path
 from impasto.losses.layers import STYLE_LAYERS, StyleReduction
 from impasto.networks.spec import (
-    PAPER,
-    RELEASED,
+    NETWORKS,
     SHIPPED,
+    FastSpec,
     NetworkSpec,
-    Norm,
-    OutputScaling,
-    Padding,
-    Upsampling,
+    spec_from_dict,
 )
 
 Preset = Literal["paper", "released"]
@@ -29,6 +27,16 @@ Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 DEFAULT_STYLE_SCALE = 3.0
+LISTS = ("style_layers", "style_size_px", "crop_px", "crop_shares")
+NETWORK_SETTINGS = {
+    "width": "width",
+    "residual_blocks": "residual_blocks",
+    "norm": "norm",
+    "upsampling": "upsampling",
+    "padding": "padding",
+    "output_scaling": "output",
+}
+"""Settings that change a field of the network's spec, and that field."""
 
 
 def setting(default: Any, help_text: str, *, cli: bool = True) -> Any:
@@ -44,21 +52,21 @@ class TrainingConfig:
     `preset` gives those of the paper and of the released code.
     """
 
-    painting: Path = field(metadata={"help": "The painting to learn.", "cli": False})
+    paintings: tuple[Path, ...] = field(metadata={"help": "Paintings to learn.", "cli": False})
     photos: Path | None = setting(
         None, "Folder, .zip or .tar of photos; the example photos when omitted.", cli=False
     )
-    output: Path | None = setting(None, "Run folder; runs/<painting> when omitted.", cli=False)
+    output: Path | None = setting(
+        None, "Run folder; runs/<first painting> when omitted.", cli=False
+    )
     preset: Preset | None = setting(
         None, "Full schedule of the paper or of the released code.", cli=False
     )
 
-    width: int = setting(SHIPPED.width, "Channels of the network's first layer.")
-    residual_blocks: int = setting(SHIPPED.residual_blocks, "Number of residual blocks.")
-    norm: Norm = setting(SHIPPED.norm, "Normalisation.")
-    upsampling: Upsampling = setting(SHIPPED.upsampling, "Upsampling.")
-    padding: Padding = setting(SHIPPED.padding, "Padding.")
-    output_scaling: OutputScaling = setting(SHIPPED.output, "Scaling of the output.")
+    network: NetworkSpec | FastSpec = setting(SHIPPED, "The network.", cli=False)
+    identity: bool = setting(
+        False, "Also learn to leave photos as they are, which --strength goes towards.", cli=False
+    )
 
     content_layer: str = setting("relu3_3", "Layer of the feature reconstruction loss.")
     style_layers: tuple[str, ...] = setting(
@@ -79,10 +87,20 @@ class TrainingConfig:
     lattice_weight: float = setting(
         0.02, "Weight of the lattice loss, which removes grids; in units of the auto balance."
     )
+    temporal_weight: float = setting(
+        0.0, "Weight of the temporal loss, against flicker in videos; 1e-3 is strong."
+    )
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
-    style_size_px: int = setting(384, "Longer side of the painting while training.")
-    crop_px: int = setting(192, "Height and width of a training crop.")
+    style_size_px: tuple[int, ...] = setting(
+        (384,), "Longer sides of the painting while training, separated by commas; one is usual."
+    )
+    crop_px: tuple[int, ...] = setting(
+        (192,), "Height and width of a training crop; several, for parts of the run, by commas."
+    )
+    crop_shares: tuple[float, ...] = setting(
+        (1.0,), "Share of the steps that each crop size is used for.", cli=False
+    )
     max_zoom: float = setting(2.0, "Photos are scaled to 1 to this many crops on the short side.")
     batch_size: int = setting(4, "Crops per step and device.")
     learning_rate: float = setting(2e-3, "Adam's learning rate.")
@@ -125,18 +143,41 @@ class TrainingConfig:
             )
         if not self.style_layers:
             raise UsageError("--style-layers is empty; name one layer or more")
+        self._check_lists()
+        if isinstance(self.network, FastSpec):
+            spec = replace(self.network, parameter_sets=self.parameter_sets)
+            object.__setattr__(self, "network", spec)
+
+    def _check_lists(self) -> None:
+        if not self.paintings:
+            raise UsageError("no painting is given; name one or more")
+        names = [painting.stem for painting in self.paintings]
+        if len(set(names)) < len(names):
+            raise UsageError(f"two paintings have one name: {', '.join(names)}; rename one")
         smallest = self.network.min_size_px
-        if self.crop_px < smallest:
-            raise UsageError(f"--crop-px is {self.crop_px}; this network needs at least {smallest}")
+        if min(self.crop_px, default=0) < smallest:
+            raise UsageError(
+                f"--crop-px is {numbers(self.crop_px)}; this network needs at least {smallest}"
+            )
+        if len(self.crop_shares) != len(self.crop_px) or not math.isclose(
+            sum(self.crop_shares), 1.0
+        ):
+            raise UsageError(
+                f"crop_shares is {numbers(self.crop_shares)}; it needs one share for each of "
+                f"--crop-px {numbers(self.crop_px)}, together 1"
+            )
+        many = len(self.paintings) > 1 or len(self.style_size_px) > 1 or self.identity
+        if many and not isinstance(self.network, FastSpec):
+            raise UsageError(
+                f"{len(self.paintings)} paintings at --style-size-px "
+                f"{numbers(self.style_size_px)}{' with identity' * self.identity}: this network "
+                "holds one style; --network fast holds many"
+            )
 
     def _check_choices(self) -> None:
         hints = get_type_hints(type(self))
         for name in (
             "preset",
-            "norm",
-            "upsampling",
-            "padding",
-            "output_scaling",
             "style_reduction",
             "schedule",
             "device",
@@ -152,15 +193,15 @@ class TrainingConfig:
     def _check_numbers(self) -> None:
         hints = get_type_hints(type(self))
         limits: dict[str, tuple[float, float]] = {
-            "width": (1, 1024),
-            "residual_blocks": (1, 1024),
             "content_weight": (0, math.inf),
             "style_weight": (0, math.inf),
             "style_scale": (0, math.inf),
             "tv_weight": (0, math.inf),
             "lattice_weight": (0, math.inf),
+            "temporal_weight": (0, math.inf),
             "style_size_px": (32, 8192),
             "crop_px": (32, 8192),
+            "crop_shares": (0, 1),
             "max_zoom": (1, 16),
             "batch_size": (1, 1024),
             "learning_rate": (1e-9, 1),
@@ -175,10 +216,14 @@ class TrainingConfig:
             "preview_every_s": (1, 10**8),
             "checkpoint_every_s": (1, 10**8),
         }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if value is None or (name == "style_weight" and value == "auto"):
-                continue
+        values = [
+            (name, value)
+            for name in limits
+            for value in _listed(getattr(self, name))
+            if value is not None and not (name == "style_weight" and value == "auto")
+        ]
+        for name, value in values:
+            low, high = limits[name]
             whole = float not in (hints[name], *get_args(hints[name]))
             if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
                 kind = "a whole number" if whole else "a number"
@@ -190,27 +235,22 @@ class TrainingConfig:
                 )
 
     @property
-    def network(self) -> NetworkSpec:
-        """The network these settings describe."""
-        return NetworkSpec(
-            width=self.width,
-            residual_blocks=self.residual_blocks,
-            norm=self.norm,
-            upsampling=self.upsampling,
-            padding=self.padding,
-            output=self.output_scaling,
-        )
+    def parameter_sets(self) -> int:
+        """How many sets of scales and shifts the paintings, their sizes and identity need."""
+        return len(self.paintings) * len(self.style_size_px) + self.identity
 
     @property
     def run_folder(self) -> Path:
         """Where checkpoints, curves, previews and the model go."""
-        return self.output or default_run_folder(self.painting)
+        return self.output or default_run_folder(self.paintings)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-ready values; paths become strings."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["network"] = self.network.to_dict()
+        values["paintings"] = [str(path) for path in self.paintings]
         return {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(self).items()
+            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
         }
 
     @classmethod
@@ -224,17 +264,29 @@ class TrainingConfig:
         if unknown := sorted(set(values) - known):
             raise UsageError(f"settings {', '.join(unknown)} are not known to this version")
         values = dict(values)
-        for name in ("painting", "photos", "output", "loss_network", "validation_photos"):
+        for name in ("photos", "output", "loss_network", "validation_photos"):
             if values.get(name) is not None:
                 values[name] = Path(values[name])
-        if "style_layers" in values:
-            values["style_layers"] = tuple(values["style_layers"])
+        for name in LISTS:
+            if name in values:
+                values[name] = tuple(values[name])
+        values["paintings"] = tuple(Path(path) for path in values["paintings"])
+        values["network"] = spec_from_dict(values["network"])
         return cls(**values)
 
 
-def default_run_folder(painting: Path) -> Path:
-    """Returns the folder of a run that names none: ``runs/<painting>``."""
-    return Path("runs") / painting.stem
+def default_run_folder(paintings: Sequence[Path]) -> Path:
+    """Returns the folder of a run that names none: ``runs/<first painting>``."""
+    return Path("runs") / paintings[0].stem
+
+
+def numbers(values: Iterable[float]) -> str:
+    """Shows numbers as the command line takes them."""
+    return ",".join(f"{value:g}" for value in values)
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def flag(name: str) -> str:
@@ -251,9 +303,14 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
     ``released``: the models of jcjohnson/fast-neural-style: style weight 5 on the mean of
     squared Gram differences, style image at 384 px. Its total variation strength of 1e-6 is
     summed over a batch of 4, hence 4e-6 on our mean. Both resize photos to the crop.
+
+    Raises:
+        UsageError: there is no such preset.
     """
+    if preset not in get_args(Preset):
+        raise UsageError(f"--preset is {preset!r}; allowed are {', '.join(get_args(Preset))}")
     common: dict[str, Any] = {
-        "crop_px": 256,
+        "crop_px": (256,),
         "max_zoom": 1.0,
         "batch_size": 4,
         "learning_rate": 1e-3,
@@ -262,36 +319,28 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
         "lattice_weight": 0.0,
         "steps": 40_000,
     }
-    spec = PAPER if preset == "paper" else RELEASED
-    network = {
-        "width": spec.width,
-        "residual_blocks": spec.residual_blocks,
-        "norm": spec.norm,
-        "upsampling": spec.upsampling,
-        "padding": spec.padding,
-        "output_scaling": spec.output,
-    }
     if preset == "paper":
         losses = {
             "style_weight": 3e-4,
             "style_reduction": "sum",
             "tv_weight": 1e-6,
-            "style_size_px": 256,
+            "style_size_px": (256,),
         }
     else:
         losses = {"style_weight": 5.0, "style_reduction": "mean", "tv_weight": 4e-6}
-    return common | network | losses | {"preset": preset}
+    return common | losses | {"preset": preset, "network": preset}
 
 
 def make_config(
-    painting: Path, *, recipe: dict[str, Any] | None = None, **given: Any
+    *paintings: Path, recipe: dict[str, Any] | None = None, **given: Any
 ) -> TrainingConfig:
     """Builds a config: defaults, then the preset, then the recipe, then what was given.
 
     Args:
-        painting: the painting's path.
+        *paintings: the paintings' paths.
         recipe: settings that `read_recipe` returned.
-        **given: fields of `TrainingConfig`; None counts as not given.
+        **given: fields of `TrainingConfig`, or of the network's spec; ``network`` may be a
+            name: paper, released, shipped, fast. None counts as not given.
 
     Raises:
         UsageError: a value is out of range, or two contradict each other.
@@ -305,7 +354,43 @@ def make_config(
         settings.pop("steps", None)
     if chosen.get("style_weight") == "auto" or "style_scale" in chosen:
         settings.pop("style_weight", None)
-    return TrainingConfig(painting=painting, **(settings | chosen))
+    settings = with_network(settings | chosen, SHIPPED)
+    for name in ("style_size_px", "crop_px"):
+        if name in settings:
+            settings[name] = _listed(settings[name])  # one number is a list of one
+    return TrainingConfig(paintings=tuple(paintings), **settings)
+
+
+def with_network(settings: dict[str, Any], base: NetworkSpec | FastSpec) -> dict[str, Any]:
+    """Turns a network's name and the settings of its spec into the spec.
+
+    Args:
+        settings: fields of `TrainingConfig`, and `NETWORK_SETTINGS`.
+        base: the network where none is named.
+
+    Returns:
+        Fields of `TrainingConfig` alone.
+
+    Raises:
+        UsageError: there is no network of that name, or it has no such setting.
+    """
+    settings = dict(settings)
+    changed = {name: settings.pop(name) for name in NETWORK_SETTINGS if name in settings}
+    spec = settings.get("network", base)
+    if isinstance(spec, str):
+        if spec not in NETWORKS:
+            raise UsageError(f"--network is {spec!r}; allowed are {', '.join(NETWORKS)}")
+        spec = NETWORKS[spec]
+    known = {item.name for item in fields(spec)}
+    if foreign := [name for name in changed if NETWORK_SETTINGS[name] not in known]:
+        raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
+    try:
+        spec = replace(spec, **{NETWORK_SETTINGS[name]: value for name, value in changed.items()})
+    except UsageError as error:
+        field_name, rest = str(error).split(" ", 1)
+        name = next(name for name, own in NETWORK_SETTINGS.items() if own == field_name)
+        raise UsageError(f"{flag(name)} {rest}") from error
+    return settings | {"network": spec}
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -320,17 +405,26 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise UsageError(f"the recipe {path} cannot be read: {error}") from error
     if not isinstance(settings, dict):
         raise UsageError(f"the recipe {path} has no [settings]")
-    known = {item.name for item in fields(TrainingConfig)} - {"painting", "photos", "output"}
+    known = {item.name for item in fields(TrainingConfig)} - {"paintings", "photos", "output"}
+    known |= set(NETWORK_SETTINGS)
     if unknown := sorted(set(settings) - known):
         raise UsageError(f"the recipe {path} has unknown settings: {', '.join(unknown)}")
-    if "style_layers" in settings:
-        if not isinstance(settings["style_layers"], list):
-            raise UsageError(f"the recipe {path} must list style_layers: ['relu1_2', ...]")
-        settings["style_layers"] = tuple(settings["style_layers"])
+    for name in LISTS:
+        if name in settings:
+            settings[name] = tuple(_as_list(settings[name], name, path))
     return settings
 
 
-def save_config(config: TrainingConfig, references: dict[str, float] | None, path: Path) -> None:
+def _as_list(value: Any, name: str, path: Path) -> list[Any]:
+    """Takes a list, or one number for a list of one."""
+    if isinstance(value, int | float) and name != "style_layers":
+        return [value]
+    if not isinstance(value, list):
+        raise UsageError(f"the recipe {path} must give {name} as a list, not {value!r}")
+    return value
+
+
+def save_config(config: TrainingConfig, references: dict[str, Any] | None, path: Path) -> None:
     """Writes config and balancing references as JSON, for people and for `from_dict`."""
     text = json.dumps({"config": config.to_dict(), "references": references}, indent=2)
     with atomic_path(path) as temporary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from impasto._version import __version__
 from impasto.errors import ResumeError
@@ -25,6 +26,10 @@ from impasto.training.resume import RUNTIME_FIELDS, read_config
 MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {"photos", "loss_network"}
 
 
+REFERENCE_PX = 1024
+"""Longer side of the picture that shows strokes as large as in training: an ordinary photo."""
+
+
 def export_run(
     run_folder: Path, path: Path | None = None, *, scores: dict[str, object] | None = None
 ) -> Path:
@@ -32,7 +37,7 @@ def export_run(
 
     Args:
         run_folder: a folder that training wrote.
-        path: the ``.onnx`` to write; ``<run folder>/<painting>.onnx`` when omitted.
+        path: the ``.onnx`` to write; ``<run folder>/<first painting>.onnx`` when omitted.
         scores: measured quality to keep in the file, JSON-ready.
 
     Returns:
@@ -62,40 +67,47 @@ def export_run(
 
 def run_metadata(
     config: TrainingConfig,
-    values: dict[str, object],
+    values: dict[str, Any],
     network: Network,
     weights_sha256: str,
 ) -> ModelMetadata:
     """Returns what the model file of a run states about itself."""
-    name = style_name(config.painting)
     spec = network.spec
     settings = {k: v for k, v in config.to_dict().items() if k not in MACHINE_FIELDS}
     recipe = {
         "impasto": __version__,
         **settings,
-        "painting": config.painting.name,
+        "paintings": [path.name for path in config.paintings],
         "references": values["references"],
         "steps_done": values["step"],
         "steps_planned": values["schedule_steps"],
-        "images_seen": int(str(values["step"])) * int(str(values["images_per_step"])),
+        "images_seen": values["step"] * values["images_per_step"],
     }
     # Instance norm looks at the whole picture; batch norm is constant at run time.
     halo_px = None
     if isinstance(spec, NetworkSpec) and spec.norm == "batch":
         halo_px = spec.receptive_radius_px
     return ModelMetadata(
-        styles=(StyleEntry(name, _title(name), str(values["style_image_sha256"])),),
+        styles=tuple(
+            StyleEntry(name, _title(name), sha256)
+            for name, sha256 in zip(
+                map(style_name, config.paintings), values["paintings_sha256"], strict=True
+            )
+        ),
         min_size_px=spec.min_size_px,
         network=spec.to_dict(),
         weights_sha256=weights_sha256,
         recipe=recipe,
         tiling=Tiling(halo_px is not None, halo_px),
+        stroke_sizes=tuple(size / config.style_size_px[0] for size in config.style_size_px),
+        reference_px=REFERENCE_PX,
+        strength="identity" if config.identity else "fade",
     )
 
 
 def model_path(config: TrainingConfig) -> Path:
-    """Returns where a run's model goes: ``<run folder>/<painting>.onnx``."""
-    return config.run_folder / f"{style_name(config.painting)}.onnx"
+    """Returns where a run's model goes: ``<run folder>/<first painting>.onnx``."""
+    return config.run_folder / f"{style_name(config.paintings[0])}.onnx"
 
 
 def style_name(painting: Path) -> str:

@@ -87,15 +87,7 @@ def read_validation_photos(source: PhotoSource) -> Tensor:
             pixels = decode_photo(source.read(int(index)), PREVIEW_PX)
         except DataError:
             continue
-        height, width = pixels.shape[:2]
-        side = min(height, width)
-        left, top = (width - side) / 2, (height - side) / 2
-        square = Image.fromarray(pixels).resize(
-            (PREVIEW_PX, PREVIEW_PX),
-            Image.Resampling.LANCZOS,
-            box=(left, top, left + side, top + side),
-        )
-        photos.append(to_tensor(np.asarray(square)))
+        photos.append(to_tensor(_middle_square(pixels, PREVIEW_PX)))
     if not photos:
         raise DataError("none of the validation photos can be read")
     return torch.cat(photos)
@@ -136,6 +128,37 @@ def compose_preview(
         canvas[:side, x : x + side] = photos[i]
         canvas[side + GAP_PX :, x : x + side] = results[i]
     return canvas
+
+
+def compose_gallery(
+    paintings: list[NDArray[np.uint8]], results: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Lays out several paintings, each above its result.
+
+    Args:
+        paintings: ``(H, W, 3)`` uint8 each; their middle squares are shown.
+        results: ``(N, S, S, 3)`` uint8, one per painting.
+
+    Returns:
+        ``(2 S + gap, ..., 3)`` uint8 on white.
+    """
+    side = results.shape[1]
+    canvas = np.full((2 * side + GAP_PX, len(paintings) * (side + GAP_PX) - GAP_PX, 3), 255, "u1")
+    for i, painting in enumerate(paintings):
+        x = i * (side + GAP_PX)
+        canvas[:side, x : x + side] = _middle_square(painting, side)
+        canvas[side + GAP_PX :, x : x + side] = results[i]
+    return canvas
+
+
+def _middle_square(rgb: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    square = Image.fromarray(rgb).resize(
+        (side_px, side_px), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side)
+    )
+    return np.asarray(square)
 
 
 class History:

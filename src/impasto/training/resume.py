@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from impasto.errors import ResumeError, UsageError
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import TrainingConfig, default_run_folder, flag
+from impasto.training.config import (
+    NETWORK_SETTINGS,
+    TrainingConfig,
+    default_run_folder,
+    flag,
+    with_network,
+)
 
 RUNTIME_FIELDS = frozenset(
     [
@@ -28,7 +35,7 @@ RUNTIME_FIELDS = frozenset(
 """Settings that may change when a run is resumed: they do not change what it computes."""
 
 NEEDED = frozenset(
-    ["config", "references", "style_image_sha256", "step", "schedule_steps", "images_per_step"]
+    ["config", "references", "paintings_sha256", "step", "schedule_steps", "images_per_step"]
 )
 """What a checkpoint's values must hold."""
 
@@ -47,23 +54,24 @@ def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig:
         raise ResumeError(f"{run_folder} holds a run this version cannot read: {error}") from error
 
 
-def resumed_config(painting: Path, given: dict[str, Any]) -> TrainingConfig:
+def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> TrainingConfig:
     """Returns the settings of the run in a folder, with what was given in their place.
 
     Args:
-        painting: the painting that was named; its folder names the run if none is given.
+        paintings: those that were named; the first names the run if no folder is given.
         given: fields of `TrainingConfig`; None counts as not given.
 
     Raises:
         ResumeError: there is no run, or something given would make it another one.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    folder = chosen.get("output") or default_run_folder(painting)
+    folder = chosen.get("output") or default_run_folder(paintings)
     saved = read_config(folder, load_checkpoint(folder)[1])
     # The length that is saved belongs to the schedule; one that is given extends the run.
     length: dict[str, Any] = {"steps": None, "max_time_s": None}
     try:
-        config = replace(saved, **(length | chosen | {"painting": painting, "output": folder}))
+        chosen = with_network(length | chosen, saved.network)
+        config = replace(saved, **(chosen | {"paintings": tuple(paintings), "output": folder}))
     except UsageError as error:
         raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
     check_same_run(config, saved)
@@ -76,20 +84,28 @@ def check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
     Raises:
         ResumeError: the message names the first setting that differs, and both values.
     """
-    given, kept = config.to_dict(), saved.to_dict()
-    for name in kept:
+    given, kept = _flat(config), _flat(saved)
+    for name in kept | given:
         decided = name == "precision" and given[name] == "auto"
-        if name not in RUNTIME_FIELDS and not decided and given[name] != kept[name]:
+        if name not in RUNTIME_FIELDS and not decided and given.get(name) != kept.get(name):
             raise ResumeError(
-                f"{_label(name)} is {_text(given[name])}, "
-                f"the run in {config.run_folder} has {_text(kept[name])}; "
+                f"{_label(name)} is {_text(given.get(name))}, "
+                f"the run in {config.run_folder} has {_text(kept.get(name))}; "
                 "leave it out to go on, or start a new run with -o"
             )
 
 
+def _flat(config: TrainingConfig) -> dict[str, Any]:
+    """Lists the settings with the network's own among them, by the command line's names."""
+    values = config.to_dict()
+    names = {field: name for name, field in NETWORK_SETTINGS.items()}
+    network = {names.get(field, field): value for field, value in values.pop("network").items()}
+    return network | values
+
+
 def _label(name: str) -> str:
     """Names a setting as the command line does."""
-    return name.upper() if name in ("painting", "photos") else flag(name)
+    return name.upper() if name in ("paintings", "photos") else flag(name)
 
 
 def _text(value: object) -> str:

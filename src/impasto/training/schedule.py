@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -39,13 +39,13 @@ def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> 
 
 
 def seconds_per_step(
-    network: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], batch: Tensor
+    network: nn.Module, loss: Callable[[nn.Module, Tensor], Tensor], batch: Tensor
 ) -> float:
     """Times forward and backward of a copy of the network, which stays untouched.
 
     Args:
         network: the image transformation network.
-        loss: maps outputs and photos to the total loss.
+        loss: maps a network and photos to the total loss.
         batch: ``(N, 3, H, W)`` photos.
 
     Returns:
@@ -55,12 +55,27 @@ def seconds_per_step(
     best = math.inf
     for attempt in range(3):
         start = time.perf_counter()
-        loss(trial(batch), batch).backward()  # type: ignore[no-untyped-call]
+        loss(trial, batch).backward()  # type: ignore[no-untyped-call]
         if batch.is_cuda:
             torch.cuda.synchronize()
         if attempt:
             best = min(best, time.perf_counter() - start)
     return best
+
+
+def phases(shares: Sequence[float], schedule_steps: int) -> list[tuple[int, float]]:
+    """Splits a run into parts.
+
+    Args:
+        shares: share of the steps that each part has, together 1.
+        schedule_steps: length that was planned when the run began.
+
+    Returns:
+        First step of each part, and the step after its last; the last part has no end, so
+        that an extended run stays in it.
+    """
+    starts = [round(sum(shares[:i]) * schedule_steps) for i in range(len(shares))]
+    return list(zip(starts, [*starts[1:], math.inf], strict=True))
 
 
 @torch.no_grad()

@@ -45,6 +45,7 @@ class Run:
     """The whole state of a training run: what is saved, and what it works with.
 
     Attributes:
+        crops: the photos' crops, one sequence for each part of the run.
         started: `time.perf_counter` when this session began; a time limit counts from here.
         step: steps done.
         schedule_steps: length that the learning rate's schedule was planned for.
@@ -55,7 +56,7 @@ class Run:
     config: TrainingConfig
     fabric: Fabric
     task: StyleTask
-    crops: PhotoCrops
+    crops: list[PhotoCrops]
     network: _FabricModule
     averaged: nn.Module
     optimizer: torch.optim.Optimizer
@@ -103,16 +104,17 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
     examples = example_photos_folder()
     photos = open_photos(config.photos or examples)
     validation = open_photos(config.validation_photos or examples)
-    crops = PhotoCrops(photos, config.crop_px, max_zoom=config.max_zoom, seed=config.seed)
+    crops = [
+        PhotoCrops(photos, size, max_zoom=config.max_zoom, seed=config.seed)
+        for size in config.crop_px
+    ]
     references = References.from_dict(values["references"]) if values.get("references") else None
     with fabric.autocast():
         task = StyleTask(
-            config, crops, validation, fabric.device, references=references, resume=resume
+            config, crops[0], validation, fabric.device, references=references, resume=resume
         )
-    if resume and task.painting.sha256 != values.get("style_image_sha256"):
-        raise ResumeError(
-            f"{config.painting} is not the painting that the run in {folder} began with"
-        )
+    if resume:
+        _check_paintings(config, task, values)
     torch.manual_seed(config.seed)
     network = build_network(config.network)
     _lay_out_channels_last(network)
@@ -125,13 +127,24 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
         _restore(run, network, tensors, values)
     _plan(run, network)
     if fabric.is_global_zero:
-        save_config(config, task.reference_values, folder / "config.json")
+        save_config(
+            config, task.references.to_dict() if task.references else None, folder / "config.json"
+        )
         try:
             run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
         except OSError as error:
             raise OutputError(f"cannot write TensorBoard's curves in {folder}: {error}") from error
     _announce(run)
     return run
+
+
+def _check_paintings(config: TrainingConfig, task: StyleTask, values: dict[str, Any]) -> None:
+    hashes = task.painting_hashes
+    for path, now, before in zip(config.paintings, hashes, values["paintings_sha256"], strict=True):
+        if now != before:
+            raise ResumeError(
+                f"{path} is not the painting that the run in {config.run_folder} began with"
+            )
 
 
 def _lay_out_channels_last(network: nn.Module) -> None:
@@ -150,7 +163,7 @@ def _announce(run: Run) -> None:
         run.on_note(
             "training on the example photos; give a folder of a thousand or more for a better style"
         )
-    for warning in run.task.painting.warnings:
+    for warning in dict.fromkeys(w for painting in run.task.paintings for w in painting.warnings):
         run.on_note(f"warning: {warning}")
     run.on_note(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
     run.on_note(f"preview: {folder / 'preview.jpg'}")
@@ -256,11 +269,16 @@ def duration(seconds: float) -> str:
 
 
 def _time_step(run: Run, network: nn.Module) -> float:
-    crops = [run.crops[number] for number in range(run.config.batch_size)]
-    batch = collate(crops)[0].to(run.fabric.device, memory_format=torch.channels_last)
+    """Times a step of each part of the run and returns their mean by shares, in seconds."""
+    sets = run.task.sets_of(range(run.config.batch_size))
 
-    def loss(output: Tensor, images: Tensor) -> Tensor:
-        return run.task.terms(output, images).total
+    def loss(trial: nn.Module, images: Tensor) -> Tensor:
+        return run.task.terms(run.task.paint(trial, images, sets), images, sets)["total"]
 
-    with run.fabric.autocast():
-        return seconds_per_step(network, loss, batch)
+    step_s = 0.0
+    for crops, share in zip(run.crops, run.config.crop_shares, strict=True):
+        samples = [crops[number] for number in range(run.config.batch_size)]
+        batch = collate(samples)[0].to(run.fabric.device, memory_format=torch.channels_last)
+        with run.fabric.autocast():
+            step_s += share * seconds_per_step(network, loss, batch)
+    return step_s

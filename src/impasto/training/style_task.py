@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from impasto.data import PhotoCrops, PhotoSource
 from impasto.images.writing import write_image
-from impasto.losses import LossNetwork, PerceptualLoss, PerceptualTerms
+from impasto.losses import LossNetwork, PerceptualLoss
+from impasto.losses.functional import pixel_loss
+from impasto.networks import FastSpec
 from impasto.training.balancing import (
     PHOTOS,
     References,
@@ -22,6 +25,7 @@ from impasto.training.config import DEFAULT_STYLE_SCALE, TrainingConfig
 from impasto.training.pictures import (
     History,
     Painting,
+    compose_gallery,
     compose_preview,
     read_painting,
     read_validation_photos,
@@ -29,9 +33,15 @@ from impasto.training.pictures import (
     to_tensor,
 )
 
+IDENTITY_WEIGHT = 1e-3
+"""Weight of the identity set's pixel loss: ten grey levels count as a third of the content."""
+
 
 class StyleTask:
-    """Loss, validation and previews of one painting.
+    """Loss, validation and previews of the styles of a run.
+
+    A run has one parameter set per painting and painting size, in this order: all sizes of
+    the first painting, all of the second, and the identity at the end if it is learned.
 
     Args:
         config: the run's settings.
@@ -52,7 +62,10 @@ class StyleTask:
         references: References | None = None,
         resume: bool = False,
     ) -> None:
-        self.painting: Painting = read_painting(config.painting, config.style_size_px)
+        self.config = config
+        self.paintings: list[Painting] = [
+            read_painting(path, size) for path in config.paintings for size in config.style_size_px
+        ]
         loss_network = LossNetwork(config.loss_network)
         loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = PerceptualLoss(
@@ -65,50 +78,120 @@ class StyleTask:
             lattice_weight=config.lattice_weight,
             loss_network=loss_network,
         ).to(device)
-        self.targets = self.loss.style_targets(to_tensor(self.painting.rgb).to(device))
+        grams = [
+            self.loss.style_targets(to_tensor(painting.rgb).to(device))
+            for painting in self.paintings
+        ]
+        targets = {layer: torch.cat([gram[layer] for gram in grams]) for layer in grams[0]}
         self.references = references
+        weights = {layer: [w] * len(grams) for layer, w in self.loss.style_weights.items()}
         if config.style_weight == "auto":
             if self.references is None:
                 crops = [photos[number][0].to(device) for number in range(PHOTOS)]
                 self.references = measure_references(
-                    loss_network, crops, self.targets, config.content_layer
+                    loss_network, crops, targets, config.content_layer
                 )
             scale = DEFAULT_STYLE_SCALE if config.style_scale is None else config.style_scale
-            content_weight, self.loss.style_weights = balanced_weights(self.references, scale)
+            content_weight, weights = balanced_weights(self.references, scale)
             self.loss.content_weight = config.content_weight * content_weight
+        # The identity has a style weight of zero, whatever its target.
+        self.targets = {
+            layer: F.pad(gram, (0, 0, 0, 0, 0, int(config.identity)))
+            for layer, gram in targets.items()
+        }
+        self.weights = {
+            layer: torch.tensor([*values, *[0.0] * config.identity], device=device)
+            for layer, values in weights.items()
+        }
         self.validation = read_validation_photos(validation).to(device)
         self.history = History(config.run_folder / "history.png", resume=resume)
 
     @property
-    def reference_values(self) -> dict[str, float] | None:
-        """The balancing references as saved with a run, None without balancing."""
-        return self.references.to_dict() if self.references else None
+    def painting_hashes(self) -> list[str]:
+        """The sha256 of each painting's file."""
+        return [self.paintings[number].sha256 for number in self.example_sets()]
 
-    def terms(self, output: Tensor, images: Tensor) -> PerceptualTerms:
+    def sets_of(self, numbers: range) -> Tensor:
+        """Which parameter set each sample of the run is painted with.
+
+        Every pass over the sets is a fresh permutation, so that batches mix styles and none
+        is seen more than another. A pure function of seed and number, as the crops are.
+        """
+        sets = self.config.parameter_sets
+        if sets == 1:
+            return torch.zeros(len(numbers), dtype=torch.long)
+        chosen = []
+        for number in numbers:
+            turn, position = divmod(number, sets)
+            order = np.random.default_rng([self.config.seed, turn, 2]).permutation(sets)
+            chosen.append(int(order[position]))
+        return torch.tensor(chosen)
+
+    def paint(self, network: nn.Module, images: Tensor, sets: Tensor) -> Tensor:
+        """Runs the network, each picture with its parameter set."""
+        if not isinstance(self.config.network, FastSpec):
+            output: Tensor = network(images)
+        else:
+            one_hot = F.one_hot(sets.to(images.device), self.config.parameter_sets)
+            output = network(images, one_hot.to(images.dtype))
+        return output
+
+    def terms(self, output: Tensor, images: Tensor, sets: Tensor) -> dict[str, Tensor]:
         """Computes the weighted loss terms of a batch of outputs and their photos."""
-        return self.loss.terms(output, images, self.targets)
+        sets = sets.to(output.device)
+        terms = self.loss.terms(
+            output,
+            images,
+            {layer: target[sets] for layer, target in self.targets.items()},
+            {layer: weight[sets] for layer, weight in self.weights.items()},
+        )._asdict()
+        if self.config.identity:
+            chosen = sets == self.config.parameter_sets - 1
+            share = chosen.float().mean() * IDENTITY_WEIGHT
+            # Of no picture the mean is not a number.
+            terms["identity"] = (
+                share * pixel_loss(output[chosen], images[chosen])
+                if chosen.any()
+                else output.new_zeros(())
+            )
+            terms["total"] = terms["total"] + terms["identity"]
+        return terms
+
+    def example_sets(self) -> list[int]:
+        """The sets that validation paints: of each painting the first size."""
+        return list(range(0, len(self.paintings), len(self.config.style_size_px)))
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
-        """Scores the validation photos, one at a time to spare memory.
+        """Scores validation photos, one at a time to spare memory.
+
+        One painting is scored on all photos, several on one photo each.
 
         Returns:
             Mean terms by name, and the results ``(N, 3, H, W)``.
         """
+        sets = self.example_sets()
+        count = len(self.validation)
+        pairs = [(i, i % count) for i in sets] if len(sets) > 1 else [(0, i) for i in range(count)]
         sums: dict[str, float] = {}
         results = []
-        for photo in self.validation.split(1):  # type: ignore[no-untyped-call]
-            output = network(photo).float()
+        for number, index in pairs:
+            photo, chosen = self.validation[index : index + 1], torch.tensor([number])
+            output = self.paint(network, photo, chosen).float()
             results.append(output)
-            for name, value in self.terms(output, photo)._asdict().items():
-                sums[name] = sums.get(name, 0.0) + value.item() / len(self.validation)
+            for name, value in self.terms(output, photo, chosen).items():
+                sums[name] = sums.get(name, 0.0) + value.item() / len(pairs)
         return sums, torch.cat(results)
 
     def write_preview(self, results: Tensor, path: Path) -> None:
-        """Writes painting, validation photos and results as one picture."""
-        picture = compose_preview(
-            self.painting.rgb, to_pictures(self.validation), to_pictures(results)
-        )
+        """Writes paintings, validation photos and results as one picture."""
+        paintings = [self.paintings[number].rgb for number in self.example_sets()]
+        if len(paintings) > 1:
+            picture = compose_gallery(paintings, to_pictures(results))
+        else:
+            picture = compose_preview(
+                paintings[0], to_pictures(self.validation), to_pictures(results)
+            )
         write_image(path, picture)
 
     def add_to_history(self, results: Tensor) -> NDArray[np.uint8]:

@@ -23,8 +23,9 @@ from impasto.errors import DivergedError, OutputError
 from impasto.training.checkpoints import has_checkpoint, optimizer_tensors, save_checkpoint
 from impasto.training.config import TrainingConfig
 from impasto.training.finish import export_run, model_path
-from impasto.training.schedule import learning_rate_factor
+from impasto.training.schedule import learning_rate_factor, phases
 from impasto.training.setup import Run, set_up, silent
+from impasto.training.temporal import temporal_loss
 
 # A picture of one colour has no deviation; a photo has 40 grey levels and more.
 COLLAPSED_STD = 1.0 / 255
@@ -139,31 +140,33 @@ def _batches(run: Run) -> Iterator[Tensor]:
     if workers is None:
         # Decoding takes under a hundredth of a training step on a CPU.
         workers = 0 if fabric.device.type == "cpu" else min(8, torch.get_num_threads())
-    loader: DataLoader[Any] = DataLoader(
-        run.crops,
-        batch_sampler=CropBatches(
-            config.batch_size,
-            run.step,
-            run.last_step,
-            rank=fabric.global_rank,
-            world_size=fabric.world_size,
-        ),
-        num_workers=workers,
-        collate_fn=collate,
-        pin_memory=fabric.device.type == "cuda",
-        multiprocessing_context="spawn" if workers else None,
-        worker_init_fn=_leave_interrupts,
-        generator=torch.Generator(),  # the loader would draw from the state that is saved
-    )
     rejected: dict[str, str] = {}
     images: Tensor
     passed_over: list[Rejected]
-    for images, passed_over in loader:
-        for photo in passed_over:
-            if photo.name not in rejected:
-                rejected[photo.name] = photo.reason
-                run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
-        yield images.to(fabric.device, non_blocking=True, memory_format=torch.channels_last)
+    parts = phases(config.crop_shares, run.schedule_steps)
+    for crops, (first, end) in zip(run.crops, parts, strict=True):
+        loader: DataLoader[Any] = DataLoader(
+            crops,
+            batch_sampler=CropBatches(
+                config.batch_size,
+                max(first, run.step),
+                int(min(end, run.last_step)),
+                rank=fabric.global_rank,
+                world_size=fabric.world_size,
+            ),
+            num_workers=workers,
+            collate_fn=collate,
+            pin_memory=fabric.device.type == "cuda",
+            multiprocessing_context="spawn" if workers else None,
+            worker_init_fn=_leave_interrupts,
+            generator=torch.Generator(),  # the loader would draw from the state that is saved
+        )
+        for images, passed_over in loader:
+            for photo in passed_over:
+                if photo.name not in rejected:
+                    rejected[photo.name] = photo.reason
+                    run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
+            yield images.to(fabric.device, non_blocking=True, memory_format=torch.channels_last)
 
 
 def _leave_interrupts(_worker: int) -> None:
@@ -173,20 +176,32 @@ def _leave_interrupts(_worker: int) -> None:
 
 def _step(run: Run, images: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """Does one optimisation step; returns weighted terms, output and gradient norm."""
+    first = (run.step * run.fabric.world_size + run.fabric.global_rank) * len(images)
+    sets = run.task.sets_of(range(first, first + len(images)))
     factor = learning_rate_factor(run.step, run.config.schedule, run.schedule_steps)
     for group in run.optimizer.param_groups:
         group["lr"] = run.config.learning_rate * factor
-    output: Tensor = run.network(images)
+    output = run.task.paint(run.network, images, sets)
     with run.fabric.autocast():
-        terms = run.task.terms(output, images)
+        terms = run.task.terms(output, images, sets)
+        if run.config.temporal_weight:
+            loss = temporal_loss(
+                lambda moved: run.task.paint(run.network, moved, sets),
+                images,
+                output,
+                seed=run.config.seed,
+                step=run.step,
+            )
+            terms["temporal"] = run.config.temporal_weight * loss
+            terms["total"] = terms["total"] + terms["temporal"]
     run.optimizer.zero_grad()
-    run.fabric.backward(terms.total)
+    run.fabric.backward(terms["total"])
     gradients = [p.grad for p in run.network.parameters() if p.grad is not None]
     gradient_norm = torch.nn.utils.get_total_norm(gradients)
     run.optimizer.step()
     run.step += 1
     _average(run)
-    return terms._asdict(), output.detach(), gradient_norm
+    return terms, output.detach(), gradient_norm
 
 
 @torch.no_grad()
@@ -263,8 +278,8 @@ def save_run(run: Run) -> Path:
         },
         {
             "config": run.config.to_dict(),
-            "references": run.task.reference_values,
-            "style_image_sha256": run.task.painting.sha256,
+            "references": run.task.references.to_dict() if run.task.references else None,
+            "paintings_sha256": run.task.painting_hashes,
             "step": run.step,
             "schedule_steps": run.schedule_steps,
             "last_step": run.last_step,
