@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from impasto.catalog import Style
     from impasto.images.masks import MaskSource
-    from impasto.runtime.stylizer import StyleModel
+    from impasto.runtime.stylizer import StrokeSize, StyleModel
 
 __all__ = ["__version__", "list_styles", "load_model", "stylize"]
 
@@ -36,6 +36,7 @@ def stylize(
     strength: float = ...,
     keep_colors: bool = ...,
     mask: MaskSource | None = ...,
+    stroke_size: StrokeSize = ...,
     max_pixels: int | None = ...,
 ) -> Image: ...
 @overload
@@ -46,6 +47,7 @@ def stylize(
     strength: float = ...,
     keep_colors: bool = ...,
     mask: MaskSource | None = ...,
+    stroke_size: StrokeSize = ...,
     max_pixels: int | None = ...,
 ) -> bytes: ...
 @overload
@@ -56,6 +58,7 @@ def stylize(
     strength: float = ...,
     keep_colors: bool = ...,
     mask: MaskSource | None = ...,
+    stroke_size: StrokeSize = ...,
     max_pixels: int | None = ...,
 ) -> NDArray[np.uint8]: ...
 def stylize(
@@ -65,6 +68,7 @@ def stylize(
     strength: float = 1.0,
     keep_colors: bool = False,
     mask: MaskSource | None = None,
+    stroke_size: StrokeSize = "auto",
     max_pixels: int | None = None,
 ) -> Image | bytes | NDArray[np.uint8]:
     """Paints one picture and returns the kind that was given.
@@ -72,11 +76,14 @@ def stylize(
     Args:
         image: a path (gives a Pillow image), a file's bytes (gives bytes of the same format),
             a Pillow image, or a uint8 array of (H, W, 3), (H, W, 4) with alpha or (H, W) grey.
-        style: a name of `list_styles` or a model file; None is the first shipped style.
+        style: a name of `list_styles`, a blend such as ``"great_wave:0.7,udnie:0.3"`` or a
+            model file; None is the first shipped style.
         strength: 0 (the photo) to 1 (the painting).
         keep_colors: keep the photo's colours and take only lightness from the painting.
         mask: a picture of any of these kinds and the same shape: white is painted, black
             stays photo.
+        stroke_size: multiplies the brush strokes; ``"auto"`` makes them as large, relative to
+            the picture, as on one of 1024 px; ``"native"`` leaves them at pixel scale.
         max_pixels: largest picture accepted, checked before decoding; None is 200 million.
 
     Returns:
@@ -88,7 +95,12 @@ def stylize(
             classes below it say which.
     """
     return load_model(style)(
-        image, strength=strength, keep_colors=keep_colors, mask=mask, max_pixels=max_pixels
+        image,
+        strength=strength,
+        keep_colors=keep_colors,
+        mask=mask,
+        stroke_size=stroke_size,
+        max_pixels=max_pixels,
     )
 
 

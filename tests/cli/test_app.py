@@ -95,7 +95,7 @@ def test_help_of_every_command(run_cli, arguments, flag):
         ),
         (["stylize"], "INPUT is missing: `impasto stylize --help` says what it takes"),
         (["styles", "add"], "FILE is missing: `impasto styles add --help` says what it takes"),
-        (["train"], "PAINTING is missing: `impasto train --help` says what it takes"),
+        (["train"], "PAINTING... [PHOTOS] is missing: `impasto train --help` says what it takes"),
         (["stylize", "a.jpg", "--threads", "few"], "invalid value for '--threads': "),
         (["stylize", "a.jpg", "--style"], "option '--style' requires an argument: "),
         (["styles", "add", "a", "b"], "got unexpected extra argument"),

@@ -31,7 +31,7 @@ def test_commands_and_options(offered):
     assert offered("impasto ") == list(COMMANDS)
     assert offered("impasto st") == ["stylize", "styles"]
     assert offered("impasto styles ") == ["add", "remove"]
-    assert offered("impasto stylize --st") == ["--style", "--strength"]
+    assert offered("impasto stylize --st") == ["--style", "--strength", "--stroke-size"]
     assert offered("impasto nothing ") == list(COMMANDS)
 
 

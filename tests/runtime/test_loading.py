@@ -9,9 +9,9 @@ from impasto.runtime.loading import load_model, model_path
 
 
 def test_names_paths_and_the_default(catalog, tiny_model):
-    assert load_model().style.name == "negative"
-    assert load_model("mirror").style.name == "mirror"
-    assert load_model(str(tiny_model)).style.name == "negative"
+    assert load_model().name == "negative"
+    assert load_model("mirror").name == "mirror"
+    assert load_model(str(tiny_model)).name == "negative"
     assert model_path(tiny_model) == tiny_model
 
 
@@ -23,7 +23,7 @@ def test_a_model_is_loaded_once_until_it_changes(catalog, save_model):
     assert load_model("mirror", device="cpu") is not first
     save_model(catalog / "mirror.onnx", name="renamed")
     os.utime(catalog / "mirror.onnx", ns=(1, 1))
-    assert load_model("mirror").style.name == "renamed"
+    assert load_model("mirror").name == "renamed"
 
 
 def test_a_file_without_suffix_in_the_current_folder(catalog, tiny_model, monkeypatch):
@@ -36,7 +36,7 @@ def test_a_file_without_suffix_in_the_current_folder(catalog, tiny_model, monkey
 def test_a_whole_value_that_is_a_file(catalog, tiny_model, monkeypatch, name):
     monkeypatch.chdir(tiny_model.parent)
     tiny_model.rename(name)
-    assert load_model(name).style.name == "negative"
+    assert load_model(name).name == "negative"
 
 
 @pytest.mark.parametrize("name", ["missing.onnx", "C:\\models\\x", "sub/mine", "Path"])

@@ -20,14 +20,16 @@ def test_paints_and_states_what_it_is(model, rgb):
     painted = model.paint(rgb)
     np.testing.assert_array_equal(painted, 255 - rgb)
     assert painted.dtype == np.uint8
-    assert (model.style.name, model.device) == ("negative", "cpu")
+    assert (model.name, model.device) == ("negative", "cpu")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3), (5, 5), (17, 33), (64, 3)])
 def test_any_size_comes_back(model, size, monkeypatch):
     shapes = []
     run = model._session.run
-    monkeypatch.setattr(model._session, "run", lambda x: (shapes.append(x.shape), run(x))[1])
+    monkeypatch.setattr(
+        model._session, "run", lambda x, weights: (shapes.append(x.shape), run(x, weights))[1]
+    )
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     np.testing.assert_array_equal(model.paint(rgb), 255 - rgb)
     assert shapes == [(1, 3, max(size[0], 5), max(size[1], 5))]

@@ -25,6 +25,7 @@ from impasto.images.writing import (
     write_image,
 )
 from impasto.runtime.loading import load_model
+from impasto.runtime.mixing import parse_blend
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,13 +46,7 @@ def load(style: str | None, model: Path | None, threads: int | None, device: str
     if model is None:
         return load_model(style, threads=threads, device=device)
     painter = load_model(model, threads=threads, device=device)
-    names = [entry.name for entry in painter.metadata.styles]
-    if style is not None and style not in names:
-        raise UsageError(
-            f"--model {model} does not hold the style {style!r}, it holds {', '.join(names)}: "
-            "leave --style out"
-        )
-    return painter
+    return painter if style is None else painter.with_blend(parse_blend(style))
 
 
 class Run:
@@ -144,6 +139,7 @@ class Run:
         rgb = self._painter.paint(
             photo.rgb,
             strength=settings.strength,
+            stroke_size=settings.stroke_size,
             keep_colors=settings.keep_colors,
             mask=self._mask,
         )
@@ -177,7 +173,7 @@ class Run:
             output=_name(job.target),
             width=None,
             height=None,
-            style=self._painter.style.name,
+            style=self._painter.name,
             device=self._painter.device,
             elapsed_s=round(elapsed_s, 4),
             status=status,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.runtime.stylizer import StrokeSize
 
 FORMATS: Final = ("jpeg", "png", "webp", "tiff", "avif", "bmp")
 
@@ -17,6 +21,7 @@ class Settings:
 
     Attributes:
         strength: 0 (the photo) to 1 (the painting).
+        stroke_size: multiplies the strokes, or ``"auto"`` or ``"native"``.
         keep_colors: keep the photo's colours.
         mask: a picture, white where the photos are painted; None paints all of them.
         max_side_px: results are made smaller until no side is longer; None keeps the size.
@@ -27,6 +32,7 @@ class Settings:
     """
 
     strength: float = 1.0
+    stroke_size: StrokeSize = "auto"
     keep_colors: bool = False
     mask: Path | None = None
     max_side_px: int | None = None
@@ -68,6 +74,27 @@ def check_settings(settings: Settings, voice: Voice, threads: int | None) -> Non
         raise UsageError(f"--quality must lie between 1 and 100, not {settings.quality}")
     if voice.quiet and voice.verbose:
         raise UsageError("--quiet and --verbose contradict each other: give one of them")
+
+
+def parse_stroke_size(text: str) -> StrokeSize:
+    """Reads ``--stroke-size``.
+
+    Raises:
+        UsageError: it is neither a number nor one of the two words.
+    """
+    if text == "auto":
+        return "auto"
+    if text == "native":
+        return "native"
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0.1 <= number <= 10:
+        raise UsageError(
+            f"--stroke-size must be auto, native or a number from 0.1 to 10, not {text!r}"
+        )
+    return number
 
 
 def pillow_format(name: str | None) -> str | None:

@@ -71,7 +71,7 @@ def add(
 
     path = model_path(model)
     painter = StyleModel(path, device="cpu")
-    name = painter.style.name
+    name = painter.name
     if name in [style.name for style in shipped_styles()]:
         raise UsageError(
             f"{path} holds the style {name!r}, and a shipped one has that name: "

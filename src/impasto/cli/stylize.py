@@ -9,7 +9,14 @@ import typer
 
 from impasto.cli.completion import complete_device, complete_format, complete_style
 from impasto.cli.console import own_stderr, print_note
-from impasto.cli.settings import FORMATS, Settings, Voice, check_settings, pillow_format
+from impasto.cli.settings import (
+    FORMATS,
+    Settings,
+    Voice,
+    check_settings,
+    parse_stroke_size,
+    pillow_format,
+)
 from impasto.errors import UsageError
 
 
@@ -47,6 +54,15 @@ def command(
     strength: Annotated[
         float, typer.Option(metavar="0..1", help="0 leaves the photo, 1 paints it fully.")
     ] = 1.0,
+    stroke_size: Annotated[
+        str,
+        typer.Option(
+            "--stroke-size",
+            metavar="auto|native|0.1..10",
+            help="Multiplies the brush strokes; auto makes them as large as on a photo of "
+            "1024 px, relative to the picture.",
+        ),
+    ] = "auto",
     keep_colors: Annotated[
         bool, typer.Option("--keep-colors", help="Keep the photo's colours.")
     ] = False,
@@ -108,6 +124,7 @@ def command(
     """
     settings = Settings(
         strength=strength,
+        stroke_size=parse_stroke_size(stroke_size),
         keep_colors=keep_colors,
         mask=mask,
         max_side_px=max_size,
@@ -125,7 +142,7 @@ def command(
     plan = make_plan(
         inputs,
         output,
-        painter.style.name,
+        painter.name,
         file_format=settings.file_format,
         also_read=[] if mask is None else [mask],
     )
@@ -141,6 +158,6 @@ def command(
         elif exists(job.target) and not overwrite:
             raise UsageError(f"{job.target} is already there: --overwrite replaces it")
     if verbose:
-        print_note(f"style {painter.style.name} on {painter.device}")
+        print_note(f"style {painter.name} on {painter.device}")
     with own_stderr():
         painting.Run(painter, settings, voice).paint(plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import OrderedDict
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from impasto.catalog import find_style
-from impasto.errors import ModelError, UnknownStyleError
+from impasto.errors import ModelError, UnknownStyleError, UsageError
+from impasto.runtime.mixing import parse_blend
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StyleModel
@@ -28,7 +30,8 @@ def load_model(
     """Loads a style, or returns the one already loaded from the same file.
 
     Args:
-        name_or_path: a style's name, or a model file; None is the first shipped style.
+        name_or_path: a style's name, a blend such as ``"great_wave:0.7,udnie:0.3"``, or a
+            model file, whose first style is taken; None is the first shipped style.
         threads: CPU threads for one picture; None takes every core.
         device: ``"auto"``, or the plain name of an ONNX Runtime execution provider, for
             example ``"cpu"`` or ``"cuda"``.
@@ -41,7 +44,7 @@ def load_model(
         ModelError: the file cannot be used.
         UsageError: there is no such device.
     """
-    path = model_path(name_or_path)
+    path, blend = _resolve(name_or_path)
     try:
         stat = path.stat()
     except OSError as error:
@@ -55,7 +58,35 @@ def load_model(
             if len(_models) > _KEPT_MODELS:
                 _models.popitem(last=False)
         _models.move_to_end(key)
-        return _models[key]
+        model = _models[key]
+    if blend is None or len(model.metadata.styles) == 1:
+        return model
+    return model.with_blend(blend)
+
+
+def _resolve(name_or_path: str | Path | None) -> tuple[Path, dict[str, float] | None]:
+    """Returns the model file, and the styles in it if they are named.
+
+    Raises:
+        UsageError: the styles of a blend lie in different files.
+    """
+    if name_or_path is None:
+        style = find_style(None)
+        return style.path, {style.name: 1.0}
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or _means_a_file(text) or not set(text) & set(":,"):
+        path = model_path(name_or_path)
+        with contextlib.suppress(UnknownStyleError):
+            return path, {find_style(text).name: 1.0}
+        return path, None
+    blend = parse_blend(text)
+    paths = {find_style(name).path for name in blend}
+    if len(paths) > 1:
+        raise UsageError(
+            f"the styles {', '.join(blend)} lie in different model files; only styles of one "
+            "file blend"
+        )
+    return paths.pop(), blend
 
 
 def model_path(name_or_path: str | Path | None = None) -> Path:

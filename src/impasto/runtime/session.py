@@ -74,6 +74,8 @@ class ModelSession:
 
     Attributes:
         device: where the graph runs, for example ``"cpu"``.
+        parameter_sets: how many sets of scales and shifts the graph mixes; None if it has one
+            style and no such input.
     """
 
     def __init__(self, data: bytes, *, threads: int | None = None, device: str = "auto") -> None:
@@ -92,14 +94,21 @@ class ModelSession:
         self._session, self.device = _start(data, threads, device)
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
-        if inputs != [INPUT_NAME] or outputs != [OUTPUT_NAME]:
+        one_style, many_styles = [INPUT_NAME], [INPUT_NAME, STYLE_INPUT_NAME]
+        if inputs not in (one_style, many_styles) or outputs != [OUTPUT_NAME]:
             raise ModelError(f"the model's graph maps {inputs} to {outputs}, not image to output")
+        self.parameter_sets: int | None = None
+        if inputs == many_styles:
+            self.parameter_sets = self._session.get_inputs()[1].shape[0]
 
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(
+        self, batch: NDArray[np.float32], style_weights: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Runs the graph.
 
         Args:
             batch: (N, 3, H, W) float32 RGB in [0, 1].
+            style_weights: (sets,) float32 for a graph with parameter sets.
 
         Returns:
             (N, 3, H, W) float32 RGB, not yet clipped to [0, 1].
@@ -110,7 +119,10 @@ class ModelSession:
         """
         size = f"{batch.shape[3]}x{batch.shape[2]}"
         try:
-            (output,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: batch})
+            feeds = {INPUT_NAME: batch}
+            if self.parameter_sets is not None and style_weights is not None:
+                feeds[STYLE_INPUT_NAME] = style_weights
+            (output,) = self._session.run([OUTPUT_NAME], feeds)
         except _ORT_ERRORS as error:
             reason = _first_line(error)
             if any(word in reason.lower() for word in _MEMORY_WORDS):

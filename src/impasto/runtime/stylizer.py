@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from impasto.errors import ModelError, UsageError
 from impasto.images import colour
 from impasto.images.reading import DEFAULT_MAX_PIXELS
-from impasto.runtime.metadata import StyleEntry
+from impasto.images.resampling import resample, restore
+from impasto.runtime.mixing import check_names, covered_stroke_size, mixture
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.session import ModelSession
 
@@ -22,18 +25,20 @@ if TYPE_CHECKING:
 
     from impasto.images.masks import MaskSource
 
+StrokeSize: TypeAlias = float | Literal["auto", "native"]
+
 _LEVELS: Final = np.float32(255)
 
 
 class StyleModel:
-    """A style, ready to paint; safe to call from several threads at once.
+    """A style or a blend of styles, ready to paint; safe to call from several threads at once.
 
     Call it with a path, a file's bytes, a Pillow image or a NumPy array: it returns the same
     kind (a path gives a Pillow image, bytes give bytes of the same format).
 
     Attributes:
         metadata: what the model file states about itself.
-        style: the style it paints.
+        blend: the styles it paints and their shares, together 1.
         device: where it runs, for example ``"cpu"``.
     """
 
@@ -59,8 +64,35 @@ class StyleModel:
             self._session = ModelSession(data, threads=threads, device=device)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
-        self.style: StyleEntry = self.metadata.styles[0]
+        wanted = self._session.parameter_sets
+        if wanted not in (None, self.metadata.parameter_sets):
+            raise ModelError(
+                f"{path}: the graph mixes {wanted} parameter sets, its metadata states "
+                f"{self.metadata.parameter_sets}"
+            )
+        if wanted is None and self.metadata.parameter_sets > 1:
+            raise ModelError(f"{path}: the graph cannot choose among its styles")
+        self.blend = {self.metadata.styles[0].name: 1.0}
         self.device = self._session.device
+
+    @property
+    def name(self) -> str:
+        """The style's name; of a blend the names joined by ``+``."""
+        return "+".join(self.blend)
+
+    def with_blend(self, blend: Mapping[str, float]) -> StyleModel:
+        """Returns the same model, loaded once, with other styles of its file.
+
+        Args:
+            blend: shares of styles, together 1.
+
+        Raises:
+            UnknownStyleError: the file does not hold one of them.
+        """
+        check_names(self.metadata, list(blend))
+        other = copy.copy(self)
+        other.blend = dict(blend)
+        return other
 
     if TYPE_CHECKING:
 
@@ -72,6 +104,7 @@ class StyleModel:
             strength: float = ...,
             keep_colors: bool = ...,
             mask: MaskSource | None = ...,
+            stroke_size: StrokeSize = ...,
             max_pixels: int | None = ...,
         ) -> Image: ...
         @overload
@@ -82,6 +115,7 @@ class StyleModel:
             strength: float = ...,
             keep_colors: bool = ...,
             mask: MaskSource | None = ...,
+            stroke_size: StrokeSize = ...,
             max_pixels: int | None = ...,
         ) -> bytes: ...
         @overload
@@ -92,6 +126,7 @@ class StyleModel:
             strength: float = ...,
             keep_colors: bool = ...,
             mask: MaskSource | None = ...,
+            stroke_size: StrokeSize = ...,
             max_pixels: int | None = ...,
         ) -> NDArray[np.uint8]: ...
 
@@ -102,6 +137,7 @@ class StyleModel:
         strength: float = 1.0,
         keep_colors: bool = False,
         mask: MaskSource | None = None,
+        stroke_size: StrokeSize = "auto",
         max_pixels: int | None = None,
     ) -> Image | bytes | NDArray[np.uint8]:
         """Paints a picture of any kind and returns the same kind.
@@ -112,6 +148,8 @@ class StyleModel:
             strength: 0 (the photo) to 1 (the painting).
             keep_colors: keep the photo's colours and take only lightness from the painting.
             mask: a picture of any of these kinds: white is painted, black stays photo.
+            stroke_size: multiplies the brush strokes; ``"auto"`` makes them as large, relative
+                to the picture, as on one of 1024 px; ``"native"`` leaves them at pixel scale.
             max_pixels: largest picture and mask accepted, checked before decoding; None is
                 200 million.
 
@@ -135,7 +173,13 @@ class StyleModel:
             levels = read_mask(mask, max_pixels=limit)
         return paint_like_input(
             image,
-            lambda rgb: self.paint(rgb, strength=strength, keep_colors=keep_colors, mask=levels),
+            lambda rgb: self.paint(
+                rgb,
+                strength=strength,
+                keep_colors=keep_colors,
+                mask=levels,
+                stroke_size=stroke_size,
+            ),
             max_pixels=limit,
         )
 
@@ -146,67 +190,118 @@ class StyleModel:
         strength: float = 1.0,
         keep_colors: bool = False,
         mask: NDArray[np.uint8] | None = None,
+        stroke_size: StrokeSize = "auto",
     ) -> NDArray[np.uint8]:
         """Paints an array, the core that everything else wraps.
 
         Args:
             rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
-            strength: ``photo + strength * (result - photo)``, 0 to 1.
+            strength: 0 (the photo, exactly) to 1 (the painting). With an identity among the
+                model's parameter sets, ``net(p(s)) + (1 - s) (photo - net(p(0)))``; else
+                pixels are mixed.
             keep_colors: luma from the result, chroma from the photo.
             mask: (h, w) uint8, 255 painted and 0 photo, of any size with the picture's shape.
+            stroke_size: as for `stroke_factor`.
 
         Returns:
             (H, W, 3) uint8, the same size.
 
         Raises:
-            UsageError: ``strength`` lies outside 0..1, or the mask has another aspect ratio.
+            UsageError: ``strength`` lies outside 0..1, ``stroke_size`` is no positive number,
+                or the mask has another aspect ratio.
             ModelError: the model fails on the picture.
         """
         if not 0.0 <= strength <= 1.0:
             raise UsageError(f"strength must lie between 0 and 1, not {strength}")
+        factor = stroke_factor(stroke_size, max(rgb.shape[:2]), self.metadata.reference_px)
         if mask is not None:
             from impasto.images.masks import blend, fit_mask
 
             mask = fit_mask(mask, *rgb.shape[:2])  # an unfit one is refused before the work
         if strength == 0.0:
             return rgb.copy()
-        painted = self._paint(rgb, strength, keep_colors=keep_colors)
+        result = self._styled(rgb, strength, factor)
+        if keep_colors:
+            result = colour.keep_colors(rgb.astype(np.float32) / _LEVELS, result)
+        painted = np.rint(np.clip(result, 0.0, 1.0) * _LEVELS).astype(np.uint8)
         return painted if mask is None else blend(rgb, painted, mask)
 
-    def _paint(
-        self, rgb: NDArray[np.uint8], strength: float, *, keep_colors: bool
-    ) -> NDArray[np.uint8]:
-        height, width = rgb.shape[:2]
-        enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
-        batch = np.ascontiguousarray(enlarged.transpose(2, 0, 1)[None], dtype=np.float32)
-        batch /= _LEVELS
-        output = self._session.run(batch)[0, :, top : top + height, left : left + width]
-        result = np.clip(output, 0.0, 1.0, out=output)
-        if keep_colors or strength < 1.0:
-            pixels = result.transpose(1, 2, 0)
-            photo = rgb.astype(np.float32) / _LEVELS
-            if keep_colors:
-                pixels = colour.keep_colors(photo, pixels)
-            result = colour.fade(photo, pixels, strength).transpose(2, 0, 1)
-        # In place: a fresh array of floats costs more time and memory than the arithmetic.
-        np.rint(np.multiply(result, _LEVELS, out=result), out=result)
-        return np.ascontiguousarray(result.astype(np.uint8).transpose(1, 2, 0))
+    def _styled(
+        self, rgb: NDArray[np.uint8], strength: float, stroke_factor: float
+    ) -> NDArray[np.float32]:
+        """Paints at the stroke size that parameter sets give; resampling gives the rest."""
+        covered = covered_stroke_size(self.metadata, stroke_factor)
+        work = resample(rgb, covered / stroke_factor)
+        photo = work.astype(np.float32) / _LEVELS
+        identity = self.metadata.strength == "identity"
+        style = mixture(
+            self.metadata,
+            self.blend,
+            stroke_size=covered,
+            strength=strength if identity else 1.0,
+        )
+        result = self._network(photo, style)
+        if strength < 1.0 and identity:
+            left = self._network(photo, mixture(self.metadata, self.blend, strength=0.0))
+            result += np.float32(1 - strength) * (photo - left)
+        elif strength < 1.0:
+            result = colour.fade(photo, result, strength)
+        return result if work is rgb else restore(rgb, photo, result)
+
+    def _network(
+        self, photo: NDArray[np.float32], style_weights: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Runs the network on (H, W, 3) float32 values in [0, 1] of any size from 1x1 up."""
+        height, width = photo.shape[:2]
+        enlarged, top, left = mirror_up(photo, self.metadata.min_size_px)
+        batch = np.ascontiguousarray(enlarged.transpose(2, 0, 1)[None])
+        output = self._session.run(batch, style_weights)[0]
+        result: NDArray[np.float32] = output[:, top : top + height, left : left + width].transpose(
+            1, 2, 0
+        )
+        np.clip(result, 0.0, 1.0, out=result)
+        return result
 
 
-def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint8], int, int]:
+def stroke_factor(stroke_size: StrokeSize, longer_side_px: int, reference_px: int | None) -> float:
+    """Turns a stroke size into a factor on the strokes that the model was trained at.
+
+    Args:
+        stroke_size: a number multiplies the strokes; ``"native"`` is 1; ``"auto"`` makes
+            them as large, relative to the picture, as on one of ``reference_px``.
+        longer_side_px: of the picture.
+        reference_px: what the model states; with None ``"auto"`` is ``"native"``.
+
+    Raises:
+        UsageError: the number does not lie between 0.1 and 10, or the word is another.
+    """
+    if stroke_size == "native" or (stroke_size == "auto" and reference_px is None):
+        return 1.0
+    if stroke_size == "auto" and reference_px is not None:
+        return longer_side_px / reference_px
+    if isinstance(stroke_size, str) or not 0.1 <= stroke_size <= 10:
+        raise UsageError(
+            f"the stroke size must be auto, native or a number from 0.1 to 10, not {stroke_size!r}"
+        )
+    return float(stroke_size)
+
+
+def mirror_up(
+    pixels: NDArray[np.float32], min_size_px: int
+) -> tuple[NDArray[np.float32], int, int]:
     """Mirrors a picture at its edges, as often as needed, up to a smallest size.
 
     Args:
-        rgb: (H, W, 3) uint8.
+        pixels: (H, W, 3).
         min_size_px: height and width that the result has at least.
 
     Returns:
         The enlarged picture, and the row and column where the original begins in it.
     """
-    height, width = rgb.shape[:2]
+    height, width = pixels.shape[:2]
     missing_rows, missing_columns = max(0, min_size_px - height), max(0, min_size_px - width)
     if not missing_rows and not missing_columns:
-        return rgb, 0, 0
+        return pixels, 0, 0
     top, left = missing_rows // 2, missing_columns // 2
     margins = ((top, missing_rows - top), (left, missing_columns - left), (0, 0))
-    return np.pad(rgb, margins, mode="reflect"), top, left
+    return np.pad(pixels, margins, mode="reflect"), top, left

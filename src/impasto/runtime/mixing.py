@@ -1,0 +1,101 @@
+"""Which mixture of a model's parameter sets paints a style, a blend, a stroke size, a strength.
+
+A file with conditional instance norm holds one set of scales and shifts per style and stroke
+size, all sizes of the first style first, and at the end the identity if there is one. Every
+mixture of sets is a style of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import UnknownStyleError, UsageError
+from impasto.runtime.metadata import ModelMetadata
+
+
+def parse_blend(text: str) -> dict[str, float]:
+    """Reads ``great_wave`` or ``great_wave:0.7,udnie:0.3``.
+
+    Args:
+        text: names, each with a positive share after a colon; without one it is 1.
+
+    Returns:
+        Shares by name, together 1.
+
+    Raises:
+        UsageError: a share is no positive number, or a name is missing or given twice.
+    """
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, colon, number = part.strip().rpartition(":")
+        if not colon:
+            name, number = number, "1"
+        try:
+            share = float(number)
+        except ValueError:
+            share = math.nan
+        if not name or name in shares or not 0 < share < math.inf:
+            raise UsageError(
+                f"the style {text!r} is no blend: give each name once, with a share above 0, "
+                "such as great_wave:0.7,udnie:0.3"
+            )
+        shares[name] = share
+    total = sum(shares.values())
+    return {name: share / total for name, share in shares.items()}
+
+
+def check_names(metadata: ModelMetadata, names: Sequence[str]) -> None:
+    """Refuses names of styles that a model does not hold.
+
+    Raises:
+        UnknownStyleError: a name is not among the file's styles, which are listed.
+    """
+    known = [style.name for style in metadata.styles]
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise UnknownStyleError(
+                f"the model holds no style {name!r}: {hint}it holds {', '.join(known)}"
+            )
+
+
+def covered_stroke_size(metadata: ModelMetadata, stroke_size: float) -> float:
+    """Returns the part of a stroke size that parameter sets give; pixels do the rest."""
+    return min(max(stroke_size, metadata.stroke_sizes[0]), metadata.stroke_sizes[-1])
+
+
+def mixture(
+    metadata: ModelMetadata,
+    blend: Mapping[str, float],
+    *,
+    stroke_size: float = 1.0,
+    strength: float = 1.0,
+) -> NDArray[np.float32]:
+    """Weighs the parameter sets of a model.
+
+    Args:
+        metadata: of the model.
+        blend: shares of styles, together 1.
+        stroke_size: multiple of the file's first stroke size, among those it covers.
+        strength: 1 is the style, 0 the identity; other than 1 only for a model with one.
+
+    Returns:
+        (sets,) float32, together 1.
+    """
+    sizes = metadata.stroke_sizes
+    nodes = np.arange(len(sizes), dtype=np.float32)
+    position = float(np.interp(stroke_size, sizes, nodes))
+    by_size = np.maximum(0, 1 - np.abs(nodes - position))  # linear between neighbours
+    weights = np.zeros(metadata.parameter_sets, np.float32)
+    for number, style in enumerate(metadata.styles):
+        first = number * len(sizes)
+        weights[first : first + len(sizes)] = strength * blend.get(style.name, 0.0) * by_size
+    if metadata.strength == "identity":
+        weights[-1] = 1 - strength
+    return weights
