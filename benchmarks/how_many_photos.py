@@ -10,8 +10,10 @@ import argparse
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
 from machine import describe_machine
+from numpy.typing import NDArray
 
 import impasto
 from impasto.data import PhotoCrops, open_photos
@@ -81,22 +83,29 @@ class Judge:
 
     def __init__(self, config: TrainingConfig, validation: Path, every: int) -> None:
         crops = PhotoCrops(
-            open_photos(config.photos), config.crop_px, max_zoom=config.max_zoom, seed=config.seed
+            open_photos(config.photos),
+            config.crop_px[0],
+            max_zoom=config.max_zoom,
+            seed=config.seed,
         )
         self.task = StyleTask(config, crops, open_photos(validation), torch.device("cpu"))
         paths = sorted(iterate_pictures(validation))[::every]
         self.photos = [resize_longer_side(read_image(path).rgb, PHOTO_PX) for path in paths]
-        self.painting = read_image(config.painting).rgb
+        self.painting = read_image(config.paintings[0]).rgb
 
     @torch.no_grad()
     def row(self, name: str, model: Path | None) -> str:
         """Returns a table row for a model file; None stands for doing nothing to the photos."""
-        paint = impasto.load_model(model).paint if model else lambda photo: photo
+        painter = impasto.load_model(model) if model else None
+
+        def paint(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return painter.paint(photo, stroke_size="native") if painter else photo
+
         sums = dict.fromkeys(("total", "content", "style"), 0.0)
         for photo in self.photos:
-            terms = self.task.terms(to_tensor(paint(photo)), to_tensor(photo))
+            terms = self.task.terms(to_tensor(paint(photo)), to_tensor(photo), torch.tensor([0]))
             for term in sums:
-                sums[term] += getattr(terms, term).item() / len(self.photos)
+                sums[term] += terms[term].item() / len(self.photos)
         scores: StyleScores = mean_scores(score_style(paint, self.painting, self.photos))
         return (
             f"| {name} | {sums['total']:.3f} | {sums['content']:.3f} | {sums['style']:.3f} "

@@ -58,7 +58,7 @@ def main() -> None:
         )
         run = set_up(config, resume=False, on_note=silent)
         print(
-            f"{run.fabric.device}, {run.config.precision}, crops of {config.crop_px} px, "
+            f"{run.fabric.device}, {run.config.precision}, crops of {arguments.crop_px} px, "
             f"batch {config.batch_size}, {arguments.rounds} x {arguments.steps} steps"
         )
         print("| photos | workers | in memory, steps/s | loaded, steps/s | lost |")
@@ -68,9 +68,14 @@ def main() -> None:
             for kind in ("zip", "tar")
         ]
         for source, workers in itertools.product(sources, arguments.workers):
-            run.crops = PhotoCrops(
-                open_photos(source), config.crop_px, max_zoom=config.max_zoom, seed=config.seed
-            )
+            run.crops = [
+                PhotoCrops(
+                    open_photos(source),
+                    arguments.crop_px,
+                    max_zoom=config.max_zoom,
+                    seed=config.seed,
+                )
+            ]
             run.config = replace(run.config, workers=workers)
             pairs = compare(run, arguments.steps, arguments.rounds)
             memory_s, loaded_s = map(statistics.median, zip(*pairs, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import impasto
@@ -24,9 +25,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     model = impasto.load_model(arguments.model)
+    paint = partial(model.paint, stroke_size="native")
     paths = sorted(iterate_pictures(arguments.photos))[:: arguments.every]
     photos = [read_image(path).rgb for path in paths]
-    scores = score_style(model.paint, read_image(arguments.painting).rgb, photos)
+    scores = score_style(paint, read_image(arguments.painting).rgb, photos)
     means = mean_scores(scores)
     worst = {name: max(getattr(s, name) for s in scores) for name in ("lattice_2", "lattice_4")}
     if arguments.json:

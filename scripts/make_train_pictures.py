@@ -37,7 +37,8 @@ def main() -> None:
         rows: list[Cells] = []
         for name in PHOTOS:
             photo = example_photo(name)
-            rows.append([photo, *(impasto.load_model(model)(photo) for model in models)])
+            results = (impasto.load_model(m)(photo, stroke_size="native") for m in models)
+            rows.append([photo, *results])
         save_sheet(rows, f"train_{dial}")
 
 
