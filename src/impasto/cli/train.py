@@ -22,6 +22,7 @@ from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
 from impasto.networks import NETWORKS, NetworkSpec
 from impasto.training.config import (
+    LISTS,
     NETWORK_SETTINGS,
     TrainingConfig,
     flag,
@@ -111,12 +112,13 @@ def _parsed(name: str, value: Any) -> Any:
             raise UsageError(f"--style-weight is {value!r}; give a number or auto") from None
     if name == "style_layers" and value is not None:
         return tuple(part.strip() for part in value.split(","))
-    if name in ("style_size_px", "crop_px") and value is not None:
+    if name in LISTS and value is not None:
+        kind, words = (float, "numbers") if name == "crop_shares" else (int, "whole numbers")
         try:
-            return tuple(int(part) for part in value.split(","))
+            return tuple(kind(part) for part in value.split(","))
         except ValueError:
             raise UsageError(
-                f"{flag(name)} is {value!r}; give whole numbers, separated by commas"
+                f"{flag(name)} is {value!r}; give {words}, separated by commas"
             ) from None
     return value
 

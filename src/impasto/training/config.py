@@ -98,8 +98,8 @@ class TrainingConfig:
     crop_px: tuple[int, ...] = setting(
         (192,), "Height and width of a training crop; several, for parts of the run, by commas."
     )
-    crop_shares: tuple[float, ...] = setting(
-        (1.0,), "Share of the steps that each crop size is used for.", cli=False
+    crop_shares: tuple[float, ...] | None = setting(
+        None, "Share of the steps of each crop size, by commas; equal when omitted."
     )
     max_zoom: float = setting(2.0, "Photos are scaled to 1 to this many crops on the short side.")
     batch_size: int = setting(4, "Crops per step and device.")
@@ -159,11 +159,9 @@ class TrainingConfig:
             raise UsageError(
                 f"--crop-px is {numbers(self.crop_px)}; this network needs at least {smallest}"
             )
-        if len(self.crop_shares) != len(self.crop_px) or not math.isclose(
-            sum(self.crop_shares), 1.0
-        ):
+        if len(self.shares) != len(self.crop_px) or not math.isclose(sum(self.shares), 1.0):
             raise UsageError(
-                f"crop_shares is {numbers(self.crop_shares)}; it needs one share for each of "
+                f"--crop-shares is {numbers(self.shares)}; it needs one share for each of "
                 f"--crop-px {numbers(self.crop_px)}, together 1"
             )
         many = len(self.paintings) > 1 or len(self.style_size_px) > 1 or self.identity
@@ -224,7 +222,7 @@ class TrainingConfig:
         ]
         for name, value in values:
             low, high = limits[name]
-            whole = float not in (hints[name], *get_args(hints[name]))
+            whole = "float" not in str(hints[name])
             if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
                 kind = "a whole number" if whole else "a number"
                 raise UsageError(f"{flag(name)} is {value!r}; allowed is {kind}")
@@ -238,6 +236,11 @@ class TrainingConfig:
     def parameter_sets(self) -> int:
         """How many sets of scales and shifts the paintings, their sizes and identity need."""
         return len(self.paintings) * len(self.style_size_px) + self.identity
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of the steps that each crop size has."""
+        return self.crop_shares or (1 / len(self.crop_px),) * len(self.crop_px)
 
     @property
     def run_folder(self) -> Path:
@@ -268,7 +271,7 @@ class TrainingConfig:
             if values.get(name) is not None:
                 values[name] = Path(values[name])
         for name in LISTS:
-            if name in values:
+            if values.get(name) is not None:
                 values[name] = tuple(values[name])
         values["paintings"] = tuple(Path(path) for path in values["paintings"])
         values["network"] = spec_from_dict(values["network"])

@@ -276,7 +276,7 @@ def _time_step(run: Run, network: nn.Module) -> float:
         return run.task.terms(run.task.paint(trial, images, sets), images, sets)["total"]
 
     step_s = 0.0
-    for crops, share in zip(run.crops, run.config.crop_shares, strict=True):
+    for crops, share in zip(run.crops, run.config.shares, strict=True):
         samples = [crops[number] for number in range(run.config.batch_size)]
         batch = collate(samples)[0].to(run.fabric.device, memory_format=torch.channels_last)
         with run.fabric.autocast():

@@ -143,7 +143,7 @@ def _batches(run: Run) -> Iterator[Tensor]:
     rejected: dict[str, str] = {}
     images: Tensor
     passed_over: list[Rejected]
-    parts = phases(config.crop_shares, run.schedule_steps)
+    parts = phases(config.shares, run.schedule_steps)
     for crops, (first, end) in zip(run.crops, parts, strict=True):
         loader: DataLoader[Any] = DataLoader(
             crops,
