@@ -158,26 +158,30 @@ def print_table(results: dict[str, Any], seconds: dict[str, float]) -> None:
 
 
 def plot(results: dict[str, Any], seconds: dict[str, float], path: Path) -> None:
-    """Draws time against the balanced ratio; the colour is the correlation."""
+    """Draws time against correlation, with the balanced ratio beside each network's name."""
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7.5, 4.5), layout="constrained")
-    names = [name for name in results if name in seconds]
-    times = [seconds[name] / seconds["half-width"] for name in names]
-    ratios = [results[name]["balanced_ratio"] for name in names]
-    colours = [results[name]["correlation"] for name in names]
-    points = axes.scatter(times, ratios, c=colours, cmap="viridis", s=60, zorder=3)
-    for name, x, y in zip(names, times, ratios, strict=True):
-        axes.annotate(name, (x, y), xytext=(6, 5), textcoords="offset points", fontsize=8)
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    allowed = 1.1 * results["half-width"]["balanced_ratio"]
+    for name, row in results.items():
+        if name not in seconds:
+            continue
+        x, y = seconds[name] / seconds["half-width"], row["correlation"]
+        good = row["balanced_ratio"] <= allowed
+        axes.scatter(x, y, s=50, color="tab:blue" if good else "white", edgecolor="tab:blue")
+        label = f"{name} ({row['balanced_ratio']:.3f})"
+        axes.annotate(label, (x, y), (4, 4), textcoords="offset points", fontsize=8, rotation=35)
+    axes.axhline(results["half-width"]["correlation"], color="grey", linestyle=":")
     if PEER in seconds:
         limit = 0.5 * seconds[PEER] / seconds["half-width"]
         axes.axvline(limit, color="grey", linestyle="--", linewidth=1)
-        axes.annotate(f"half of {PEER}", (limit, max(ratios)), fontsize=8, rotation=90, va="top")
-    axes.axhline(1.1 * results["half-width"]["balanced_ratio"], color="grey", linestyle=":")
-    axes.set(xscale="log", yscale="log", xlabel="time at 1024 px, of the half-width network's")
-    axes.set_ylabel("balanced ratio (lower is closer to the painting)")
-    figure.colorbar(points, label="correlation with the photo")
-    figure.savefig(path, dpi=110)
+        axes.annotate(f"half of {PEER}", (limit, 0.1), (3, 0), textcoords="offset points")
+    axes.set(xscale="log", xlim=(0.15, 4), ylim=(0.05, 0.75))
+    axes.set_xticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"], minor=False)
+    axes.minorticks_off()
+    axes.set_xlabel("time at 1024 px, of the half-width network's")
+    axes.set_ylabel("correlation with the photo; in brackets the balanced ratio")
+    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":
