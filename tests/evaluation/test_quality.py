@@ -43,6 +43,7 @@ def test_public_names():
         "lattice",
         "mean_scores",
         "score_style",
+        "warp_error",
     }
 
 
