@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from impasto.errors import ModelError, UsageError
 from impasto.images import colour
 from impasto.images.reading import DEFAULT_MAX_PIXELS
-from impasto.images.resampling import resample, restore
+from impasto.images.resize import resample, restore
 from impasto.runtime.mixing import check_names, covered_stroke_size, mixture
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.session import ModelSession
@@ -222,8 +222,10 @@ class StyleModel:
             return rgb.copy()
         result = self._styled(rgb, strength, factor)
         if keep_colors:
-            result = colour.keep_colors(rgb.astype(np.float32) / _LEVELS, result)
-        painted = np.rint(np.clip(result, 0.0, 1.0) * _LEVELS).astype(np.uint8)
+            result = colour.keep_colors(_floats(rgb), result)
+        # In place: a fresh array of floats costs more time and memory than the arithmetic.
+        np.rint(np.multiply(result, _LEVELS, out=result), out=result)
+        painted = np.ascontiguousarray(result.astype(np.uint8))
         return painted if mask is None else blend(rgb, painted, mask)
 
     def _styled(
@@ -232,7 +234,6 @@ class StyleModel:
         """Paints at the stroke size that parameter sets give; resampling gives the rest."""
         covered = covered_stroke_size(self.metadata, stroke_factor)
         work = resample(rgb, covered / stroke_factor)
-        photo = work.astype(np.float32) / _LEVELS
         identity = self.metadata.strength == "identity"
         style = mixture(
             self.metadata,
@@ -240,27 +241,35 @@ class StyleModel:
             stroke_size=covered,
             strength=strength if identity else 1.0,
         )
-        result = self._network(photo, style)
+        result = self._network(work, style)
+        if strength == 1.0 and work is rgb:
+            return result
+        photo = _floats(work)
         if strength < 1.0 and identity:
-            left = self._network(photo, mixture(self.metadata, self.blend, strength=0.0))
+            left = self._network(work, mixture(self.metadata, self.blend, strength=0.0))
             result += np.float32(1 - strength) * (photo - left)
         elif strength < 1.0:
             result = colour.fade(photo, result, strength)
-        return result if work is rgb else restore(rgb, photo, result)
+        if work is not rgb:
+            result = restore(rgb, photo, result)
+        return np.clip(result, 0.0, 1.0, out=result)
 
     def _network(
-        self, photo: NDArray[np.float32], style_weights: NDArray[np.float32]
+        self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Runs the network on (H, W, 3) float32 values in [0, 1] of any size from 1x1 up."""
-        height, width = photo.shape[:2]
-        enlarged, top, left = mirror_up(photo, self.metadata.min_size_px)
-        batch = np.ascontiguousarray(enlarged.transpose(2, 0, 1)[None])
+        """Runs the network; returns (H, W, 3) in [0, 1] for uint8 of any size from 1x1 up."""
+        height, width = rgb.shape[:2]
+        enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
+        batch = np.ascontiguousarray(enlarged.transpose(2, 0, 1)[None], dtype=np.float32)
+        batch /= _LEVELS
         output = self._session.run(batch, style_weights)[0]
-        result: NDArray[np.float32] = output[:, top : top + height, left : left + width].transpose(
-            1, 2, 0
-        )
+        result: NDArray[np.float32] = output[:, top : top + height, left : left + width]
         np.clip(result, 0.0, 1.0, out=result)
-        return result
+        return result.transpose(1, 2, 0)
+
+
+def _floats(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return rgb.astype(np.float32) / _LEVELS
 
 
 def stroke_factor(stroke_size: StrokeSize, longer_side_px: int, reference_px: int | None) -> float:
@@ -286,22 +295,20 @@ def stroke_factor(stroke_size: StrokeSize, longer_side_px: int, reference_px: in
     return float(stroke_size)
 
 
-def mirror_up(
-    pixels: NDArray[np.float32], min_size_px: int
-) -> tuple[NDArray[np.float32], int, int]:
+def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint8], int, int]:
     """Mirrors a picture at its edges, as often as needed, up to a smallest size.
 
     Args:
-        pixels: (H, W, 3).
+        rgb: (H, W, 3) uint8.
         min_size_px: height and width that the result has at least.
 
     Returns:
         The enlarged picture, and the row and column where the original begins in it.
     """
-    height, width = pixels.shape[:2]
+    height, width = rgb.shape[:2]
     missing_rows, missing_columns = max(0, min_size_px - height), max(0, min_size_px - width)
     if not missing_rows and not missing_columns:
-        return pixels, 0, 0
+        return rgb, 0, 0
     top, left = missing_rows // 2, missing_columns // 2
     margins = ((top, missing_rows - top), (left, missing_columns - left), (0, 0))
-    return np.pad(pixels, margins, mode="reflect"), top, left
+    return np.pad(rgb, margins, mode="reflect"), top, left
