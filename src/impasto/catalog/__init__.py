@@ -110,9 +110,15 @@ def find_style(name: str | None = None) -> Style:
     names = [style.name for style in styles]
     if not names:
         raise UnknownStyleError(f"there is no style {name!r}: none is shipped, give a model file")
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise UnknownStyleError(f"there is no style {name!r}: {hint}known are {', '.join(names)}")
+    raise UnknownStyleError(
+        f"there is no style {name!r}: {close_name(name, names)}known are {', '.join(names)}"
+    )
+
+
+def close_name(name: str, known: list[str]) -> str:
+    """Returns ``"did you mean ...? "`` where a known name is like the one given, else ``""``."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def _named(styles: tuple[Style, ...], name: str) -> Style | None:

@@ -40,8 +40,8 @@ def load(style: str | None, model: Path | None, threads: int | None, device: str
     """Loads the style that ``--style`` and ``--model`` mean together.
 
     Raises:
-        UsageError: the model file does not hold that style, or there is no such device.
-        ModelError: the model cannot be used.
+        UsageError: there is no such device, or the style is no blend.
+        ModelError: the model cannot be used, or does not hold that style.
     """
     if model is None:
         return load_model(style, threads=threads, device=device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections import OrderedDict
@@ -73,13 +72,16 @@ def _resolve(name_or_path: str | Path | None) -> tuple[Path, dict[str, float] | 
     if name_or_path is None:
         style = find_style(None)
         return style.path, {style.name: 1.0}
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or _means_a_file(text) or not set(text) & set(":,"):
-        path = model_path(name_or_path)
-        with contextlib.suppress(UnknownStyleError):
-            return path, {find_style(text).name: 1.0}
-        return path, None
-    blend = parse_blend(text)
+    if isinstance(name_or_path, Path):
+        return _model_file(name_or_path), None
+    try:
+        return find_style(name_or_path).path, {name_or_path: 1.0}
+    except UnknownStyleError:
+        if _means_a_file(name_or_path):
+            return _model_file(Path(name_or_path)), None
+        if not set(name_or_path) & set(":,"):
+            raise
+    blend = parse_blend(name_or_path)
     paths = {find_style(name).path for name in blend}
     if len(paths) > 1:
         raise UsageError(
@@ -100,16 +102,13 @@ def model_path(name_or_path: str | Path | None = None) -> Path:
     Raises:
         UnknownStyleError: there is neither a style nor a file of that name.
         ModelError: the path is a picture, a folder, or is missing.
+        UsageError: the styles of a blend lie in different files.
     """
-    if name_or_path is None:
-        return find_style(None).path
-    path = Path(name_or_path)
-    if isinstance(name_or_path, str):
-        try:
-            return find_style(name_or_path).path
-        except UnknownStyleError:
-            if not _means_a_file(name_or_path):
-                raise
+    return _resolve(name_or_path)[0]
+
+
+def _model_file(path: Path) -> Path:
+    """Refuses what is no file, or a picture, with what to do instead."""
     try:
         if path.is_dir():
             models = sorted(path.glob("*.onnx"))
@@ -119,11 +118,11 @@ def model_path(name_or_path: str | Path | None = None) -> Path:
             raise ModelError(f"no such model file: {path}")
     except OSError as error:  # a name that is too long, for example
         raise ModelError(f"cannot read model file {path}: {error.strerror or error}") from error
-    refuse_picture(path)
+    _refuse_picture(path)
     return path
 
 
-def refuse_picture(path: Path) -> None:
+def _refuse_picture(path: Path) -> None:
     """Refuses a picture where a model file is wanted, and says what makes a style of it.
 
     Raises:

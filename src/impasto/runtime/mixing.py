@@ -7,13 +7,13 @@ mixture of sets is a style of its own.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.catalog import close_name
 from impasto.errors import UnknownStyleError, UsageError
 from impasto.runtime.metadata import ModelMetadata
 
@@ -58,10 +58,9 @@ def check_names(metadata: ModelMetadata, names: Sequence[str]) -> None:
     known = [style.name for style in metadata.styles]
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
             raise UnknownStyleError(
-                f"the model holds no style {name!r}: {hint}it holds {', '.join(known)}"
+                f"the model holds no style {name!r}: {close_name(name, known)}"
+                f"it holds {', '.join(known)}"
             )
 
 
