@@ -119,12 +119,18 @@ def test_a_stopped_run_goes_on_to_the_same_weights(many, trained, tmp_path):
         assert torch.equal(value, other[name])
 
 
-def test_the_identity_is_drawn_to_the_photo(many, tmp_path):
+@pytest.fixture
+def task_and_images(many, tmp_path):
+    """The styles' losses, and two photos."""
     config = many(tmp_path / "run")
     photos = open_photos(config.photos)
     crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
     task = StyleTask(config, crops, photos, torch.device("cpu"))
-    images = torch.stack([crops[i][0] for i in range(2)])
+    return task, torch.stack([crops[i][0] for i in range(2)])
+
+
+def test_the_identity_is_drawn_to_the_photo(task_and_images):
+    task, images = task_and_images
     sets = torch.tensor([4, 0])
     terms = task.terms(images, images, sets)
     assert terms["identity"] == 0
@@ -138,12 +144,8 @@ def test_the_identity_is_drawn_to_the_photo(many, tmp_path):
     assert task.terms(images, images, torch.tensor([0, 0]))["style"] > 0
 
 
-def test_each_picture_is_weighed_by_its_style(many, tmp_path):
-    config = many(tmp_path / "run")
-    photos = open_photos(config.photos)
-    crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
-    task = StyleTask(config, crops, photos, torch.device("cpu"))
-    images = torch.stack([crops[i][0] for i in range(2)])
+def test_each_picture_is_weighed_by_its_style(task_and_images):
+    task, images = task_and_images
     alone = [
         task.terms(images[i : i + 1], images[i : i + 1], torch.tensor([i + 1]))["style"]
         for i in range(2)

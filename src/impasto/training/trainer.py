@@ -145,12 +145,15 @@ def _batches(run: Run) -> Iterator[Tensor]:
     passed_over: list[Rejected]
     parts = phases(config.shares, run.schedule_steps)
     for crops, (first, end) in zip(run.crops, parts, strict=True):
+        first_step, last_step = max(first, run.step), int(min(end, run.last_step))
+        if first_step >= last_step:  # starting workers for it would take seconds
+            continue
         loader: DataLoader[Any] = DataLoader(
             crops,
             batch_sampler=CropBatches(
                 config.batch_size,
-                max(first, run.step),
-                int(min(end, run.last_step)),
+                first_step,
+                last_step,
                 rank=fabric.global_rank,
                 world_size=fabric.world_size,
             ),
