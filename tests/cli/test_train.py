@@ -102,7 +102,7 @@ def test_the_recipes_are_taken_and_flags_go_first(recipe, here, run_cli):
     assert code == 0, err
     kept = settings(here / "r")
     assert kept["steps"] == 1
-    assert kept["style_scale"] == 1.5
+    assert kept["style_scale"] == [1.5]
     assert kept["style_weight"] == "auto"
     assert kept["network"]["width"] == 1
     assert kept["max_time_s"] is None

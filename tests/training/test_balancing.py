@@ -54,14 +54,14 @@ def test_references_are_means_over_photos_whatever_the_batches():
 
 def test_weights_make_every_layer_count_the_same():
     references = References(content=200.0, style={"relu1_2": [4.0, 8.0], "relu2_2": [0.5, 0.1]})
-    content, style = balanced_weights(references, style_scale=3.0)
+    content, style = balanced_weights(references, style_scales=[3.0, 6.0])
     assert content == pytest.approx(1 / 200)
     # loss = content / 200 + 3 * mean(a / 4, b / 0.5)
-    assert style["relu1_2"] == pytest.approx([3 / 8, 3 / 16])
-    assert style["relu2_2"] == pytest.approx([3.0, 15.0])
-    for number in range(2):
+    assert style["relu1_2"] == pytest.approx([3 / 8, 6 / 16])
+    assert style["relu2_2"] == pytest.approx([3.0, 30.0])
+    for number, scale in enumerate([3.0, 6.0]):
         untouched = sum(style[name][number] * references.style[name][number] for name in style)
-        assert untouched == pytest.approx(3.0)
+        assert untouched == pytest.approx(scale)
 
 
 def test_references_survive_saving():

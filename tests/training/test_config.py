@@ -7,7 +7,8 @@ import pytest
 from impasto.errors import UsageError
 from impasto.losses import STYLE_LAYERS
 from impasto.networks import PAPER, RELEASED, SHIPPED
-from impasto.training.config import TrainingConfig, flag, make_config, read_recipe, save_config
+from impasto.training.config import TrainingConfig, flag, save_config
+from impasto.training.recipes import make_config, read_recipe
 
 PAINTING = Path("wave.jpg")
 

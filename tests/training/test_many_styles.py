@@ -155,6 +155,19 @@ def test_each_picture_is_weighed_by_its_style(task_and_images):
     assert not np.isclose(alone[0].item(), alone[1].item())
 
 
+def test_each_painting_has_its_style_scale(many, task_and_images, tmp_path):
+    plain, images = task_and_images
+    photos = open_photos(plain.config.photos)
+    crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
+    scaled = StyleTask(many(tmp_path, style_scale=(3.0, 6.0)), crops, photos, torch.device("cpu"))
+    for number, factor in enumerate([1, 1, 2, 2]):  # two sizes of each painting
+        sets = torch.tensor([number, number])
+        before, after = (task.terms(images, images, sets)["style"] for task in (plain, scaled))
+        torch.testing.assert_close(after, factor * before)
+    with pytest.raises(UsageError, match="one number, or one for each of 2 paintings"):
+        many(tmp_path, style_scale=(1.0, 2.0, 3.0))
+
+
 def test_one_style_networks_refuse_more(pictures, many, tmp_path):
     with pytest.raises(UsageError, match="holds one style; --network fast holds many"):
         many(tmp_path, network="shipped", identity=False)

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from impasto.errors import ResumeError
 from impasto.training import export_run, train
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import with_network
+from impasto.training.recipes import with_network
 from impasto.training.resume import resumed_config
 from impasto.training.schedule import learning_rate_factor
 
@@ -218,7 +218,7 @@ def test_fewer_steps_than_planned_are_refused(copied, tiny_config):
         ({"width": 2}, "--width is 2, the run in {run} has 1"),
         ({"learning_rate": 0.5}, "--learning-rate is 0.5, the run in {run} has 0.002"),
         ({"seed": 7}, "--seed is 7, the run in {run} has 0"),
-        ({"style_scale": 3.0}, "--style-scale is 3.0, the run in {run} has None"),
+        ({"style_scale": (3.0,)}, "--style-scale is 3.0, the run in {run} has None"),
         ({"style_layers": ("relu1_2",)}, "--style-layers is relu1_2, the run in {run} has relu1_2"),
         ({"photos": Path("elsewhere")}, "PHOTOS is elsewhere, the run in {run} has "),
     ],

@@ -21,14 +21,14 @@ from impasto.cli.extras import needs_extra
 from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
 from impasto.networks import NETWORKS, NetworkSpec
+from impasto.runtime.loading import model_path
 from impasto.training.config import (
     LISTS,
     NETWORK_SETTINGS,
     TrainingConfig,
     flag,
-    make_config,
-    read_recipe,
 )
+from impasto.training.recipes import make_config, read_recipe
 
 if TYPE_CHECKING:
     from impasto.training import StepReport
@@ -57,14 +57,18 @@ def _train(
     recipe: Path | None,
     max_time: str | None,
     resume: bool,
+    add_to: str | None,
+    from_scratch: bool,
+    train_trunk: bool,
     **settings: Any,
 ) -> None:
     """Train a style on your own painting, or several styles in one network.
 
     PHOTOS, the last of the inputs, is a folder, .zip or .tar of photos; the example photos
-    when left out. The run is 20 minutes long unless --max-time, --steps or --preset says
-    otherwise. RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints and, at the
-    end, the model.
+    when left out. The paintings are added to the styles that are shipped, which takes 10
+    minutes; with --train-trunk, --from-scratch, --network, --recipe or --preset a network is
+    trained for them, for 20 minutes unless --max-time, --steps or the preset says otherwise.
+    RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints and, at the end, the model.
     """
     settings = {name: _parsed(name, value) for name, value in settings.items()}
     paintings, photos = _split(pictures)
@@ -74,12 +78,25 @@ def _train(
     with needs_extra("train", "impasto train"):
         from impasto.training import train
         from impasto.training.resume import resumed_config
-    if resume and recipe:
-        raise UsageError("--recipe and --resume are both given; a resumed run has its settings")
+    beginning = {
+        "--recipe": recipe,
+        "--add-to": add_to,
+        "--from-scratch": from_scratch,
+        "--train-trunk": train_trunk,
+    }
+    if resume and (given := [name for name, value in beginning.items() if value]):
+        raise UsageError(f"{given[0]} and --resume are both given; a resumed run has its settings")
     if resume:
         config = resumed_config(paintings, settings)
     else:
-        config = make_config(*paintings, recipe=read_recipe(recipe) if recipe else None, **settings)
+        config = make_config(
+            *paintings,
+            recipe=read_recipe(recipe) if recipe else None,
+            add_to=None if add_to is None else model_path(add_to),
+            from_scratch=from_scratch,
+            train_trunk=train_trunk,
+            **settings,
+        )
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     with _reporter() as (on_step, on_note):
         model = train(config, resume=resume, on_step=on_step, on_note=on_note)
@@ -113,7 +130,8 @@ def _parsed(name: str, value: Any) -> Any:
     if name == "style_layers" and value is not None:
         return tuple(part.strip() for part in value.split(","))
     if name in LISTS and value is not None:
-        kind, words = (float, "numbers") if name == "crop_shares" else (int, "whole numbers")
+        real = name in ("crop_shares", "style_scale")
+        kind, words = (float, "numbers") if real else (int, "whole numbers")
         try:
             return tuple(kind(part) for part in value.split(","))
         except ValueError:
@@ -224,6 +242,34 @@ def _parameters() -> list[inspect.Parameter]:
                 typer.Option("--recipe", metavar="FILE.toml", help="Settings of a shipped style."),
             ],
             None,
+        ),
+        "add_to": (
+            Annotated[
+                str | None,
+                typer.Option(
+                    "--add-to",
+                    metavar="MODEL",
+                    help="Style or model file that the paintings are added to. "
+                    "[default: the shipped styles]",
+                ),
+            ],
+            None,
+        ),
+        "from_scratch": (
+            Annotated[
+                bool, typer.Option("--from-scratch", help="Train a network of the style's own.")
+            ],
+            False,
+        ),
+        "train_trunk": (
+            Annotated[
+                bool,
+                typer.Option(
+                    "--train-trunk",
+                    help="Begin with that model and train all of it; its styles are not kept.",
+                ),
+            ],
+            False,
         ),
         "max_time": (
             Annotated[

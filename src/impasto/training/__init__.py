@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
-from impasto.training.config import TrainingConfig, make_config
+from impasto.training.config import TrainingConfig
+from impasto.training.recipes import make_config
 
 if TYPE_CHECKING:
     from impasto.training.finish import export_run

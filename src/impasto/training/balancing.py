@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -77,17 +77,23 @@ def measure_references(
 
 
 def balanced_weights(
-    references: References, style_scale: float
+    references: References, style_scales: Sequence[float]
 ) -> tuple[float, dict[str, list[float]]]:
     """Turns references into weights.
 
     ``loss = content / reference + style_scale * mean over layers of style / reference``.
+
+    Args:
+        references: what untouched photos have.
+        style_scales: one per parameter set.
 
     Returns:
         The content weight, and each layer's style weight per parameter set, for summed squares.
     """
     layers = references.style
     return 1.0 / references.content, {
-        layer: [style_scale / (len(layers) * value) for value in values]
+        layer: [
+            scale / (len(layers) * value) for scale, value in zip(style_scales, values, strict=True)
+        ]
         for layer, values in layers.items()
     }

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
@@ -14,12 +13,12 @@ from impasto.errors import UsageError
 from impasto.images.writing import atomic_path
 from impasto.losses.layers import STYLE_LAYERS, StyleReduction
 from impasto.networks.spec import (
-    NETWORKS,
     SHIPPED,
     FastSpec,
     NetworkSpec,
     spec_from_dict,
 )
+from impasto.runtime.metadata import FORBIDDEN_IN_NAMES, LONGEST_NAME, StyleEntry
 
 Preset = Literal["paper", "released"]
 Schedule = Literal["cosine", "constant"]
@@ -27,7 +26,7 @@ Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 DEFAULT_STYLE_SCALE = 3.0
-LISTS = ("style_layers", "style_size_px", "crop_px", "crop_shares")
+LISTS = ("style_layers", "style_scale", "style_size_px", "crop_px", "crop_shares")
 NETWORK_SETTINGS = {
     "width": "width",
     "residual_blocks": "residual_blocks",
@@ -64,6 +63,11 @@ class TrainingConfig:
     )
 
     network: NetworkSpec | FastSpec = setting(SHIPPED, "The network.", cli=False)
+    add_to: Path | None = setting(None, "Model that the run begins with.", cli=False)
+    started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
+    kept_styles: tuple[StyleEntry, ...] = setting(
+        (), "Styles of that model that stay as they are, with its convolutions.", cli=False
+    )
     identity: bool = setting(
         False, "Also learn to leave photos as they are, which --strength goes towards.", cli=False
     )
@@ -76,9 +80,10 @@ class TrainingConfig:
     style_weight: float | Literal["auto"] = setting(
         "auto", "Weight of the style term, or auto: balanced against the content on photos."
     )
-    style_scale: float | None = setting(
+    style_scale: tuple[float, ...] | None = setting(
         None,
-        f"Strength of the style under --style-weight auto ({DEFAULT_STYLE_SCALE:g} when omitted).",
+        "Strength of the style under --style-weight auto; several, one per painting, by commas "
+        f"({DEFAULT_STYLE_SCALE:g} when omitted).",
     )
     style_reduction: StyleReduction = setting(
         "mean", "Squared Gram differences of a layer: sum (paper) or mean (released code)."
@@ -154,6 +159,18 @@ class TrainingConfig:
         names = [painting.stem for painting in self.paintings]
         if len(set(names)) < len(names):
             raise UsageError(f"two paintings have one name: {', '.join(names)}; rename one")
+        if taken := {style_name(path) for path in self.paintings} & {
+            style.name for style in self.kept_styles
+        }:
+            raise UsageError(
+                f"the model holds a style {min(taken)!r} already: give the painting's file another "
+                "name, or learn without what is there by --from-scratch"
+            )
+        if self.style_scale is not None and len(self.style_scale) not in (1, len(names)):
+            raise UsageError(
+                f"--style-scale is {numbers(self.style_scale)}; it needs one number, or one for "
+                f"each of {len(names)} paintings"
+            )
         smallest = self.network.min_size_px
         if min(self.crop_px, default=0) < smallest:
             raise UsageError(
@@ -217,7 +234,7 @@ class TrainingConfig:
         values = [
             (name, value)
             for name in limits
-            for value in _listed(getattr(self, name))
+            for value in listed(getattr(self, name))
             if value is not None and not (name == "style_weight" and value == "auto")
         ]
         for name, value in values:
@@ -234,8 +251,30 @@ class TrainingConfig:
 
     @property
     def parameter_sets(self) -> int:
-        """How many sets of scales and shifts the paintings, their sizes and identity need."""
-        return len(self.paintings) * len(self.style_size_px) + self.identity
+        """How many sets of scales and shifts the network has.
+
+        First those of the paintings, all sizes of the first one, all of the second; then those
+        that are kept of the model the run began with; at the end the identity.
+        """
+        styles = len(self.paintings) + len(self.kept_styles)
+        return styles * len(self.style_size_px) + self.identity
+
+    @property
+    def trains_trunk(self) -> bool:
+        """Whether convolutions and identity are learned too, which kept styles forbid."""
+        return not self.kept_styles
+
+    @property
+    def trained_sets(self) -> list[int]:
+        """The parameter sets that are learned: the paintings', and the identity's."""
+        sets = list(range(len(self.paintings) * len(self.style_size_px)))
+        return sets + [self.parameter_sets - 1] * (self.identity and self.trains_trunk)
+
+    @property
+    def style_scales(self) -> tuple[float, ...]:
+        """Strength of each painting's style."""
+        scales = self.style_scale or (DEFAULT_STYLE_SCALE,)
+        return scales * len(self.paintings) if len(scales) == 1 else scales
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -252,6 +291,7 @@ class TrainingConfig:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         values["network"] = self.network.to_dict()
         values["paintings"] = [str(path) for path in self.paintings]
+        values["kept_styles"] = [asdict(style) for style in self.kept_styles]
         return {
             name: str(value) if isinstance(value, Path) else value for name, value in values.items()
         }
@@ -267,13 +307,14 @@ class TrainingConfig:
         if unknown := sorted(set(values) - known):
             raise UsageError(f"settings {', '.join(unknown)} are not known to this version")
         values = dict(values)
-        for name in ("photos", "output", "loss_network", "validation_photos"):
+        for name in ("photos", "output", "add_to", "loss_network", "validation_photos"):
             if values.get(name) is not None:
                 values[name] = Path(values[name])
         for name in LISTS:
             if values.get(name) is not None:
                 values[name] = tuple(values[name])
         values["paintings"] = tuple(Path(path) for path in values["paintings"])
+        values["kept_styles"] = tuple(StyleEntry(**v) for v in values.get("kept_styles", ()))
         values["network"] = spec_from_dict(values["network"])
         return cls(**values)
 
@@ -283,148 +324,29 @@ def default_run_folder(paintings: Sequence[Path]) -> Path:
     return Path("runs") / paintings[0].stem
 
 
+def style_name(painting: Path) -> str:
+    """Returns a style's name: the painting's, with what file names cannot hold replaced."""
+    return (
+        "".join(
+            "_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in painting.stem
+        ).strip(" .")[:LONGEST_NAME]
+        or "style"
+    )
+
+
 def numbers(values: Iterable[float]) -> str:
     """Shows numbers as the command line takes them."""
     return ",".join(f"{value:g}" for value in values)
 
 
-def _listed(value: Any) -> tuple[Any, ...]:
+def listed(value: Any) -> tuple[Any, ...]:
+    """Makes one value a list of one."""
     return value if isinstance(value, tuple) else (value,)
 
 
 def flag(name: str) -> str:
     """Returns the command-line flag of a field."""
     return "--" + name.removesuffix("_s").replace("_", "-")
-
-
-def preset_settings(preset: Preset) -> dict[str, Any]:
-    """Returns the settings a preset changes.
-
-    ``paper``: Johnson et al. 2016: 40,000 steps of batch 4 at 256 px, Adam 1e-3. The paper
-    prints no style weight and no size of the style image: 3e-4 on the sum of squared Gram
-    differences starts from the released code's balance on photos; 256 px is our choice.
-    ``released``: the models of jcjohnson/fast-neural-style: style weight 5 on the mean of
-    squared Gram differences, style image at 384 px. Its total variation strength of 1e-6 is
-    summed over a batch of 4, hence 4e-6 on our mean. Both resize photos to the crop.
-
-    Raises:
-        UsageError: there is no such preset.
-    """
-    if preset not in get_args(Preset):
-        raise UsageError(f"--preset is {preset!r}; allowed are {', '.join(get_args(Preset))}")
-    common: dict[str, Any] = {
-        "crop_px": (256,),
-        "max_zoom": 1.0,
-        "batch_size": 4,
-        "learning_rate": 1e-3,
-        "schedule": "constant",
-        "averaging": 0.0,
-        "lattice_weight": 0.0,
-        "steps": 40_000,
-    }
-    if preset == "paper":
-        losses = {
-            "style_weight": 3e-4,
-            "style_reduction": "sum",
-            "tv_weight": 1e-6,
-            "style_size_px": (256,),
-        }
-    else:
-        losses = {"style_weight": 5.0, "style_reduction": "mean", "tv_weight": 4e-6}
-    return common | losses | {"preset": preset, "network": preset}
-
-
-def make_config(
-    *paintings: Path, recipe: dict[str, Any] | None = None, **given: Any
-) -> TrainingConfig:
-    """Builds a config: defaults, then the preset, then the recipe, then what was given.
-
-    Args:
-        *paintings: the paintings' paths.
-        recipe: settings that `read_recipe` returned.
-        **given: fields of `TrainingConfig`, or of the network's spec; ``network`` may be a
-            name: paper, released, shipped, fast. None counts as not given.
-
-    Raises:
-        UsageError: a value is out of range, or two contradict each other.
-    """
-    chosen = dict(recipe or {})
-    chosen |= {name: value for name, value in given.items() if value is not None}
-    if given.get("max_time_s") is not None and given.get("steps") is None:
-        chosen.pop("steps", None)
-    settings = preset_settings(chosen["preset"]) if "preset" in chosen else {}
-    if "max_time_s" in chosen and "steps" not in chosen:
-        settings.pop("steps", None)
-    if chosen.get("style_weight") == "auto" or "style_scale" in chosen:
-        settings.pop("style_weight", None)
-    settings = with_network(settings | chosen, SHIPPED)
-    for name in ("style_size_px", "crop_px"):
-        if name in settings:
-            settings[name] = _listed(settings[name])  # one number is a list of one
-    return TrainingConfig(paintings=tuple(paintings), **settings)
-
-
-def with_network(settings: dict[str, Any], base: NetworkSpec | FastSpec) -> dict[str, Any]:
-    """Turns a network's name and the settings of its spec into the spec.
-
-    Args:
-        settings: fields of `TrainingConfig`, and `NETWORK_SETTINGS`.
-        base: the network where none is named.
-
-    Returns:
-        Fields of `TrainingConfig` alone.
-
-    Raises:
-        UsageError: there is no network of that name, or it has no such setting.
-    """
-    settings = dict(settings)
-    changed = {name: settings.pop(name) for name in NETWORK_SETTINGS if name in settings}
-    spec = settings.get("network", base)
-    if isinstance(spec, str):
-        if spec not in NETWORKS:
-            raise UsageError(f"--network is {spec!r}; allowed are {', '.join(NETWORKS)}")
-        spec = NETWORKS[spec]
-    known = {item.name for item in fields(spec)}
-    if foreign := [name for name in changed if NETWORK_SETTINGS[name] not in known]:
-        raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
-    try:
-        spec = replace(spec, **{NETWORK_SETTINGS[name]: value for name, value in changed.items()})
-    except UsageError as error:
-        field_name, rest = str(error).split(" ", 1)
-        name = next(name for name, own in NETWORK_SETTINGS.items() if own == field_name)
-        raise UsageError(f"{flag(name)} {rest}") from error
-    return settings | {"network": spec}
-
-
-def read_recipe(path: Path) -> dict[str, Any]:
-    """Reads a recipe: a TOML file whose ``[settings]`` are fields of `TrainingConfig`.
-
-    Raises:
-        UsageError: the file cannot be read, or names a setting there is not.
-    """
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8")).get("settings")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the recipe {path} cannot be read: {error}") from error
-    if not isinstance(settings, dict):
-        raise UsageError(f"the recipe {path} has no [settings]")
-    known = {item.name for item in fields(TrainingConfig)} - {"paintings", "photos", "output"}
-    known |= set(NETWORK_SETTINGS)
-    if unknown := sorted(set(settings) - known):
-        raise UsageError(f"the recipe {path} has unknown settings: {', '.join(unknown)}")
-    for name in LISTS:
-        if name in settings:
-            settings[name] = tuple(_as_list(settings[name], name, path))
-    return settings
-
-
-def _as_list(value: Any, name: str, path: Path) -> list[Any]:
-    """Takes a list, or one number for a list of one."""
-    if isinstance(value, int | float) and name != "style_layers":
-        return [value]
-    if not isinstance(value, list):
-        raise UsageError(f"the recipe {path} must give {name} as a list, not {value!r}")
-    return value
 
 
 def save_config(config: TrainingConfig, references: dict[str, Any] | None, path: Path) -> None:

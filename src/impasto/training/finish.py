@@ -11,20 +11,13 @@ from impasto.errors import ResumeError
 from impasto.export import export_network, save_weights
 from impasto.images.writing import atomic_path
 from impasto.networks import Network, NetworkSpec, build_network
-from impasto.runtime.metadata import (
-    FORBIDDEN_IN_NAMES,
-    LONGEST_NAME,
-    ModelMetadata,
-    StyleEntry,
-    Tiling,
-)
+from impasto.runtime.metadata import ModelMetadata, StyleEntry, Tiling
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import TrainingConfig
+from impasto.training.config import TrainingConfig, style_name
 from impasto.training.resume import RUNTIME_FIELDS, read_config
 
 # Where a run happened says nothing about the model and does not belong into its file.
-MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {"photos", "loss_network"}
-
+MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {"photos", "add_to", "loss_network"}
 
 REFERENCE_PX = 1024
 """Longer side of the picture that shows strokes as large as in training: an ordinary photo."""
@@ -87,13 +80,14 @@ def run_metadata(
     halo_px = None
     if isinstance(spec, NetworkSpec) and spec.norm == "batch":
         halo_px = spec.receptive_radius_px
+    learned = (
+        StyleEntry(name, _title(name), sha256)
+        for name, sha256 in zip(
+            map(style_name, config.paintings), values["paintings_sha256"], strict=True
+        )
+    )
     return ModelMetadata(
-        styles=tuple(
-            StyleEntry(name, _title(name), sha256)
-            for name, sha256 in zip(
-                map(style_name, config.paintings), values["paintings_sha256"], strict=True
-            )
-        ),
+        styles=(*learned, *config.kept_styles),
         min_size_px=spec.min_size_px,
         network=spec.to_dict(),
         weights_sha256=weights_sha256,
@@ -108,16 +102,6 @@ def run_metadata(
 def model_path(config: TrainingConfig) -> Path:
     """Returns where a run's model goes: ``<run folder>/<first painting>.onnx``."""
     return config.run_folder / f"{style_name(config.paintings[0])}.onnx"
-
-
-def style_name(painting: Path) -> str:
-    """Returns a style's name: the painting's, with what file names cannot hold replaced."""
-    return (
-        "".join(
-            "_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in painting.stem
-        ).strip(" .")[:LONGEST_NAME]
-        or "style"
-    )
 
 
 def _title(name: str) -> str:

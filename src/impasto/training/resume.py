@@ -14,8 +14,8 @@ from impasto.training.config import (
     TrainingConfig,
     default_run_folder,
     flag,
-    with_network,
 )
+from impasto.training.recipes import with_network
 
 RUNTIME_FIELDS = frozenset(
     [

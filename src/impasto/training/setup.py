@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -22,7 +22,7 @@ from impasto.data import PhotoCrops, open_photos
 from impasto.data.crops import collate
 from impasto.data.examples import example_photos_folder
 from impasto.errors import OutputError, ResumeError, UsageError
-from impasto.networks import build_network
+from impasto.networks import Network, build_network
 from impasto.training.balancing import References
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint, restore_optimizer
 from impasto.training.config import TrainingConfig, save_config
@@ -33,6 +33,7 @@ from impasto.training.schedule import (
     planned_steps,
     seconds_per_step,
 )
+from impasto.training.start import TABLE, begin
 from impasto.training.style_task import StyleTask
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -92,13 +93,10 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
     if resume:
         check_same_run(config, read_config(folder, values))
     _check_writable(folder)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    precision = _precision(config, values)
-    config = replace(config, precision=precision)
+    config = replace(config, precision=_precision(config, values))
     if not resume and config.steps is None and config.max_time_s is None:
         config = replace(config, max_time_s=DEFAULT_BUDGET_S)
-    fabric = _launch(config, precision)
+    fabric = _launch(config)
     if not fabric.is_global_zero:
         on_note = silent
     examples = example_photos_folder()
@@ -115,12 +113,13 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
         )
     if resume:
         _check_paintings(config, task, values)
-    torch.manual_seed(config.seed)
-    network = build_network(config.network)
-    _lay_out_channels_last(network)
+    network = _network(config)
+    if config.add_to and not resume:
+        begin(network, config, task, crops[0])
     averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
     network.to(fabric.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr=config.learning_rate)
     wrapped, optimizer = fabric.setup(network, optimizer)
     run = Run(config, fabric, task, crops, wrapped, averaged, optimizer, on_note, started)
     if resume:
@@ -147,14 +146,21 @@ def _check_paintings(config: TrainingConfig, task: StyleTask, values: dict[str, 
             )
 
 
-def _lay_out_channels_last(network: nn.Module) -> None:
-    """Lays the weights out as CPUs and GPUs convolve fastest.
+def _network(config: TrainingConfig) -> Network:
+    """Builds the network with fresh weights, those frozen that are not learned.
 
-    Buffers stay as they are: a lone one in this layout cannot be broadcast to several GPUs.
+    Where styles are kept, the convolutions are frozen. The kept rows of the table get gradients
+    of zero, with which Adam leaves them bit for bit as they are.
     """
-    for parameter in network.parameters():
+    torch.manual_seed(config.seed)
+    network = build_network(config.network)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(config.trains_trunk or name == TABLE)
         if parameter.ndim == 4:
+            # CPUs and GPUs convolve fastest in this layout. Buffers stay as they are: a lone one
+            # in this layout cannot be broadcast to several GPUs.
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def _announce(run: Run) -> None:
@@ -182,14 +188,20 @@ def _check_writable(folder: Path) -> None:
         raise OutputError(f"cannot write {folder}: no permission to write into {existing}")
 
 
-def _launch(config: TrainingConfig, precision: Precision) -> Fabric:
+def _launch(config: TrainingConfig) -> Fabric:
     """Starts the processes of a run.
 
     Raises:
         UsageError: there is no such device, or there are not that many.
     """
+    if config.threads:
+        torch.set_num_threads(config.threads)
     try:
-        fabric = Fabric(accelerator=config.device, devices=config.devices, precision=precision)
+        fabric = Fabric(
+            accelerator=config.device,
+            devices=config.devices,
+            precision=cast("Precision", config.precision),
+        )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise UsageError(
             f"--device {config.device} with --devices {config.devices} cannot be used here: {error}"

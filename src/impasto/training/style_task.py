@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from impasto.data import PhotoCrops, PhotoSource
 from impasto.images.writing import write_image
-from impasto.losses import LossNetwork, PerceptualLoss
+from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix
 from impasto.losses.functional import pixel_loss
 from impasto.networks import FastSpec
 from impasto.training.balancing import (
@@ -21,7 +21,7 @@ from impasto.training.balancing import (
     balanced_weights,
     measure_references,
 )
-from impasto.training.config import DEFAULT_STYLE_SCALE, TrainingConfig
+from impasto.training.config import TrainingConfig
 from impasto.training.pictures import (
     History,
     Painting,
@@ -40,8 +40,8 @@ IDENTITY_WEIGHT = 1e-3
 class StyleTask:
     """Loss, validation and previews of the styles of a run.
 
-    A run has one parameter set per painting and painting size, in this order: all sizes of
-    the first painting, all of the second, and the identity at the end if it is learned.
+    A run learns one parameter set per painting and painting size, and the identity's, in the
+    order of `TrainingConfig.parameter_sets`.
 
     Args:
         config: the run's settings.
@@ -63,6 +63,7 @@ class StyleTask:
         resume: bool = False,
     ) -> None:
         self.config = config
+        self.device = device
         self.paintings: list[Painting] = [
             read_painting(path, size) for path in config.paintings for size in config.style_size_px
         ]
@@ -91,16 +92,17 @@ class StyleTask:
                 self.references = measure_references(
                     loss_network, crops, targets, config.content_layer
                 )
-            scale = DEFAULT_STYLE_SCALE if config.style_scale is None else config.style_scale
-            content_weight, weights = balanced_weights(self.references, scale)
+            scales = [scale for scale in config.style_scales for _ in config.style_size_px]
+            content_weight, weights = balanced_weights(self.references, scales)
             self.loss.content_weight = config.content_weight * content_weight
+        self.identity = config.identity and config.trains_trunk
         # The identity has a style weight of zero, whatever its target.
         self.targets = {
-            layer: F.pad(gram, (0, 0, 0, 0, 0, int(config.identity)))
+            layer: F.pad(gram, (0, 0, 0, 0, 0, int(self.identity)))
             for layer, gram in targets.items()
         }
         self.weights = {
-            layer: torch.tensor([*values, *[0.0] * config.identity], device=device)
+            layer: torch.tensor([*values, *[0.0] * self.identity], device=device)
             for layer, values in weights.items()
         }
         self.validation = read_validation_photos(validation).to(device)
@@ -117,12 +119,12 @@ class StyleTask:
         Every pass over the sets is a fresh permutation, so that batches mix styles and none
         is seen more than another. A pure function of seed and number, as the crops are.
         """
-        sets = self.config.parameter_sets
-        if sets == 1:
+        sets = self.config.trained_sets
+        if len(sets) == 1:
             return torch.zeros(len(numbers), dtype=torch.long)
         chosen = []
         for number in numbers:
-            turn, position = divmod(number, sets)
+            turn, position = divmod(number, len(sets))
             order = np.random.default_rng([self.config.seed, turn, 2]).permutation(sets)
             chosen.append(int(order[position]))
         return torch.tensor(chosen)
@@ -145,7 +147,7 @@ class StyleTask:
             {layer: target[sets] for layer, target in self.targets.items()},
             {layer: weight[sets] for layer, weight in self.weights.items()},
         )._asdict()
-        if self.config.identity:
+        if self.identity:
             chosen = sets == self.config.parameter_sets - 1
             share = chosen.float().mean() * IDENTITY_WEIGHT
             # Of no picture the mean is not a number.
@@ -156,6 +158,16 @@ class StyleTask:
             )
             terms["total"] = terms["total"] + terms["identity"]
         return terms
+
+    @torch.no_grad()
+    def style_losses(self, output: Tensor) -> Tensor:
+        """Weighted style terms of a batch against every learned set's painting, ``(sets,)``."""
+        features = self.loss.loss_network(output, self.config.style_layers)
+        losses = output.new_zeros(len(self.config.trained_sets))
+        for layer, target in self.targets.items():
+            difference = gram_matrix(features[layer])[:, None] - target
+            losses += difference.square().sum(dim=(-2, -1)).mean(dim=0) * self.weights[layer]
+        return losses
 
     def example_sets(self) -> list[int]:
         """The sets that validation paints: of each painting the first size."""

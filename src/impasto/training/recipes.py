@@ -1,0 +1,206 @@
+"""From presets, recipes and what was given to a `TrainingConfig`."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from impasto.errors import UsageError
+from impasto.networks.spec import NETWORKS, SHIPPED, FastSpec, NetworkSpec
+from impasto.training.config import (
+    LISTS,
+    NETWORK_SETTINGS,
+    Preset,
+    TrainingConfig,
+    flag,
+    listed,
+    numbers,
+)
+from impasto.training.start import default_start, start_settings
+
+# A set of scales and shifts alone is learned in fewer, larger steps than a whole network.
+ADDING: Final[dict[str, Any]] = {"learning_rate": 1e-2, "max_time_s": 600.0, "crop_px": (128,)}
+
+
+def preset_settings(preset: Preset) -> dict[str, Any]:
+    """Returns the settings a preset changes.
+
+    ``paper``: Johnson et al. 2016: 40,000 steps of batch 4 at 256 px, Adam 1e-3. The paper
+    prints no style weight and no size of the style image: 3e-4 on the sum of squared Gram
+    differences starts from the released code's balance on photos; 256 px is our choice.
+    ``released``: the models of jcjohnson/fast-neural-style: style weight 5 on the mean of
+    squared Gram differences, style image at 384 px. Its total variation strength of 1e-6 is
+    summed over a batch of 4, hence 4e-6 on our mean. Both resize photos to the crop.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    if preset not in get_args(Preset):
+        raise UsageError(f"--preset is {preset!r}; allowed are {', '.join(get_args(Preset))}")
+    common: dict[str, Any] = {
+        "crop_px": (256,),
+        "max_zoom": 1.0,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "averaging": 0.0,
+        "lattice_weight": 0.0,
+        "steps": 40_000,
+    }
+    if preset == "paper":
+        losses = {
+            "style_weight": 3e-4,
+            "style_reduction": "sum",
+            "tv_weight": 1e-6,
+            "style_size_px": (256,),
+        }
+    else:
+        losses = {"style_weight": 5.0, "style_reduction": "mean", "tv_weight": 4e-6}
+    return common | losses | {"preset": preset, "network": preset}
+
+
+def make_config(
+    *paintings: Path,
+    recipe: dict[str, Any] | None = None,
+    from_scratch: bool = False,
+    train_trunk: bool = False,
+    **given: Any,
+) -> TrainingConfig:
+    """Builds a config: defaults, then the preset, then the recipe, then what was given.
+
+    A run begins with the shipped model of many styles and adds the paintings to it, unless a
+    preset, a recipe, a network or a setting of one is given.
+
+    Args:
+        *paintings: the paintings' paths.
+        recipe: settings that `read_recipe` returned.
+        from_scratch: begin with no model.
+        train_trunk: learn the convolutions of the model that the run begins with too, so that
+            the result holds the paintings alone.
+        **given: fields of `TrainingConfig`, or of the network's spec; ``network`` may be a
+            name: paper, released, shipped, fast. None counts as not given.
+
+    Raises:
+        UsageError: a value is out of range, or two contradict each other.
+    """
+    chosen = dict(recipe or {})
+    chosen |= {name: value for name, value in given.items() if value is not None}
+    if given.get("max_time_s") is not None and given.get("steps") is None:
+        chosen.pop("steps", None)
+    settings = preset_settings(chosen["preset"]) if "preset" in chosen else {}
+    if "max_time_s" in chosen and "steps" not in chosen:
+        settings.pop("steps", None)
+    if chosen.get("style_weight") == "auto" or "style_scale" in chosen:
+        settings.pop("style_weight", None)
+    start = _start(chosen, from_scratch=from_scratch or recipe is not None)
+    if start is not None:
+        settings |= _begun_settings(start, chosen, train_trunk=train_trunk)
+    elif train_trunk:
+        raise UsageError("--train-trunk needs a model to begin with: name one by --add-to")
+    settings = with_network(settings | chosen, SHIPPED)
+    for name in ("style_scale", "style_size_px", "crop_px"):
+        if name in settings:
+            settings[name] = listed(settings[name])  # one number is a list of one
+    return TrainingConfig(paintings=tuple(paintings), **settings)
+
+
+def _start(chosen: dict[str, Any], *, from_scratch: bool) -> Path | None:
+    """Decides which model a run begins with.
+
+    Raises:
+        UsageError: one is named, and something that forbids one.
+    """
+    against = [name for name in ("preset", "network", *NETWORK_SETTINGS) if name in chosen]
+    named: Path | None = chosen.get("add_to")
+    if named is None:
+        return None if from_scratch or against else default_start()
+    if from_scratch or against:
+        other = flag(against[0]) if against else "--from-scratch"
+        raise UsageError(f"--add-to and {other} contradict each other: give one of them")
+    return named
+
+
+def _begun_settings(start: Path, chosen: dict[str, Any], *, train_trunk: bool) -> dict[str, Any]:
+    """Returns the settings of a run that begins with a model.
+
+    Raises:
+        UsageError: the model has others that cannot be changed.
+        ModelError: the model cannot be used.
+    """
+    settings = start_settings(start, train_trunk=train_trunk)
+    sizes = listed(chosen.pop("style_size_px", settings["style_size_px"]))
+    if sizes != settings["style_size_px"]:
+        raise UsageError(
+            f"--style-size-px is {numbers(sizes)}; the model that the run begins with has "
+            f"{numbers(settings['style_size_px'])}: leave it out"
+        )
+    if not train_trunk:
+        settings |= ADDING
+        if "steps" in chosen:
+            settings.pop("max_time_s")
+    return settings
+
+
+def with_network(settings: dict[str, Any], base: NetworkSpec | FastSpec) -> dict[str, Any]:
+    """Turns a network's name and the settings of its spec into the spec.
+
+    Args:
+        settings: fields of `TrainingConfig`, and `NETWORK_SETTINGS`.
+        base: the network where none is named.
+
+    Returns:
+        Fields of `TrainingConfig` alone.
+
+    Raises:
+        UsageError: there is no network of that name, or it has no such setting.
+    """
+    settings = dict(settings)
+    changed = {name: settings.pop(name) for name in NETWORK_SETTINGS if name in settings}
+    spec = settings.get("network", base)
+    if isinstance(spec, str):
+        if spec not in NETWORKS:
+            raise UsageError(f"--network is {spec!r}; allowed are {', '.join(NETWORKS)}")
+        spec = NETWORKS[spec]
+    known = {item.name for item in fields(spec)}
+    if foreign := [name for name in changed if NETWORK_SETTINGS[name] not in known]:
+        raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
+    try:
+        spec = replace(spec, **{NETWORK_SETTINGS[name]: value for name, value in changed.items()})
+    except UsageError as error:
+        field_name, rest = str(error).split(" ", 1)
+        name = next(name for name, own in NETWORK_SETTINGS.items() if own == field_name)
+        raise UsageError(f"{flag(name)} {rest}") from error
+    return settings | {"network": spec}
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Reads a recipe: a TOML file whose ``[settings]`` are fields of `TrainingConfig`.
+
+    Raises:
+        UsageError: the file cannot be read, or names a setting there is not.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8")).get("settings")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the recipe {path} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise UsageError(f"the recipe {path} has no [settings]")
+    known = {item.name for item in fields(TrainingConfig)} - {"paintings", "photos", "output"}
+    known |= set(NETWORK_SETTINGS)
+    if unknown := sorted(set(settings) - known):
+        raise UsageError(f"the recipe {path} has unknown settings: {', '.join(unknown)}")
+    for name in LISTS:
+        if name in settings:
+            settings[name] = tuple(_as_list(settings[name], name, path))
+    return settings
+
+
+def _as_list(value: Any, name: str, path: Path) -> list[Any]:
+    """Takes a list, or one number for a list of one."""
+    if isinstance(value, int | float) and name != "style_layers":
+        return [value]
+    if not isinstance(value, list):
+        raise UsageError(f"the recipe {path} must give {name} as a list, not {value!r}")
+    return value

@@ -1,0 +1,266 @@
+"""Adding a style to a model that is there."""
+
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import tiny_runs
+import torch
+from PIL import Image
+
+from impasto.data import PhotoCrops, open_photos
+from impasto.errors import ModelError, UsageError
+from impasto.export import export_network, load_weights, save_weights
+from impasto.networks import FastSpec, build_network
+from impasto.runtime.metadata import ModelMetadata, StyleEntry
+from impasto.runtime.model_file import read_model_file
+from impasto.runtime.stylizer import StyleModel
+from impasto.training import make_config, train
+from impasto.training.checkpoints import load_checkpoint
+from impasto.training.start import TABLE, begin, default_start
+from impasto.training.style_task import StyleTask
+
+pytestmark = pytest.mark.usefixtures("small_previews")
+
+SPEC = FastSpec(width=8, half_width=4, residual_blocks=1, parameter_sets=7)
+NAMES = ["sea", "sand", "sky"]
+
+
+def write_model(folder, spec=SPEC, **changed):
+    """A model of three styles at two sizes and an identity, whose weights are random."""
+    folder.mkdir()
+    torch.manual_seed(3)
+    network = build_network(spec)
+    torch.nn.init.normal_(network.style_parameters.table, 1.0, 0.5)
+    sha256 = save_weights(network, folder / "old.safetensors")
+    stated = {
+        "styles": tuple(StyleEntry(name, name.title(), "5a" * 32) for name in NAMES),
+        "stroke_sizes": (1.0, 2.0),
+        "strength": "identity",
+        "recipe": {"style_size_px": [32, 64]},
+    }
+    metadata = ModelMetadata(
+        min_size_px=8, network=spec.to_dict(), weights_sha256=sha256, **(stated | changed)
+    )
+    export_network(network, metadata, folder / "old.onnx")
+    return folder / "old.onnx"
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model") / "old")
+
+
+@pytest.fixture(scope="module")
+def adding(pictures, old):
+    """Settings of a tiny run that adds a painting to the model."""
+    settings = {k: v for k, v in tiny_runs.SETTINGS.items() if k != "style_size_px"}
+
+    def make(output, painting=pictures / "wave.png", **changed):
+        return make_config(
+            painting,
+            photos=pictures / "photos",
+            validation_photos=pictures / "photos",
+            output=output,
+            **({"add_to": old} | settings | changed),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def added(adding, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("impasto.training.pictures.PREVIEW_PX", tiny_runs.PREVIEW_PX)
+        return train(adding(tmp_path_factory.mktemp("added") / "run", steps=12))
+
+
+@pytest.fixture
+def photo():
+    return np.random.default_rng(0).integers(0, 256, (41, 50, 3), np.uint8)
+
+
+def test_old_styles_stay_bit_for_bit(old, added, photo):
+    before, after = StyleModel(old), StyleModel(added)
+    for name in NAMES:
+        for size in (1.0, 1.3, 2.0):
+            for strength in (1.0, 0.4):
+                dials = {"stroke_size": size, "strength": strength}
+                results = [m.with_blend({name: 1.0}).paint(photo, **dials) for m in (before, after)]
+                np.testing.assert_array_equal(*results)
+
+
+def test_only_the_new_sets_are_learned(old, added):
+    before, after = (load_weights(p.with_suffix(".safetensors")).state_dict() for p in (old, added))
+    tables = before.pop(TABLE), after.pop(TABLE)
+    assert torch.equal(tables[0], tables[1][2:])
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    nearest = min((tables[1][:2] - pair).abs().max() for pair in tables[0][:6].split(2))
+    assert 0 < nearest < 0.5  # steps of a hundredth, from one of the old styles
+
+
+def test_the_new_style_comes_first(old, added, photo):
+    metadata = read_model_file(added)[1]
+    before = read_model_file(old)[1]
+    assert [style.name for style in metadata.styles] == ["wave", *NAMES]
+    assert metadata.styles[1:] == before.styles
+    assert metadata.stroke_sizes == (1.0, 2.0)
+    assert metadata.strength == "identity"
+    assert metadata.recipe["started_from"] == before.weights_sha256
+    assert "add_to" not in metadata.recipe
+    model = StyleModel(added)
+    assert model.name == "wave"
+    assert (model.paint(photo) != StyleModel(old).paint(photo)).mean() > 0.1
+
+
+def test_a_second_style_is_added_to_the_first(added, adding, tmp_path):
+    painting = tiny_runs.write_painting(tmp_path / "dunes.png")
+    model = train(adding(tmp_path / "run", painting, add_to=added, steps=1))
+    assert [s.name for s in read_model_file(model)[1].styles] == ["dunes", "wave", *NAMES]
+
+
+def test_with_the_trunk_the_new_style_is_alone(old, adding, tmp_path):
+    model = train(adding(tmp_path / "run", steps=3, train_trunk=True))
+    metadata = read_model_file(model)[1]
+    assert [style.name for style in metadata.styles] == ["wave"]
+    assert metadata.parameter_sets == 3
+    before, after = (load_weights(p.with_suffix(".safetensors")).state_dict() for p in (old, model))
+    moved = [(before[k] - v).abs().max().item() for k, v in after.items() if k != TABLE]
+    assert min(moved) > 0
+    assert max(moved) < 0.02
+    identity = (before[TABLE][-1] - after[TABLE][-1]).abs().max().item()
+    assert 0 < identity < 0.02
+
+
+def begun(config, old):
+    photos = open_photos(config.photos)
+    crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
+    task = StyleTask(config, crops, photos, torch.device("cpu"))
+    network = build_network(config.network)
+    begin(network, config, task, crops)
+    return network.style_parameters.table, load_weights(
+        old.with_suffix(".safetensors")
+    ).style_parameters.table
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_painting_begins_at_the_nearest_style(number, old, adding, pictures, tmp_path):
+    # What a style makes of a photo is nearer to itself than to the others.
+    photo = np.asarray(Image.open(pictures / "photos" / "photo1.png"))
+    result = StyleModel(old).with_blend({NAMES[number]: 1.0}).paint(photo, stroke_size=1.0)
+    Image.fromarray(result).save(tmp_path / "new.png")
+    table, before = begun(adding(tmp_path / "run", tmp_path / "new.png"), old)
+    assert torch.equal(table[:2], before[2 * number : 2 * number + 2])
+    assert torch.equal(table[2:], before)
+
+
+def test_a_painting_of_a_known_name_begins_at_its_style(old, adding, tmp_path):
+    painting = tiny_runs.write_painting(tmp_path / "sky.png")
+    table, before = begun(adding(tmp_path / "run", painting, train_trunk=True), old)
+    assert torch.equal(table, before[4:])
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_run_goes_on_without_the_model(old, adding, added, tmp_path):
+    model = tmp_path / "model" / "old.onnx"
+    shutil.copytree(old.parent, model.parent)
+
+    def stop(report):
+        if report.step == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    config = adding(tmp_path / "run", add_to=model, steps=12)
+    train(config, on_step=stop)
+    assert load_checkpoint(config.run_folder)[1]["step"] == 6
+    shutil.rmtree(model.parent)
+    train(config, resume=True)
+    ours, straight = (
+        load_checkpoint(folder)[0]["averaged"] for folder in (config.run_folder, added.parent)
+    )
+    assert all(torch.equal(value, straight[name]) for name, value in ours.items())
+
+
+def test_plain_training_adds_to_the_shipped_styles(monkeypatch, old, pictures):
+    monkeypatch.setattr("impasto.training.recipes.default_start", lambda: old)
+    painting = pictures / "wave.png"
+    config = make_config(painting)
+    assert config.add_to == old
+    assert [style.name for style in config.kept_styles] == NAMES
+    assert config.max_time_s == 600
+    assert make_config(painting, steps=3).max_time_s is None
+    for given in (
+        {"from_scratch": True},
+        {"preset": "released"},
+        {"network": "fast"},
+        {"width": 8},
+        {"recipe": {}},
+    ):
+        scratch = make_config(painting, **given)
+        assert scratch.add_to is None
+        assert scratch.kept_styles == ()
+
+
+def test_the_default_is_the_shipped_model_of_many_styles(monkeypatch, old):
+    style = type("Style", (), {"path": old})
+    monkeypatch.setattr("impasto.training.start.shipped_styles", lambda: (style, style))
+    assert default_start() == old
+    monkeypatch.setattr("impasto.training.start.shipped_styles", tuple)
+    assert default_start() is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"network": "fast"}, "--add-to and --network contradict each other"),
+        ({"width": 8}, "--add-to and --width contradict each other"),
+        ({"preset": "paper"}, "--add-to and --preset contradict each other"),
+        ({"from_scratch": True}, "--add-to and --from-scratch contradict each other"),
+        ({"style_size_px": 100}, "--style-size-px is 100; .* has 32,64: leave it out"),
+        (
+            {"add_to": None, "from_scratch": True, "train_trunk": True},
+            "--train-trunk needs a model to begin with",
+        ),
+    ],
+)
+def test_contradictions_are_refused(changed, words, adding, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        adding(tmp_path, **changed)
+
+
+def test_a_style_of_the_same_name_is_refused(adding, tmp_path):
+    with pytest.raises(UsageError, match="holds a style 'sand' already: give the painting's file"):
+        adding(tmp_path, tmp_path / "sand.png")
+
+
+def test_models_that_cannot_be_added_to_are_refused(old, adding, tmp_path):
+    with pytest.raises(ModelError, match="no such model file"):
+        adding(tmp_path, add_to=tmp_path / "none.onnx")
+    alone = shutil.copy(old, tmp_path / "alone.onnx")
+    with pytest.raises(ModelError, match=r"the plain weights of .* are missing: .*alone\.safe"):
+        adding(tmp_path, add_to=alone)
+    alone.with_suffix(".safetensors").write_bytes(b"other")
+    with pytest.raises(ModelError, match="are not the weights of"):
+        adding(tmp_path, add_to=alone)
+    sizeless = write_model(tmp_path / "sizeless", recipe={})
+    with pytest.raises(ModelError, match="does not state the size of its paintings"):
+        adding(tmp_path, add_to=sizeless)
+
+
+def test_a_network_of_one_style_is_refused(adding, tmp_path, trained_alone):
+    with pytest.raises(UsageError, match="its network holds one style, --network fast holds many"):
+        adding(tmp_path, add_to=trained_alone)
+
+
+@pytest.fixture(scope="module")
+def trained_alone(tiny_config, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("impasto.training.pictures.PREVIEW_PX", tiny_runs.PREVIEW_PX)
+        return train(tiny_config(tmp_path_factory.mktemp("alone") / "run", steps=1))
+
+
+def test_another_model_than_planned_is_refused(old, adding, tmp_path):
+    config = adding(tmp_path / "run")
+    object.__setattr__(config, "started_from", "00" * 32)
+    with pytest.raises(ModelError, match="is not the model that the run was planned with"):
+        train(config)
