@@ -34,6 +34,14 @@ def command(
             help="Scores to keep in the model, as benchmarks/quality.py --json prints them.",
         ),
     ] = None,
+    targets: Annotated[
+        bool,
+        typer.Option(
+            "--targets",
+            help="Also write the paintings' Gram matrices, FILE.targets.safetensors, which "
+            "`impasto train` takes in place of the paintings.",
+        ),
+    ] = False,
 ) -> None:
     """Make a model file from the newest checkpoint of a training run.
 
@@ -42,8 +50,11 @@ def command(
     if output is not None and output.suffix.lower() != ".onnx":
         raise UsageError(f"-o is {output}; a model file ends in .onnx")
     with needs_extra("train", "impasto export"):
-        from impasto.training import export_run
-    typer.echo(export_run(run_folder, output, scores=_read_scores(scores) if scores else None))
+        from impasto.training.finish import export_run, export_style_targets
+    model = export_run(run_folder, output, scores=_read_scores(scores) if scores else None)
+    typer.echo(model)
+    if targets:
+        typer.echo(export_style_targets(run_folder, model))
 
 
 def _read_scores(path: Path) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -68,7 +68,7 @@ def lattice(rgb: Picture, period_px: int) -> float:
 
 def score_style(
     stylize: Callable[[Picture], Picture],
-    painting: Picture,
+    painting: Picture | Mapping[str, Tensor],
     photos: Iterable[Picture],
     *,
     loss_network: LossNetwork | None = None,
@@ -80,7 +80,7 @@ def score_style(
 
     Args:
         stylize: maps an ``(H, W, 3)`` uint8 photo to its result of the same size.
-        painting: ``(H, W, 3)`` uint8.
+        painting: ``(H, W, 3)`` uint8, or its Gram matrices at 384 px, ``(1, C, C)`` by layer.
         photos: ``(H, W, 3)`` uint8 each.
         loss_network: VGG-16; the shipped one when omitted.
 
@@ -88,7 +88,11 @@ def score_style(
         The scores of each photo.
     """
     network = loss_network or LossNetwork()
-    target = _grams(network, resize_longer_side(painting, PAINTING_PX))
+    target = (
+        dict(painting)
+        if isinstance(painting, Mapping)
+        else _grams(network, resize_longer_side(painting, PAINTING_PX))
+    )
     scores = []
     for photo in photos:
         small = resize_longer_side(photo, PHOTO_PX)

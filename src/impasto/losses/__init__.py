@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     )
     from impasto.losses.loss_network import LossNetwork
     from impasto.losses.modules import PerceptualLoss, PerceptualTerms
+    from impasto.losses.style_targets import (
+        StyleTarget,
+        load_style_targets,
+        save_style_targets,
+    )
 
 __all__ = [
     "LAYERS",
@@ -25,10 +30,13 @@ __all__ = [
     "LossNetwork",
     "PerceptualLoss",
     "PerceptualTerms",
+    "StyleTarget",
     "feature_reconstruction_loss",
     "gram_matrix",
     "lattice_loss",
+    "load_style_targets",
     "pixel_loss",
+    "save_style_targets",
     "style_reconstruction_loss",
     "total_variation_loss",
 ]
@@ -43,6 +51,9 @@ _MODULES = {
     "LossNetwork": "impasto.losses.loss_network",
     "PerceptualLoss": "impasto.losses.modules",
     "PerceptualTerms": "impasto.losses.modules",
+    "StyleTarget": "impasto.losses.style_targets",
+    "load_style_targets": "impasto.losses.style_targets",
+    "save_style_targets": "impasto.losses.style_targets",
 }
 
 __getattr__ = lazy_names(__name__, _MODULES)

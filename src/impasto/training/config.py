@@ -319,6 +319,11 @@ class TrainingConfig:
         return cls(**values)
 
 
+def is_style_targets(path: Path) -> bool:
+    """Tells whether a path names a file of style targets, which stands for its paintings."""
+    return path.suffix == ".safetensors"
+
+
 def default_run_folder(paintings: Sequence[Path]) -> Path:
     """Returns the folder of a run that names none: ``runs/<first painting>``."""
     return Path("runs") / paintings[0].stem

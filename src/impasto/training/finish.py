@@ -58,6 +58,39 @@ def export_run(
     return path
 
 
+def export_style_targets(run_folder: Path, model: Path) -> Path:
+    """Writes the Gram matrices of a run's paintings beside its model.
+
+    Returns:
+        The path of the file, ``<model>.targets.safetensors``.
+
+    Raises:
+        ResumeError: the folder holds no run.
+        ImageError: a painting cannot be read.
+        OutputError: the file cannot be written.
+    """
+    from impasto.losses import LossNetwork, PerceptualLoss, StyleTarget, save_style_targets
+    from impasto.losses.style_targets import SUFFIX
+    from impasto.training.pictures import read_painting, to_tensor
+
+    config = read_config(run_folder, load_checkpoint(run_folder)[1])
+    loss = PerceptualLoss(
+        style_layers=config.style_layers, loss_network=LossNetwork(config.loss_network)
+    )
+    targets = {}
+    for path in config.paintings:
+        pictures = {size: read_painting(path, size) for size in config.style_size_px}
+        grams = {
+            size: picture.grams or loss.style_targets(to_tensor(picture.rgb))
+            for size, picture in pictures.items()
+        }
+        sha256 = next(iter(pictures.values())).sha256
+        targets[style_name(path)] = StyleTarget(sha256, grams)
+    file = model.with_suffix(SUFFIX)
+    save_style_targets(targets, file)
+    return file
+
+
 def run_metadata(
     config: TrainingConfig,
     values: dict[str, Any],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from impasto.data.sources import decode_photo
 from impasto.errors import DataError, ImageError
 from impasto.images.reading import read_image
 from impasto.images.writing import write_image
+from impasto.losses.style_targets import Grams, StyleTarget, load_style_targets
+from impasto.training.config import is_style_targets
 
 # The deepest layer of the loss network has a sixteenth of the height and width.
 SMALLEST_PAINTING_PX = 16
@@ -31,23 +34,36 @@ class Painting:
     """The style image of a run.
 
     Attributes:
-        rgb: ``(H, W, 3)`` uint8, longer side at the style size.
+        rgb: ``(H, W, 3)`` uint8, longer side at the style size; a grey field where only the
+            style targets are there.
         sha256: hash of the file, hexadecimal.
         warnings: plain sentences on what may spoil the style.
+        grams: the style targets, ``(1, C, C)`` by layer, where they came in a file.
     """
 
     rgb: NDArray[np.uint8]
     sha256: str
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    grams: Grams | None = None
 
 
 def read_painting(path: Path, longer_side_px: int) -> Painting:
     """Reads a painting and scales its longer side; it is never enlarged.
 
+    Args:
+        path: a picture, or ``FILE.targets.safetensors/NAME`` for a style's targets in a file.
+        longer_side_px: the style size.
+
     Raises:
         ImageReadError: the file is missing or no picture.
         ImageError: it is too small for the loss network.
     """
+    if is_style_targets(path.parent):
+        target = _style_targets(path.parent).get(path.name)
+        if target is None:
+            raise DataError(f"{path.parent} holds no targets of the style {path.name}")
+        grey = np.full((PREVIEW_PX, PREVIEW_PX, 3), 128, np.uint8)
+        return Painting(grey, target.sha256, grams=target.at(longer_side_px))
     picture = read_image(path)
     height, width = picture.rgb.shape[:2]
     warnings = []
@@ -69,6 +85,12 @@ def read_painting(path: Path, longer_side_px: int) -> Painting:
     resized = Image.fromarray(picture.rgb).resize(size, Image.Resampling.LANCZOS)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Painting(np.asarray(resized), digest, tuple(warnings))
+
+
+@lru_cache(maxsize=1)
+def _style_targets(path: Path) -> dict[str, StyleTarget]:
+    """Reads a file once for all its styles and sizes."""
+    return load_style_targets(path)
 
 
 def read_validation_photos(source: PhotoSource) -> Tensor:

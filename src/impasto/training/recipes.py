@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -15,6 +16,7 @@ from impasto.training.config import (
     Preset,
     TrainingConfig,
     flag,
+    is_style_targets,
     listed,
     numbers,
 )
@@ -74,7 +76,7 @@ def make_config(
     preset, a recipe, a network or a setting of one is given.
 
     Args:
-        *paintings: the paintings' paths.
+        *paintings: the paintings' paths; a file of style targets stands for all its paintings.
         recipe: settings that `read_recipe` returned.
         from_scratch: begin with no model.
         train_trunk: learn the convolutions of the model that the run begins with too, so that
@@ -94,8 +96,10 @@ def make_config(
         settings.pop("steps", None)
     if chosen.get("style_weight") == "auto" or "style_scale" in chosen:
         settings.pop("style_weight", None)
-    start = _start(chosen, from_scratch=from_scratch or recipe is not None)
+    start = _start(given, recipe, from_scratch=from_scratch)
     if start is not None:
+        for name in {"network", *NETWORK_SETTINGS} & chosen.keys():
+            del chosen[name]  # a recipe's, which the model has of its own
         settings |= _begun_settings(start, chosen, train_trunk=train_trunk)
     elif train_trunk:
         raise UsageError("--train-trunk needs a model to begin with: name one by --add-to")
@@ -103,19 +107,39 @@ def make_config(
     for name in ("style_scale", "style_size_px", "crop_px"):
         if name in settings:
             settings[name] = listed(settings[name])  # one number is a list of one
-    return TrainingConfig(paintings=tuple(paintings), **settings)
+    return TrainingConfig(paintings=each_painting(paintings), **settings)
 
 
-def _start(chosen: dict[str, Any], *, from_scratch: bool) -> Path | None:
+def each_painting(paintings: Sequence[Path]) -> tuple[Path, ...]:
+    """Puts ``FILE.targets.safetensors/NAME`` in place of a file of style targets.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    found: list[Path] = []
+    for path in paintings:
+        if is_style_targets(path):
+            from impasto.losses.style_targets import load_style_targets
+
+            found += [path / name for name in load_style_targets(path)]
+        else:
+            found.append(path)
+    return tuple(found)
+
+
+def _start(
+    given: dict[str, Any], recipe: dict[str, Any] | None, *, from_scratch: bool
+) -> Path | None:
     """Decides which model a run begins with.
 
     Raises:
         UsageError: one is named, and something that forbids one.
     """
-    against = [name for name in ("preset", "network", *NETWORK_SETTINGS) if name in chosen]
-    named: Path | None = chosen.get("add_to")
+    settings = ("preset", "network", *NETWORK_SETTINGS)
+    against = [name for name in settings if given.get(name) is not None]
+    named: Path | None = given.get("add_to")
     if named is None:
-        return None if from_scratch or against else default_start()
+        return None if from_scratch or against or recipe is not None else default_start()
     if from_scratch or against:
         other = flag(against[0]) if against else "--from-scratch"
         raise UsageError(f"--add-to and {other} contradict each other: give one of them")

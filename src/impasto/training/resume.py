@@ -15,7 +15,7 @@ from impasto.training.config import (
     default_run_folder,
     flag,
 )
-from impasto.training.recipes import with_network
+from impasto.training.recipes import each_painting, with_network
 
 RUNTIME_FIELDS = frozenset(
     [
@@ -33,6 +33,9 @@ RUNTIME_FIELDS = frozenset(
     ]
 )
 """Settings that may change when a run is resumed: they do not change what it computes."""
+
+CHANGEABLE = RUNTIME_FIELDS | {"precision", "style_scale"}
+"""Those, and what a later machine or a second look at the results may ask for."""
 
 NEEDED = frozenset(
     ["config", "references", "paintings_sha256", "step", "schedule_steps", "images_per_step"]
@@ -65,13 +68,14 @@ def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> Training
         ResumeError: there is no run, or something given would make it another one.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
+    paintings = each_painting(paintings)
     folder = chosen.get("output") or default_run_folder(paintings)
     saved = read_config(folder, load_checkpoint(folder)[1])
     # The length that is saved belongs to the schedule; one that is given extends the run.
     length: dict[str, Any] = {"steps": None, "max_time_s": None}
     try:
         chosen = with_network(length | chosen, saved.network)
-        config = replace(saved, **(chosen | {"paintings": tuple(paintings), "output": folder}))
+        config = replace(saved, **(chosen | {"paintings": paintings, "output": folder}))
     except UsageError as error:
         raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
     check_same_run(config, saved)
@@ -86,8 +90,7 @@ def check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
     """
     given, kept = _flat(config), _flat(saved)
     for name in kept | given:
-        decided = name == "precision" and given[name] == "auto"
-        if name not in RUNTIME_FIELDS and not decided and given.get(name) != kept.get(name):
+        if name not in CHANGEABLE and given.get(name) != kept.get(name):
             raise ResumeError(
                 f"{_label(name)} is {_text(given.get(name))}, "
                 f"the run in {config.run_folder} has {_text(kept.get(name))}; "

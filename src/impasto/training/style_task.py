@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.data import PhotoCrops, PhotoSource
+from impasto.errors import UsageError
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix
 from impasto.losses.functional import pixel_loss
@@ -79,10 +80,7 @@ class StyleTask:
             lattice_weight=config.lattice_weight,
             loss_network=loss_network,
         ).to(device)
-        grams = [
-            self.loss.style_targets(to_tensor(painting.rgb).to(device))
-            for painting in self.paintings
-        ]
+        grams = [self._style_target(painting, device) for painting in self.paintings]
         targets = {layer: torch.cat([gram[layer] for gram in grams]) for layer in grams[0]}
         self.references = references
         weights = {layer: [w] * len(grams) for layer, w in self.loss.style_weights.items()}
@@ -107,6 +105,16 @@ class StyleTask:
         }
         self.validation = read_validation_photos(validation).to(device)
         self.history = History(config.run_folder / "history.png", resume=resume)
+
+    def _style_target(self, painting: Painting, device: torch.device) -> dict[str, Tensor]:
+        if painting.grams is None:
+            return self.loss.style_targets(to_tensor(painting.rgb).to(device))
+        if missing := [layer for layer in self.loss.style_layers if layer not in painting.grams]:
+            raise UsageError(
+                f"--style-layers has {missing[0]}; the style targets have "
+                f"{', '.join(painting.grams)}"
+            )
+        return {layer: painting.grams[layer].to(device) for layer in self.loss.style_layers}
 
     @property
     def painting_hashes(self) -> list[str]:
