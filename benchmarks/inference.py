@@ -20,11 +20,11 @@ from machine import describe_machine, usable_cores
 
 from impasto.export import export_network, load_weights, save_weights
 from impasto.networks import build_network
-from impasto.networks.spec import PAPER, RELEASED, SHIPPED
+from impasto.networks.spec import FAST, PAPER, RELEASED, SHIPPED, FastSpec, NetworkSpec
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.session import ModelSession
 
-PRESETS = {"paper": PAPER, "released": RELEASED, "shipped": SHIPPED}
+PRESETS = {"paper": PAPER, "released": RELEASED, "shipped": SHIPPED, "fast": FAST}
 # Both keep their threads spinning for a moment after a run, at the other's cost.
 PAUSE_S = 0.1
 
@@ -60,12 +60,18 @@ def _load(name: str, onnx: Path | None) -> tuple[torch.nn.Module, bytes]:
     if name not in PRESETS:
         weights = Path(name)
         return load_weights(weights), (onnx or weights.with_suffix(".onnx")).read_bytes()
+    return fresh_model(PRESETS[name])
+
+
+def fresh_model(spec: NetworkSpec | FastSpec) -> tuple[torch.nn.Module, bytes]:
+    """Returns a network with fresh weights, and the same as a model file."""
     torch.manual_seed(0)
-    network = build_network(PRESETS[name]).eval()
+    network = build_network(spec).eval()
+    sets = getattr(spec, "parameter_sets", 1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fresh.onnx"
         metadata = ModelMetadata(
-            styles=(StyleEntry("fresh", "Fresh"),),
+            styles=tuple(StyleEntry(f"fresh{i}", "Fresh") for i in range(sets)),
             min_size_px=network.spec.min_size_px,
             network=network.spec.to_dict(),
             weights_sha256=save_weights(network, path.with_suffix(".safetensors")),

@@ -1,4 +1,4 @@
-"""Writes docs/cli.md and docs/api.md from the code: `python scripts/make_docs.py [--check]`.
+"""Writes docs/cli.md, api.md and models.md: `python scripts/make_docs.py [--check]`.
 
 With --check nothing is written; a page that is not what the code says is named and the exit
 code is 1.
@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, ForwardRef
+
+from models_page import models_page
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -51,7 +53,11 @@ def main() -> None:
 
 def pages() -> dict[Path, str]:
     """Returns the text of each page, the same on every machine."""
-    return {DOCS / "cli.md": cli_page(), DOCS / "api.md": api_page()}
+    return {
+        DOCS / "cli.md": cli_page(),
+        DOCS / "api.md": api_page(),
+        DOCS / "models.md": models_page(NOTE),
+    }
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -29,6 +29,8 @@ artist = "Nobody"
 year = 1900
 source = "made by a test"
 licence = "Apache-2.0"
+recipe = "{name}.toml"
+scores = {{ correlation = 0.5, photos = 15 }}
 """
 
 
@@ -90,6 +92,41 @@ def save_model(metadata):
             helper.set_model_props(model, {METADATA_KEY: text})
         onnx.save(model, path)
         return Path(path)
+
+    return save
+
+
+@pytest.fixture
+def save_gallery(metadata):
+    """Writes a model of several styles: each paints one even grey, given by name."""
+    import onnx
+    from onnx import helper
+
+    def save(path, greys, *, weights_sha256=""):
+        size = ["N", 3, "H", "W"]
+        levels = [grey / 255 for grey in greys.values()]
+        graph = helper.make_graph(
+            [
+                helper.make_node("Sub", ["image", "image"], ["black"]),
+                helper.make_node("MatMul", ["style_weights", "levels"], ["level"]),
+                helper.make_node("Add", ["black", "level"], ["output"]),
+            ],
+            "gallery",
+            [
+                helper.make_tensor_value_info("image", 1, size),
+                helper.make_tensor_value_info("style_weights", 1, [len(levels)]),
+            ],
+            [helper.make_tensor_value_info("output", 1, None)],
+            [helper.make_tensor("levels", 1, [len(levels)], levels)],
+        )
+        opsets = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+        styles = tuple(StyleEntry(name, name.title()) for name in greys)
+        stated = dataclasses.replace(metadata, styles=styles, weights_sha256=weights_sha256)
+        helper.set_model_props(model, {METADATA_KEY: stated.to_json()})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, path)
+        return path
 
     return save
 

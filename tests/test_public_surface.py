@@ -112,6 +112,35 @@ MESSAGES = {
         "crop the mask as the photo",
     ),
     "stylize photo.png --device abacus": (2, "there is no device 'abacus' here, ..."),
+    "styles --sheet missing.jpg": (2, "no such file: missing.jpg"),
+    "styles --sheet nothing": (2, "--sheet takes one photo, and nothing is a folder"),
+    "styles --sheet photo.png -o text.jpg": (
+        2,
+        "text.jpg is already there: --overwrite replaces it",
+    ),
+    "styles --sheet photo.png -o photo.png --overwrite": (
+        2,
+        "photo.png is an input and would be overwritten: choose another -o",
+    ),
+    "styles --sheet photo.png -o -": (
+        2,
+        "--sheet takes a photo's file and -o a file or a folder, not -",
+    ),
+    "styles --sheet photo.png -o x.xyz": (
+        2,
+        "-o x.xyz must end in one of .jpg .jpeg .png .webp .tif .tiff .avif .bmp, "
+        "or in / for a folder",
+    ),
+    "styles --sheet photo.png --json": (
+        2,
+        "--sheet and --json contradict each other: give one of them",
+    ),
+    "styles -o x.png": (2, "-o is for a sheet: give --sheet PHOTO with it"),
+    "styles --sheet photo.png add text.jpg": (
+        2,
+        "--sheet is for the list of styles, not for `styles add`: `impasto styles add --help` "
+        "says what that takes",
+    ),
     "styles add text.jpg": (2, "text.jpg: not an ONNX model, or a damaged one"),
     "styles remove monet": (2, "there is no own style 'monet': you have none of your own"),
     "styles remove great_wave": (2, "the style 'great_wave' is shipped with impasto and stays"),
@@ -139,7 +168,7 @@ MESSAGES = {
 # Of a --json line, in this order; METADATA is the JSON inside a model file.
 KEYS = {
     "stylize": "input output width height style device elapsed_s status error",
-    "styles": "name title artist year source licence path origin",
+    "styles": "name title artist year source licence path origin recipe scores",
     "info": "impasto python onnxruntime pillow numpy platform extras devices providers device "
     "cores data_folder models",
 }

@@ -131,8 +131,9 @@ def load_model(
 def list_styles() -> tuple[Style, ...]:
     """Returns the shipped styles, the default first, and after them the user's own.
 
-    Own styles are the models that ``impasto styles add`` put into the user's data folder.
+    Own styles are those of the models that ``impasto styles add`` put into the user's data
+    folder.
     """
-    from impasto import catalog
+    from impasto.runtime import styles
 
-    return catalog.list_styles()
+    return styles.list_styles()

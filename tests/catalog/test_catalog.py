@@ -1,9 +1,17 @@
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from impasto import catalog as shipped
-from impasto.catalog import find_style, list_styles
-from impasto.errors import ModelError, UnknownStyleError
+from impasto.catalog import list_styles, shipped_styles
+from impasto.catalog.own import add_model, own_models, remove_model
+from impasto.errors import ModelError, OutputError
 from impasto.runtime.model_file import read_model_file
+
+ROOT = Path(__file__).parents[2]
+SCORES = "correlation balanced_ratio style_ratio content lattice_2 lattice_4 photos"
 
 
 def test_rows_become_styles(catalog):
@@ -11,13 +19,17 @@ def test_rows_become_styles(catalog):
     assert [style.name for style in styles] == ["negative", "mirror"]
     assert (styles[0].title, styles[0].year) == ("Title of negative", "1900")
     assert styles[1].path == catalog / "mirror.onnx"
+    assert (styles[1].recipe, styles[1].scores) == (
+        "mirror.toml",
+        {"correlation": 0.5, "photos": 15},
+    )
+    assert len(set(styles)) == 2
 
 
-def test_find(catalog):
-    assert find_style(None).name == "negative"
-    assert find_style("mirror").name == "mirror"
-    with pytest.raises(UnknownStyleError, match="known are negative, mirror"):
-        find_style("nothing like it")
+def test_rows_may_share_a_file(catalog):
+    path = catalog / "catalog.toml"
+    path.write_text(path.read_text().replace("negative.onnx", "mirror.onnx"))
+    assert {style.path for style in list_styles()} == {catalog / "mirror.onnx"}
 
 
 def test_own_styles_come_after_the_shipped_ones(catalog, data_folder):
@@ -30,33 +42,81 @@ def test_own_styles_come_after_the_shipped_ones(catalog, data_folder):
     assert [style.origin for style in styles] == ["shipped", "shipped", "own", "own"]
     assert styles[1].path == catalog / "mirror.onnx"
     assert (styles[2].title, styles[2].artist) == ("ash", "")
-    assert find_style("墨 水").path == folder / "墨 水.onnx"
-    assert find_style(None).name == "negative"
-    with pytest.raises(UnknownStyleError, match="known are negative, mirror, ash, 墨 水"):
-        find_style("nothing like it")
+    assert (styles[2].recipe, styles[2].scores) == ("", {})
 
 
 def test_without_styles(catalog):
     (catalog / "catalog.toml").write_text("")
     assert list_styles() == ()
-    for name, message in [(None, "no default style"), ("x", "no style 'x'")]:
-        with pytest.raises(UnknownStyleError, match=message):
-            find_style(name)
 
 
-@pytest.mark.parametrize("text", ["[[style]]\nname = 'x'", "not toml", "style = 3"])
+@pytest.mark.parametrize("text", ["[[style]]\nname = 'x'", "not toml", "style = 3", "scores"])
 def test_damaged_catalogue(catalog, text):
-    (catalog / "catalog.toml").write_text(text)
+    path = catalog / "catalog.toml"
+    if text == "scores":
+        text = re.sub(r"scores = .*", "scores = 3", path.read_text())
+    path.write_text(text)
     with pytest.raises(ModelError, match="damaged"):
         list_styles()
 
 
 def test_shipped_rows_agree_with_their_files():
-    styles = list_styles()
+    styles = shipped_styles()
     assert len({style.name for style in styles}) == len(styles)
     for style in styles:
         _, metadata = read_model_file(style.path)
-        assert metadata.styles[0].name == style.name
+        assert style.name in [entry.name for entry in metadata.styles]
         assert metadata.licence == style.licence
+        assert (ROOT / "recipes" / style.recipe).is_file()
+        assert " ".join(style.scores) == SCORES
+        assert json.dumps(style.scores)
+        assert 0 < style.scores["correlation"] < 1
     named = {style.path.name for style in styles}
     assert {path.name for path in shipped.CATALOG_FOLDER.glob("*.onnx")} == named
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A model file and its plain weights, which nothing here looks into."""
+    model, weights = tmp_path / "given.onnx", tmp_path / "given.safetensors"
+    model.write_bytes(b"model")
+    weights.write_bytes(b"weights")
+    return model, weights
+
+
+def stored(data_folder):
+    """What lies in the data folder, hidden files included."""
+    return {path.name: path.read_bytes() for path in data_folder.rglob("*") if path.is_file()}
+
+
+def test_a_model_and_its_weights_are_taken_in_and_removed(data_folder, pair):
+    path = add_model("a.b 墨", *pair)
+    assert stored(data_folder) == {"a.b 墨.onnx": b"model", "a.b 墨.safetensors": b"weights"}
+    assert own_models() == {"a.b 墨": path}
+    remove_model(path)
+    assert stored(data_folder) == {}
+
+
+def test_replacing_a_model_leaves_no_weights_of_the_old_one(data_folder, pair):
+    add_model("ink", *pair)
+    pair[0].write_bytes(b"other")
+    add_model("ink", pair[0])
+    assert stored(data_folder) == {"ink.onnx": b"other"}
+
+
+@pytest.mark.parametrize("fails_at", ["given.onnx", "given.safetensors"])
+@pytest.mark.parametrize("before", [{}, {"ink.onnx": b"old", "ink.safetensors": b"old weights"}])
+def test_what_fails_half_way_changes_nothing(data_folder, pair, monkeypatch, fails_at, before):
+    (data_folder / "styles").mkdir(parents=True)
+    for name, data in before.items():
+        (data_folder / "styles" / name).write_bytes(data)
+
+    def copy(source, target):
+        target.write_bytes(b"half")
+        if source.name == fails_at:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("impasto.catalog.own.shutil.copyfile", copy)
+    with pytest.raises(OutputError, match="no space left"):
+        add_model("ink", *pair)
+    assert stored(data_folder) == before

@@ -35,10 +35,9 @@ def test_commands_and_options(offered):
     assert offered("impasto nothing ") == list(COMMANDS)
 
 
-def test_values(offered, save_model, data_folder, catalog):
-    (data_folder / "styles").mkdir(parents=True)
-    save_model(data_folder / "styles" / "mine.onnx", name="mine")
-    assert offered("impasto stylize a.jpg --style ") == ["negative", "mirror", "mine"]
+def test_values(offered, save_gallery, data_folder, catalog):
+    save_gallery(data_folder / "styles" / "mine.onnx", {"mine": 10, "oil": 20})
+    assert offered("impasto stylize a.jpg --style ") == ["negative", "mirror", "mine", "oil"]
     assert offered("impasto stylize a.jpg -s mi") == ["mirror", "mine"]
     assert offered("impasto styles remove ") == ["mine"]
     assert offered("impasto stylize --format j") == ["jpeg"]

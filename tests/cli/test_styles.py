@@ -1,10 +1,14 @@
+import hashlib
 import json
 
 import numpy as np
 import pytest
 from onnx import helper
+from PIL import Image
 
 import impasto
+from impasto.images.contact_sheet import Cell, contact_sheet
+from impasto.images.reading import read_image
 
 
 @pytest.fixture
@@ -17,8 +21,8 @@ def test_table_and_json(run_cli, catalog):
     code, out, err = run_cli("styles")
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        "negative  Title of negative, Nobody, 1900",
-        "mirror    Title of mirror, Nobody, 1900",
+        "negative  Title of negative  Nobody  1900",
+        "mirror    Title of mirror    Nobody  1900",
     ]
     rows = [json.loads(line) for line in run_cli("styles", "--json")[1].splitlines()]
     assert [row["name"] for row in rows] == ["negative", "mirror"]
@@ -32,7 +36,11 @@ def test_table_and_json(run_cli, catalog):
         "licence",
         "path",
         "origin",
+        "recipe",
+        "scores",
     ]
+    assert rows[0]["recipe"] == "negative.toml"
+    assert rows[0]["scores"] == {"correlation": 0.5, "photos": 15}
 
 
 def test_without_styles(run_cli, catalog):
@@ -48,7 +56,7 @@ def test_an_added_style_works_by_name_everywhere(
     assert run_cli("styles", "add", own_model) == (0, "ink\n", "")
     own_model.unlink()
     stored = data_folder / "styles" / "ink.onnx"
-    assert list(stored.parent.iterdir()) == [stored]
+    assert list(stored.parent.iterdir()) == [stored]  # no weights lay beside it
     lines = run_cli("styles")[1].splitlines()
     assert lines[2:] == [f"ink       your own, {stored}"]
     assert json.loads(run_cli("styles", "--json")[1].splitlines()[2])["origin"] == "own"
@@ -141,7 +149,202 @@ def test_what_cannot_be_removed(run_cli, catalog, own_model, data_folder):
     assert "cannot remove" in err
 
 
-def test_json_belongs_to_the_list(run_cli, catalog, own_model):
-    code, _, err = run_cli("styles", "--json", "add", own_model)
+def test_options_belong_to_the_list_or_to_a_sheet(run_cli, catalog, own_model, photo):
+    for given, message in [
+        (["--json", "add", own_model], "--json is for the list"),
+        (["--overwrite", "add", own_model], "--overwrite is for the list"),
+        (["--sheet", photo, "remove", "ink"], "not for `styles remove`"),
+        (["--overwrite"], "--overwrite is for a sheet: give --sheet PHOTO"),
+        (["--json", "-o", "x.png"], "-o is for a sheet"),
+        (["--json", "--sheet", photo], "--sheet and --json contradict each other"),
+        (["--sheet", ""], "a file name is empty"),
+        (["--sheet", "-"], "--sheet takes a photo's file"),
+    ]:
+        code, out, err = run_cli("styles", *given)
+        assert (code, out) == (2, ""), given
+        assert message in err
+
+
+# --- model files of several styles ------------------------------------------------------------
+
+
+GREYS = {"ink": 10, "mirror": 20, "oil": 30}
+
+
+@pytest.fixture
+def several(save_gallery, tmp_path):
+    """A model file of three styles with its plain weights beside it."""
+    weights = tmp_path / "several.safetensors"
+    weights.write_bytes(b"weights")
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    return save_gallery(tmp_path / "several.onnx", GREYS, weights_sha256=sha256)
+
+
+def test_a_file_of_several_styles_is_taken_in_whole(run_cli, catalog, several, data_folder, photo):
+    assert run_cli("styles", "add", several) == (0, "ink\n", "")
+    folder = data_folder / "styles"
+    assert {path.name for path in folder.iterdir()} == {"ink.onnx", "ink.safetensors"}
+    assert (folder / "ink.safetensors").read_bytes() == b"weights"
+    path = folder / "ink.onnx"
+    assert run_cli("styles")[1].splitlines()[2:] == [
+        f"ink       your own, {path}",
+        f"oil       your own, {path}",
+    ]
+    for name, grey in [("oil", 30), ("ink:0.5,mirror:0.5", 15)]:
+        code, out, _ = run_cli("stylize", photo, "--style", name)
+        assert code == 0
+        assert set(read_image(out.strip()).rgb.ravel()) == {grey}
+
+    code, _, err = run_cli("styles", "remove", "oil")
     assert code == 2
-    assert "--json is for the list" in err
+    assert "the style 'oil' lies in the file of 'ink': remove that one" in err
+    assert run_cli("styles", "remove", "ink") == (0, "ink\n", "")
+    assert list(folder.iterdir()) == []
+
+
+def test_weights_of_another_model_stay_where_they_are(run_cli, catalog, several, data_folder):
+    run_cli("styles", "add", several)
+    several.with_suffix(".safetensors").write_bytes(b"other weights")
+    code, out, err = run_cli("styles", "add", several, "--overwrite")
+    assert (code, out) == (0, "ink\n")
+    assert "several.safetensors does not hold the weights of " in err
+    assert [path.name for path in (data_folder / "styles").iterdir()] == ["ink.onnx"]
+
+
+def test_only_the_first_style_must_have_a_name_of_its_own(run_cli, catalog, save_gallery, tmp_path):
+    given = save_gallery(tmp_path / "given.onnx", {"mirror": 20, "ink": 10})
+    code, out, err = run_cli("styles", "add", given)
+    assert (code, out) == (2, "")
+    assert "holds the style 'mirror', and a shipped one has that name" in err
+
+
+# --- sheets -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cells():
+    """Returns the places of a sheet in order, each as the level in the middle of its picture.
+
+    `photo` is 40x31, so that a column is as wide as its captions.
+    """
+
+    def levels(path):
+        rgb = read_image(path).rgb
+        corners = [
+            (top, left)
+            for top in range(36, rgb.shape[0] - 36, 31 + 50 + 24)
+            for left in range(36, rgb.shape[1] - 36, 140 + 24)
+        ]
+        return [tuple(map(int, rgb[top + 15, left + 20])) for top, left in corners]
+
+    return levels
+
+
+def test_a_sheet_shows_the_photo_and_every_style(
+    run_cli, catalog, several, photo, rgb, cells, monkeypatch
+):
+    run_cli("styles", "add", several)
+    loads = []
+    init = impasto.runtime.session.ModelSession.__init__
+    monkeypatch.setattr(
+        "impasto.runtime.session.ModelSession.__init__",
+        lambda self, *args, **settings: (loads.append(1), init(self, *args, **settings))[1],
+    )
+    target = photo.with_name("photo.styles.png")
+    assert run_cli("styles", "--sheet", photo) == (0, f"{target}\n", "")
+    assert len(loads) == 3  # negative, mirror, and once for both own styles
+    middle = rgb[15, 20]
+    grounds = [tuple(map(int, middle)), *[tuple(map(int, 255 - middle))] * 2, (10,) * 3, (30,) * 3]
+    assert cells(target)[:5] == grounds
+    assert not [name for name in photo.parent.iterdir() if name.name.startswith(".impasto")]
+
+
+def test_where_a_sheet_goes(run_cli, catalog, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.open(photo).save("a.b.webp")
+    assert run_cli("styles", "--sheet", "a.b.webp")[1] == "a.b.styles.jpg\n"
+    before = (tmp_path / "a.b.styles.jpg").read_bytes()
+    Image.new("RGB", (40, 31)).save("a.b.webp")
+    code, out, err = run_cli("styles", "--sheet", "a.b.webp")
+    assert (code, out) == (2, "")
+    assert "a.b.styles.jpg is already there: --overwrite replaces it" in err
+    assert (tmp_path / "a.b.styles.jpg").read_bytes() == before
+    assert run_cli("styles", "--sheet", "a.b.webp", "--overwrite")[0] == 0
+    assert (tmp_path / "a.b.styles.jpg").read_bytes() != before
+    assert run_cli("styles", "--sheet", photo, "-o", "sheet.webp")[1] == "sheet.webp\n"
+    assert Image.open("sheet.webp").format == "WEBP"
+    assert run_cli("styles", "--sheet", photo, "-o", "new/")[0] == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["photo.styles.png"]
+
+
+def test_a_sheet_of_a_large_photo_has_small_pictures(run_cli, catalog, tmp_path):
+    photo = tmp_path / "large.jpg"
+    Image.new("RGB", (900, 1800), "red").save(photo)
+    run_cli("styles", "--sheet", photo, "-o", tmp_path / "sheet.png")
+    rgb = read_image(tmp_path / "sheet.png").rgb
+    red = (rgb[..., 0] > 200) & (rgb[..., 1] < 50)
+    rows, columns = np.nonzero(red)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (320, 160)
+    cyan = (rgb[..., 0] < 50) & (rgb[..., 1] > 200)
+    assert cyan.sum() == 2 * red.sum()
+
+
+def test_transparent_photos_lie_on_the_paper(run_cli, catalog, tmp_path, cells):
+    photo = tmp_path / "clear.png"
+    Image.new("RGBA", (40, 31), (9, 9, 9, 0)).save(photo)
+    run_cli("styles", "--sheet", photo)
+    first, second, *_ = cells(tmp_path / "clear.styles.png")
+    assert first == (250, 248, 244)
+    assert second == tuple(255 - level for level in first)
+
+
+def test_a_damaged_model_is_left_out_of_a_sheet(run_cli, catalog, photo, data_folder, cells):
+    (data_folder / "styles").mkdir(parents=True)
+    (data_folder / "styles" / "broken.onnx").write_bytes(b"damaged")
+    target = photo.with_name("photo.styles.png")
+    code, out, err = run_cli("styles", "--sheet", photo)
+    assert (code, out) == (1, f"{target}\n")
+    assert "left out: " in err
+    assert "broken.onnx: not an ONNX model" in err
+    assert err.count("\n") == 1
+    assert len(set(cells(target)[:3])) == 2  # the photo and twice its negative
+
+    target.unlink()
+    for name in ("negative", "mirror"):
+        (catalog / f"{name}.onnx").write_bytes(b"damaged")
+    code, out, err = run_cli("styles", "--sheet", photo)
+    assert (code, out) == (2, "")
+    assert "none of the styles can be used" in err
+    (catalog / "catalog.toml").write_text("")
+    (data_folder / "styles" / "broken.onnx").unlink()
+    assert "there are no styles to paint a sheet in" in run_cli("styles", "--sheet", photo)[2]
+    assert not target.exists()
+
+
+def test_captions_of_any_name(rgb):
+    plain = contact_sheet([Cell(rgb, "")])
+    for name in ("great_wave", "墨 水", "é — 🎨", "a\nb\tc", "\udc80", "x" * 250):
+        sheet = contact_sheet([Cell(rgb, name, "Nobody, 1900")])
+        assert sheet.shape == plain.shape
+        changed = np.nonzero((sheet != plain).any(axis=2))
+        assert changed[0].min() >= 36 + 31  # below the picture, within its column
+        assert changed[1].max() < 36 + 140
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "grid"),
+    [
+        ((213, 320), 14, (3, 5)),
+        ((320, 213), 14, (2, 7)),
+        ((213, 320), 3, (1, 3)),
+        ((213, 320), 1, (1, 1)),
+    ],
+)
+def test_grids_of_a_good_shape(shape, count, grid):
+    picture = np.zeros((*shape, 3), np.uint8)
+    sheet = contact_sheet([Cell(picture, "x")] * count)
+    height, width = sheet.shape[:2]
+    rows, columns = grid
+    assert height == 72 - 24 + rows * (shape[0] + 74)
+    assert width == 72 - 24 + columns * (shape[1] + 24)
+    assert (sheet == 0).all(axis=2).sum() == count * shape[0] * shape[1]

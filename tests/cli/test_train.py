@@ -16,6 +16,7 @@ from PIL import Image
 from impasto.cli.train import describe, parse_duration
 from impasto.errors import UsageError
 from impasto.networks import RELEASED
+from impasto.runtime.model_file import read_model_file
 from impasto.training import TrainingConfig
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
@@ -97,7 +98,7 @@ def test_a_preset_trains_and_the_printed_line_paints(here, run_cli, monkeypatch)
 @pytest.mark.usefixtures("no_export")
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_the_recipes_are_taken_and_flags_go_first(recipe, here, run_cli):
-    given = tiny(steps=1, style_scale=1.5, threads=None)
+    given = tiny(steps=1, style_scale=1.5, crop_shares=1, threads=None)
     code, _, err = run_cli("train", "wave.png", "photos", "--recipe", recipe, "-o", "r", *given)
     assert code == 0, err
     kept = settings(here / "r")
@@ -120,6 +121,28 @@ def test_a_run_is_resumed_with_its_own_settings(here, run_cli):
     code, _, err = run_cli("train", "wave.png", "--resume", "--width", "2")
     assert (code, err.count("\n")) == (2, 1)
     assert "--width is 2, the run in runs/wave has 1" in err
+
+
+def test_a_painting_is_added_to_a_model_by_its_name(here, run_cli, monkeypatch):
+    monkeypatch.setenv("IMPASTO_HOME", str(here / "home"))
+    shutil.copy("wave.png", "dunes.png")
+    many = tiny(width=8, network="fast", style_size_px="32,64", steps=1)
+    code, out, err = run_cli("train", "wave.png", "photos", *many)
+    assert code == 0, err
+    assert run_cli("styles", "add", out.strip())[0] == 0
+    shutil.rmtree("runs")
+    adding = tiny(width=None, residual_blocks=None, style_size_px=None, min_zoom=1, steps=2)
+    code, out, err = run_cli("train", "dunes.png", "photos", "--add-to", "wave", *adding)
+    assert code == 0, err
+    styles = read_model_file(out.strip())[1].styles
+    assert [style.name for style in styles] == ["dunes", "wave"]
+    code, _, err = run_cli("train", "wave.png", "photos", "--add-to", "wave", *adding)
+    assert code == 2
+    assert "holds a style 'wave' already" in err
+    for flag in ("--add-to=wave", "--train-trunk", "--from-scratch"):
+        code, _, err = run_cli("train", "dunes.png", "--resume", flag)
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"{flag.split('=')[0]} and --resume are both given" in err
 
 
 # --- Ctrl-C, in a process of its own with loading processes, as on a terminal

@@ -9,8 +9,9 @@ from impasto.data.crops import collate
 from impasto.errors import DataError
 
 
-def crops(folder, crop_px=24, max_zoom=2.0, seed=7):
-    return PhotoCrops(open_photos(folder), crop_px, max_zoom=max_zoom, seed=seed)
+def crops(folder, crop_px=24, max_zoom=2.0, seed=7, min_zoom=1.0):
+    zooms = {"max_zoom": max_zoom, "min_zoom": min_zoom}
+    return PhotoCrops(open_photos(folder), crop_px, seed=seed, **zooms)
 
 
 def loader(dataset, first, last, workers=0, batch_size=2):
@@ -118,9 +119,9 @@ def test_half_of_the_crops_are_mirrored(tmp_path):
     assert 70 <= sum(falling) <= 130
 
 
-def zooms(path, crop_px, max_zoom, count=60):
+def zooms(path, crop_px, max_zoom, count=60, min_zoom=1.0):
     """How many of the photo's pixels a crop spans, from the slope of a horizontal ramp."""
-    dataset = crops(path, crop_px=crop_px, max_zoom=max_zoom)
+    dataset = crops(path, crop_px=crop_px, max_zoom=max_zoom, min_zoom=min_zoom)
     spans, starts = [], []
     for i in range(count):
         row = dataset[i][0][0, 5].double().mul(255).sort().values
@@ -138,6 +139,14 @@ def test_scale_and_position_cover_their_ranges(tmp_path):
     assert 112 <= max(spans) <= 122
     assert min(starts) < 20
     assert max(starts) > 110
+
+
+def test_a_least_zoom_shows_less_of_a_photo(tmp_path):
+    save(tmp_path / "p" / "ramp.png", np.tile(np.arange(240)[None, :, None], (120, 1, 3)))
+    spans, _ = zooms(tmp_path / "p", 40, 2.0, min_zoom=1.5)
+    # The shorter side becomes 60 to 80 px: crops span 80 down to 60 photo pixels.
+    assert 58 <= min(spans) <= 64
+    assert 75 <= max(spans) <= 82
 
 
 def test_without_zoom_the_whole_short_side_is_seen(tmp_path):

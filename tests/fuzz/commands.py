@@ -31,6 +31,8 @@ artist = "Nobody"
 year = 1900
 source = "made by a test"
 licence = "Apache-2.0"
+recipe = "{name}.toml"
+scores = {{ correlation = 0.5, photos = 15 }}
 """
 
 _POSIX = os.name == "posix"

@@ -92,3 +92,59 @@ def test_a_shipped_file_that_is_gone(catalog):
     (catalog / "mirror.onnx").unlink()
     with pytest.raises(ModelError, match=r"no such model file: .*mirror\.onnx"):
         load_model("mirror")
+
+
+GREYS = {"ink": 10, "mirror": 20, "negative": 30, "oil": 40}
+
+
+@pytest.fixture
+def painted(rgb):
+    """Returns the one level of grey that a style paints."""
+
+    def paint(name):
+        (level,) = set(load_model(name).paint(rgb).ravel())
+        return level
+
+    return paint
+
+
+def test_the_styles_of_an_own_file(catalog, data_folder, save_gallery, painted):
+    path = save_gallery(data_folder / "styles" / "ink.onnx", GREYS)
+    assert (painted("ink"), painted("oil")) == (10, 40)
+    assert model_path("oil") == path
+    assert load_model("oil").name == "oil"
+    assert load_model("mirror").metadata.styles[0].name == "mirror"  # the shipped file's
+    path.rename(path.with_name("mine.onnx"))
+    assert painted("mine") == 10
+    path.with_name("mine.onnx").rename(path.with_name("oil.onnx"))
+    assert (painted("oil"), painted("ink")) == (40, 10)
+
+
+def test_a_blend_lies_in_the_file_that_holds_all_of_it(catalog, data_folder, save_gallery, painted):
+    path = save_gallery(data_folder / "styles" / "ink.onnx", GREYS)
+    assert painted("ink:0.5,mirror:0.5") == 15
+    assert painted("mirror:1,oil:1,negative:2") == 30
+    assert model_path("mirror,ink") == path
+    # Another file that is there does not take part unless one of the names is found in it.
+    with pytest.raises(UsageError, match="negative, mirror lie in different model files"):
+        load_model("negative,mirror")
+
+
+def test_a_blend_that_no_file_holds(catalog, data_folder, save_gallery):
+    save_gallery(data_folder / "styles" / "ink.onnx", {"ink": 10, "oil": 40})
+    with pytest.raises(UsageError, match=r"mirror, ink lie in different .*only styles of one file"):
+        load_model("mirror,ink")
+    with pytest.raises(UnknownStyleError, match="there is no style 'inc': did you mean ink"):
+        load_model("oil:0.2,inc:0.8")
+    (data_folder / "styles" / "broken.onnx").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match=r"broken\.onnx: not an ONNX model"):
+        load_model("broken,ink")
+
+
+def test_shipped_styles_that_share_a_file(catalog, save_gallery, painted):
+    rows = catalog / "catalog.toml"
+    rows.write_text(rows.read_text().replace("negative.onnx", "mirror.onnx"))
+    save_gallery(catalog / "mirror.onnx", {"mirror": 20, "negative": 30})
+    assert (painted(None), painted("negative"), painted("mirror")) == (30, 30, 20)
+    assert painted("negative:0.5,mirror:0.5") == 25
+    assert load_model("negative")._session is load_model("mirror")._session

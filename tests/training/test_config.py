@@ -104,6 +104,7 @@ def test_crops_must_fit_the_network():
         ("crop_px", 31, "--crop-px is 31; allowed is 32 to 8192"),
         ("crop_px", "big", "--crop-px is 'big'; allowed is a whole number"),
         ("max_zoom", 0.5, "--max-zoom is 0.5; allowed is 1 to 16"),
+        ("min_zoom", 3.0, "--min-zoom is 3 and --max-zoom 2; the first must not be above the"),
         ("batch_size", 0, "--batch-size is 0; allowed is 1 to 1024"),
         ("batch_size", True, "--batch-size is True; allowed is a whole number"),
         ("learning_rate", 0.0, "--learning-rate is 0; allowed is 1e-09 to 1"),

@@ -63,7 +63,7 @@ def adding(pictures, old):
             photos=pictures / "photos",
             validation_photos=pictures / "photos",
             output=output,
-            **({"add_to": old} | settings | changed),
+            **({"add_to": old, "min_zoom": 1.0} | settings | changed),
         )
 
     return make

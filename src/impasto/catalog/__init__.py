@@ -1,22 +1,25 @@
 """The styles that have names: the shipped ones, and the user's own (`impasto.catalog.own`).
 
-The shipped ones are model files in this folder and ``catalog.toml``, one row each. A row
-states ``name`` (what ``--style`` takes), ``file`` (the model's file name in this folder),
-``title``, ``artist``, ``year``, ``source`` (where the painting's picture comes from) and
-``licence`` (of the model). The first row is the style that is used when none is named. A
-shipped style's name goes before an own one.
+The shipped ones lie in model files in this folder; ``catalog.toml`` has a row for each style,
+and several may share a file. A row states ``name`` (what ``--style`` takes), ``file`` (the
+model's file name in this folder), ``title``, ``artist``, ``year``, ``source`` (where the
+painting's picture comes from), ``licence`` (of the model), ``recipe`` (its file name in the
+repository's ``recipes/``) and ``scores`` (a table of numbers). The first row is the style that
+is used when none is named. A shipped style's name goes before an own one.
+
+No model file is opened here: `impasto.runtime.styles` does, for the names inside own files.
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from impasto.catalog.own import own_models
-from impasto.errors import ModelError, UnknownStyleError
+from impasto.errors import ModelError
 
 CATALOG_FOLDER = Path(__file__).parent
 
@@ -34,6 +37,10 @@ class Style:
         licence: SPDX identifier of the model.
         path: the model file.
         origin: ``"shipped"`` with Impasto, or the user's ``"own"``.
+        recipe: file in the repository's ``recipes/`` that trains it again; ``""`` for an own
+            style.
+        scores: its quality on ``photos`` photos, the measures of `impasto.evaluation`; empty
+            for an own style.
     """
 
     name: str
@@ -44,10 +51,14 @@ class Style:
     licence: str
     path: Path
     origin: Literal["shipped", "own"] = "shipped"
+    recipe: str = ""
+    scores: dict[str, float] = field(default_factory=dict, hash=False)
 
 
 def list_styles() -> tuple[Style, ...]:
     """Returns the shipped styles in catalogue order, the default first, then the user's own.
+
+    Of an own file only the name is read, which stands for its first style.
 
     Raises:
         ModelError: the catalogue of this installation is damaged.
@@ -80,6 +91,8 @@ def shipped_styles() -> tuple[Style, ...]:
                 source=row["source"],
                 licence=row["licence"],
                 path=CATALOG_FOLDER / row["file"],
+                recipe=row["recipe"],
+                scores=dict(row["scores"]),
             )
             for row in rows
         )
@@ -89,37 +102,7 @@ def shipped_styles() -> tuple[Style, ...]:
         ) from error
 
 
-def find_style(name: str | None = None) -> Style:
-    """Finds a style by its name.
-
-    Args:
-        name: its name, or None for the default.
-
-    Raises:
-        UnknownStyleError: there is none of that name; the known ones are listed.
-    """
-    shipped = shipped_styles()
-    if name is None:
-        if not shipped:
-            raise UnknownStyleError("there is no default style: none is shipped, give a model file")
-        return shipped[0]
-    # The data folder is looked at only for names that are not shipped.
-    found = _named(shipped, name) or _named(styles := list_styles(), name)
-    if found is not None:
-        return found
-    names = [style.name for style in styles]
-    if not names:
-        raise UnknownStyleError(f"there is no style {name!r}: none is shipped, give a model file")
-    raise UnknownStyleError(
-        f"there is no style {name!r}: {close_name(name, names)}known are {', '.join(names)}"
-    )
-
-
 def close_name(name: str, known: list[str]) -> str:
     """Returns ``"did you mean ...? "`` where a known name is like the one given, else ``""``."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}? " if close else ""
-
-
-def _named(styles: tuple[Style, ...], name: str) -> Style | None:
-    return next((style for style in styles if style.name == name), None)

@@ -1,7 +1,9 @@
 """The user's own styles: model files in the data folder, ``styles/<name>.onnx``.
 
-The file's name is the style's. Only names are read here, so that a damaged file is found when
-it is used and never keeps the other styles from being listed.
+The file's name is the style's; a file of several styles has the name of the first. Only names
+are read here, so that a damaged file is found when it is used and never keeps the other styles
+from being listed. The plain weights lie beside the model, ``styles/<name>.safetensors``, where
+they were there to be taken along.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Final
 from impasto.errors import OutputError
 
 MODEL_SUFFIX: Final = ".onnx"
+WEIGHTS_SUFFIX: Final = ".safetensors"
 
 
 def data_folder() -> Path:
@@ -43,16 +46,19 @@ def own_models() -> dict[str, Path]:
     }
 
 
-def add_model(name: str, model: Path) -> Path:
-    """Copies a model file into the data folder.
+def add_model(name: str, model: Path, weights: Path | None = None) -> Path:
+    """Copies a model file into the data folder, and its plain weights.
+
+    Both copies are whole before the first of them gets its name.
 
     Args:
         name: the style's name, which model files are checked to state in a form that file
             names can hold.
         model: the file, already judged.
+        weights: its plain weights, if they are there.
 
     Returns:
-        The copy.
+        The model's copy.
 
     Raises:
         OutputError: the folder cannot be written to.
@@ -60,18 +66,37 @@ def add_model(name: str, model: Path) -> Path:
     from impasto.images.writing import atomic_path
 
     target = data_folder() / "styles" / f"{name}{MODEL_SUFFIX}"
+    beside = _weights_of(target)
     with atomic_path(target) as temporary:
         shutil.copyfile(model, temporary)
+        if weights is None:
+            beside.unlink(missing_ok=True)  # those of the model that is replaced
+        else:
+            with atomic_path(beside) as temporary_weights:
+                shutil.copyfile(weights, temporary_weights)
     return target
 
 
+def weights_beside(model: Path) -> Path | None:
+    """Returns the file beside a model that has the name of its plain weights, if there is one."""
+    weights = _weights_of(model)
+    return weights if weights.is_file() else None
+
+
 def remove_model(path: Path) -> None:
-    """Deletes a model file of the data folder.
+    """Deletes a model file of the data folder and its plain weights.
 
     Raises:
-        OutputError: it cannot be deleted.
+        OutputError: they cannot be deleted.
     """
     try:
         path.unlink()
+        _weights_of(path).unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot remove {path}: {error.strerror or error}") from error
+        raise OutputError(
+            f"cannot remove {error.filename or path}: {error.strerror or error}"
+        ) from error
+
+
+def _weights_of(model: Path) -> Path:
+    return model.with_suffix(WEIGHTS_SUFFIX)

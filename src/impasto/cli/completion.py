@@ -8,7 +8,7 @@ from impasto.errors import ImpastoError
 
 def complete_style(incomplete: str) -> list[str]:
     """Returns the names of styles that begin with what was typed."""
-    from impasto.catalog import list_styles
+    from impasto.runtime.styles import list_styles
 
     try:
         return _beginning(incomplete, [style.name for style in list_styles()])

@@ -81,7 +81,7 @@ def make_plan(
     else:
         paths = [Path(given) for given in inputs]
         plan = Plan(single=len(paths) == 1 and not is_folder(paths[0]))
-        if plan.single and output is not None and not _means_folder(output):
+        if plan.single and output is not None and not means_folder(output):
             plan.jobs.append(Job(paths[0], _output_file(Path(output), file_format)))
         else:
             folder = None if output is None else _output_folder(Path(output))
@@ -108,7 +108,7 @@ def _pipe_plan(inputs: Sequence[str], output: str | None, file_format: str | Non
         raise UsageError(f"-o - takes one picture, and {first} is a folder: give -o a folder")
     target = None
     if output not in (None, PIPE):
-        if _means_folder(output):
+        if means_folder(output):
             raise UsageError(
                 f"a picture from stdin has no name to go into {output}: give -o a file"
             )
@@ -155,7 +155,8 @@ def _fill(
             )
 
 
-def _means_folder(output: str) -> bool:
+def means_folder(output: str) -> bool:
+    """Tells whether an output is a folder: it ends in a separator, or exists as one."""
     separators = ("/", os.sep, os.altsep or "/")
     return output.endswith(separators) or is_folder(Path(output))
 

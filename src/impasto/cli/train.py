@@ -65,10 +65,10 @@ def _train(
     """Train a style on your own painting, or several styles in one network.
 
     PHOTOS, the last of the inputs, is a folder, .zip or .tar of photos; the example photos
-    when left out. The paintings are added to the styles that are shipped, which takes 10
-    minutes; with --train-trunk, --from-scratch, --network, --recipe or --preset a network is
-    trained for them, for 20 minutes unless --max-time, --steps or the preset says otherwise.
-    RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints and, at the end, the model.
+    when left out. The run is 20 minutes long unless --max-time, --steps or --preset says
+    otherwise. With --add-to it begins with a model of many styles and adds the paintings to
+    it, which takes 10 minutes. RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints
+    and, at the end, the model.
     """
     settings = {name: _parsed(name, value) for name, value in settings.items()}
     paintings, photos = _split(pictures)
@@ -198,7 +198,8 @@ def _parameters() -> list[inspect.Parameter]:
                 list[Path],
                 typer.Argument(
                     metavar="PAINTING... [PHOTOS]",
-                    help="Paintings to learn; then a folder, .zip or .tar of photos.",
+                    help="Paintings to learn, or a file of their style targets; then a folder, "
+                    ".zip or .tar of photos.",
                 ),
             ],
             inspect.Parameter.empty,
@@ -249,15 +250,16 @@ def _parameters() -> list[inspect.Parameter]:
                 typer.Option(
                     "--add-to",
                     metavar="MODEL",
-                    help="Style or model file that the paintings are added to. "
-                    "[default: the shipped styles]",
+                    help="Style or model file that the paintings are added to; its own styles "
+                    "stay as they are. [default: the shipped model of many styles, if any]",
                 ),
             ],
             None,
         ),
         "from_scratch": (
             Annotated[
-                bool, typer.Option("--from-scratch", help="Train a network of the style's own.")
+                bool,
+                typer.Option("--from-scratch", help="Begin with no model: train a whole network."),
             ],
             False,
         ),
@@ -266,7 +268,7 @@ def _parameters() -> list[inspect.Parameter]:
                 bool,
                 typer.Option(
                     "--train-trunk",
-                    help="Begin with that model and train all of it; its styles are not kept.",
+                    help="Begin with that model and train all of it; only PAINTINGS are kept.",
                 ),
             ],
             False,

@@ -34,14 +34,24 @@ class PhotoCrops(Dataset[tuple[Tensor, list[Rejected]]]):
     Args:
         source: the photos.
         crop_px: height and width of a crop.
-        max_zoom: the photo's shorter side is scaled to between 1 and this many times
-            ``crop_px``, never above its own size.
+        max_zoom: the photo's shorter side is scaled to at most this many times ``crop_px``,
+            never above its own size.
+        min_zoom: and to at least this many times, from 1 up.
         seed: 0 or more.
     """
 
-    def __init__(self, source: PhotoSource, crop_px: int, *, max_zoom: float, seed: int) -> None:
+    def __init__(
+        self,
+        source: PhotoSource,
+        crop_px: int,
+        *,
+        max_zoom: float,
+        min_zoom: float = 1.0,
+        seed: int,
+    ) -> None:
         self.source = source
         self.crop_px = crop_px
+        self.min_zoom = min_zoom
         self.max_zoom = max_zoom
         self.seed = seed
         self._permutation: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
@@ -88,7 +98,7 @@ class PhotoCrops(Dataset[tuple[Tensor, list[Rejected]]]):
         short_side = min(height, width)
         if short_side < crop_px:
             raise DataError(f"{width}x{height} px is below the crop size of {crop_px} px")
-        target = min(short_side, crop_px * rng.uniform(1.0, self.max_zoom))
+        target = min(short_side, crop_px * rng.uniform(self.min_zoom, self.max_zoom))
         region = crop_px * short_side / target  # crop's side in the photo's own pixels
         left = rng.uniform(0, width - region)
         top = rng.uniform(0, height - region)

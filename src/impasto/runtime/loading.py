@@ -8,9 +8,9 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from impasto.catalog import find_style
 from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.runtime.mixing import parse_blend
+from impasto.runtime.styles import find_style, held_styles
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StyleModel
@@ -75,20 +75,39 @@ def _resolve(name_or_path: str | Path | None) -> tuple[Path, dict[str, float] | 
     if isinstance(name_or_path, Path):
         return _model_file(name_or_path), None
     try:
-        return find_style(name_or_path).path, {name_or_path: 1.0}
+        style = find_style(name_or_path)
     except UnknownStyleError:
         if _means_a_file(name_or_path):
             return _model_file(Path(name_or_path)), None
         if not set(name_or_path) & set(":,"):
             raise
-    blend = parse_blend(name_or_path)
-    paths = {find_style(name).path for name in blend}
-    if len(paths) > 1:
-        raise UsageError(
-            f"the styles {', '.join(blend)} lie in different model files; only styles of one "
-            "file blend"
-        )
-    return paths.pop(), blend
+        blend = parse_blend(name_or_path)
+        return _file_of_all(list(blend)), blend
+    # An own file may have been given another name than any style in it.
+    renamed = style.origin == "own" and style.name not in held_styles(style.path)
+    return style.path, None if renamed else {style.name: 1.0}
+
+
+def _file_of_all(names: list[str]) -> Path:
+    """Finds the one model file that the styles of a blend lie in.
+
+    A style that was added to a model lies in a file with that model's styles, which by their
+    names alone would be found in the model's.
+
+    Raises:
+        UnknownStyleError: there is no style of one of the names.
+        ModelError: one of the files cannot be used.
+        UsageError: no file of one of the styles holds them all.
+    """
+    paths = list(dict.fromkeys(find_style(name).path for name in names))
+    if len(paths) == 1:
+        return paths[0]
+    for path in paths:
+        if set(names) <= set(held_styles(path)):
+            return path
+    raise UsageError(
+        f"the styles {', '.join(names)} lie in different model files; only styles of one file blend"
+    )
 
 
 def model_path(name_or_path: str | Path | None = None) -> Path:

@@ -106,7 +106,12 @@ class TrainingConfig:
     crop_shares: tuple[float, ...] | None = setting(
         None, "Share of the steps of each crop size, by commas; equal when omitted."
     )
-    max_zoom: float = setting(2.0, "Photos are scaled to 1 to this many crops on the short side.")
+    min_zoom: float = setting(
+        1.0,
+        "Photos are scaled to this many crops or more on the shorter side; larger photos, "
+        "of which a crop shows less, are smoother.",
+    )
+    max_zoom: float = setting(2.0, "And to at most this many, never above their own size.")
     batch_size: int = setting(4, "Crops per step and device.")
     learning_rate: float = setting(2e-3, "Adam's learning rate.")
     schedule: Schedule = setting("cosine", "Learning rate over the run.")
@@ -181,6 +186,11 @@ class TrainingConfig:
                 f"--crop-shares is {numbers(self.shares)}; it needs one share for each of "
                 f"--crop-px {numbers(self.crop_px)}, together 1"
             )
+        if self.min_zoom > self.max_zoom:
+            raise UsageError(
+                f"--min-zoom is {self.min_zoom:g} and --max-zoom {self.max_zoom:g}; the first "
+                "must not be above the second"
+            )
         many = len(self.paintings) > 1 or len(self.style_size_px) > 1 or self.identity
         if many and not isinstance(self.network, FastSpec):
             raise UsageError(
@@ -217,6 +227,7 @@ class TrainingConfig:
             "style_size_px": (32, 8192),
             "crop_px": (32, 8192),
             "crop_shares": (0, 1),
+            "min_zoom": (1, 16),
             "max_zoom": (1, 16),
             "batch_size": (1, 1024),
             "learning_rate": (1e-9, 1),

@@ -22,8 +22,15 @@ from impasto.training.config import (
 )
 from impasto.training.start import default_start, start_settings
 
-# A set of scales and shifts alone is learned in fewer, larger steps than a whole network.
-ADDING: Final[dict[str, Any]] = {"learning_rate": 1e-2, "max_time_s": 600.0, "crop_px": (128,)}
+# A set of scales and shifts alone is learned in fewer, larger steps than a whole network; small
+# crops of large photos cost little and look like the pictures that will be painted.
+ADDING: Final[dict[str, Any]] = {
+    "learning_rate": 1e-2,
+    "max_time_s": 600.0,
+    "crop_px": (128,),
+    "min_zoom": 2.0,
+    "max_zoom": 3.0,
+}
 
 
 def preset_settings(preset: Preset) -> dict[str, Any]:

@@ -103,7 +103,9 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
     photos = open_photos(config.photos or examples)
     validation = open_photos(config.validation_photos or examples)
     crops = [
-        PhotoCrops(photos, size, max_zoom=config.max_zoom, seed=config.seed)
+        PhotoCrops(
+            photos, size, max_zoom=config.max_zoom, min_zoom=config.min_zoom, seed=config.seed
+        )
         for size in config.crop_px
     ]
     references = References.from_dict(values["references"]) if values.get("references") else None
