@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from impasto.images.colour import fade, keep_colors, luma
+from impasto.images.colour import keep_colors, luma
 
 
 def pixel(*values):
@@ -24,10 +24,4 @@ def test_keep_colors_takes_luma_from_the_result_and_clips():
     grey = pixel(0.4, 0.4, 0.4)
     assert luma(keep_colors(grey, pixel(0.9, 0.1, 0.3))).item() == pytest.approx(
         luma(pixel(0.9, 0.1, 0.3)).item()
-    )
-
-
-def test_fade_by_hand():
-    np.testing.assert_allclose(
-        fade(pixel(0, 0.5, 1), pixel(1, 1, 0), 0.25), pixel(0.25, 0.625, 0.75)
     )

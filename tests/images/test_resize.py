@@ -5,7 +5,7 @@ from PIL import Image
 
 from impasto.errors import UsageError
 from impasto.images.reading import Photo
-from impasto.images.resize import shrink
+from impasto.images.resize import resample, restore, shrink
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,91 @@ def test_everything_else_stays_and_exif_states_the_new_size(rgb):
 def test_limit_below_one_is_refused(rgb):
     with pytest.raises(UsageError, match="at least 1 px, not 0"):
         shrink(Photo(rgb), 0)
+
+
+def step(width_px=96, height_px=16, dark=40, bright=200):
+    """A sharp edge in the middle, which a quarter of the size cannot show."""
+    rgb = np.full((height_px, width_px, 3), dark, np.uint8)
+    rgb[:, width_px // 2 + 1 :] = bright
+    return rgb
+
+
+def painted_small(rgb, paint):
+    small = resample(rgb, 0.25)
+    return small, paint(small.astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize(
+    "paint",
+    [
+        lambda x: 0.5 * x,
+        lambda x: 1 - x,
+        lambda x: x * np.array([1, 0.2, -0.5], np.float32) + np.array([0, 0, 0.5], np.float32),
+        lambda x: np.roll(x, 1, axis=1),  # the painting has its edge elsewhere
+        lambda x: np.roll(x, -2, axis=1),
+    ],
+    ids=["darker", "negative", "recoloured", "to the right", "to the left"],
+)
+def test_one_edge_stays_one_edge(paint):
+    rgb = step()
+    small, painted = painted_small(rgb, paint)
+    result = restore(rgb, small, painted)
+    inner, small_inner = slice(16, -16), slice(4, -4)  # rolled edges come in at the sides
+    wanted = painted[2, small_inner]
+    values = result[8, inner]
+    assert (values <= wanted.max(axis=0) + 1e-5).all()
+    assert (values >= wanted.min(axis=0) - 1e-5).all()
+    # A second edge would go up and down once more; the filters' own ringing is allowed.
+    assert (ups_and_downs(values) <= 1.3 * ups_and_downs(wanted)).all()
+
+
+def ups_and_downs(values):
+    return np.abs(np.diff(values, axis=0)).sum(axis=0)
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(1, 0), (0.5, 0.1), (-1, 1)])
+def test_the_photos_edges_come_back_sharp_as_the_painting_shows_them(slope, offset):
+    rgb = step()
+    result = restore(rgb, *painted_small(rgb, lambda x: slope * x + offset))
+    np.testing.assert_allclose(result, slope * (rgb / 255) + offset, atol=0.06)
+
+
+def test_what_the_painting_leaves_out_does_not_shine_through():
+    rgb = np.random.default_rng(0).integers(0, 256, (300, 80, 3), np.uint8)
+    result = restore(rgb, *painted_small(rgb, lambda x: np.full_like(x, 0.3)))
+    np.testing.assert_allclose(result, 0.3, atol=1e-6)
+
+
+def test_painted_edges_are_steeper_than_enlarged_ones():
+    rgb = np.full((16, 96, 3), 128, np.uint8)
+    painted = step(24, 4).astype(np.float32) / 255
+    result = restore(rgb, resample(rgb, 0.25), painted)[8, :, 0]
+    blurred = np.asarray(
+        Image.fromarray(painted[..., 0]).resize((96, 16), Image.Resampling.BICUBIC)
+    )[8]
+    assert np.abs(np.diff(result)).max() > 1.3 * np.abs(np.diff(blurred)).max()
+
+
+def test_strips_have_no_seams(monkeypatch):
+    rgb = np.random.default_rng(0).integers(0, 256, (301, 40, 3), np.uint8)
+    small, painted = painted_small(rgb, lambda x: x[:, ::-1] ** 2)
+    results = []
+    for rows in (7, 128, 1000):
+        monkeypatch.setattr("impasto.images.resize._STRIP_ROWS", rows)
+        results.append(restore(rgb, small, painted))
+    for other in results[:2]:
+        np.testing.assert_allclose(other, results[2], atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (3, 7)])
+def test_tiny_pictures_are_restored(shape):
+    rgb = np.full((*shape, 3), 100, np.uint8)
+    result = restore(rgb, *painted_small(rgb, lambda x: x))
+    np.testing.assert_allclose(result, 100 / 255, atol=1e-5)
+
+
+def test_what_was_painted_larger_is_shrunk():
+    rgb = step()
+    large = resample(rgb, 2)
+    result = restore(rgb, large, 1 - large.astype(np.float32) / 255)
+    np.testing.assert_allclose(result[:, 16:-16], 1 - rgb[:, 16:-16] / 255, atol=0.04)

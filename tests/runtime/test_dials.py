@@ -1,6 +1,7 @@
 """Blends, strength and stroke sizes, on a graph small enough to compute by hand."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,8 +11,11 @@ from onnx import helper
 import impasto
 from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.images.reading import read_image
+from impasto.images.resize import resample
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry
 from impasto.runtime.stylizer import StyleModel, stroke_factor
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "photos"
 
 METADATA = ModelMetadata(
     styles=(StyleEntry("negative", "Negative"), StyleEntry("grey", "Grey")),
@@ -92,17 +96,6 @@ def test_strength_adds_back_what_the_identity_loses(model, rgb):
     np.testing.assert_array_equal(model.paint(rgb, strength=1.0), 255 - rgb)
 
 
-@pytest.mark.parametrize("dimmed", [False, True])
-def test_strength_goes_one_way(model, rgb, dark, dimmed):
-    photo = dark if dimmed else rgb
-    distances = [
-        np.abs(model.paint(photo, strength=s).astype(int) - photo).mean()
-        for s in np.linspace(0, 1, 6)
-    ]
-    assert distances == sorted(distances)
-    assert distances[0] == 0
-
-
 def test_a_model_with_two_stroke_sizes_blends_between_them(tmp_path):
     metadata = dataclasses.replace(METADATA, styles=METADATA.styles[:1], stroke_sizes=(1.0, 2.0))
     path = save(tmp_path / "sizes.onnx", [(0, 0.2), (0, 0.8), (1, 0)], metadata)
@@ -135,12 +128,54 @@ def test_auto_paints_every_picture_as_if_it_had_the_reference_size(tmp_path, mon
     assert sizes == [(64, 48), (64, 32), (43, 64), (128, 192), (32, 24)]
 
 
-def test_fine_detail_survives_large_strokes(tmp_path):
-    # An identity network must give the photo back however small it was painted.
-    identity = dataclasses.replace(METADATA, styles=METADATA.styles[:1], strength="fade")
-    model = StyleModel(save(tmp_path / "m.onnx", [(1, 0)], identity), threads=1)
+def test_every_large_picture_is_painted_with_the_sets_of_the_reference_size(tmp_path):
+    metadata = dataclasses.replace(
+        METADATA, styles=METADATA.styles[:1], stroke_sizes=(1.0, 2.0), reference_px=64
+    )
+    path = save(tmp_path / "sizes.onnx", [(0, 0.2), (0, 0.8), (1, 0)], metadata)
+    model = StyleModel(path, threads=1)
+    for side, level in [(40, 51), (64, 51), (96, 128), (128, 204), (160, 128), (192, 51)]:
+        assert set(model.paint(np.zeros((side, side, 3), np.uint8)).ravel()) == {level}
+    large = np.zeros((256, 200, 3), np.uint8)
+    for size, level in [("native", 51), (2, 204), (4, 51), (6, 128), (8, 204)]:
+        assert set(model.paint(large, stroke_size=size).ravel()) == {level}
+
+
+@pytest.mark.parametrize("kind", ["identity", "fade"])
+def test_the_photos_share_stays_sharp_where_a_smaller_picture_is_painted(tmp_path, kind):
+    metadata = dataclasses.replace(METADATA, strength=kind, styles=METADATA.styles[1:])
+    sets = SETS[1:] if kind == "identity" else SETS[1:2]
+    model = StyleModel(save(tmp_path / "m.onnx", sets, metadata), threads=1)
     noise = np.random.default_rng(1).integers(0, 256, (64, 80, 3), np.uint8)
-    np.testing.assert_array_equal(model.paint(noise, stroke_size=4), noise)
+    for strength in (0.1, 0.5, 0.9):
+        painted = model.paint(noise, stroke_size=4, strength=strength)
+        expected = (1 - strength) * noise + strength * 127.5
+        np.testing.assert_allclose(painted, expected, atol=1)
+
+
+@pytest.mark.parametrize("stroke_size", [1, 2, 4])
+@pytest.mark.parametrize("dimmed", [False, True])
+def test_strength_goes_one_way_at_every_stroke_size(model, rgb, dark, dimmed, stroke_size):
+    photo = dark if dimmed else rgb
+    steps = np.linspace(0, 1, 6)
+    results = [model.paint(photo, strength=s, stroke_size=stroke_size) for s in steps]
+    distances = [np.abs(result.astype(int) - photo).mean() for result in results]
+    assert distances == sorted(distances)
+    assert distances[0] == 0
+
+
+def test_strokes_twice_as_large_are_those_of_half_the_picture_but_crisp():
+    model = impasto.load_model("great_wave", threads=1)
+    photo = resample(read_image(EXAMPLES / "astronaut.jpg").rgb, 0.5)
+    painted = model.paint(photo, stroke_size=2)
+    small = model.paint(resample(photo, 0.5))
+    difference = np.abs(resample(painted, 0.5).astype(int) - small).mean()
+    assert difference <= 6
+    assert sharpness(painted) > 1.2 * sharpness(resample(small, 2))
+
+
+def sharpness(rgb):
+    return np.square(np.diff(rgb.astype(float), axis=1)).mean()
 
 
 @pytest.mark.parametrize("size", [0.0, -1, 11, float("nan"), "large"])

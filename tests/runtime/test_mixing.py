@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,23 @@ def test_a_model_without_identity_has_no_such_set():
 
 
 def test_stroke_sizes_beyond_those_of_the_model_are_left_to_resampling():
-    assert [covered_stroke_size(model(), size) for size in (0.5, 1.3, 4.0)] == [1.0, 1.3, 2.0]
+    sizes = (0.5, 1.3, 4.0)
+    assert [covered_stroke_size(model(), size, 512) for size in sizes] == [1.0, 1.3, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("factor", "longer_side_px", "covered"),
+    # A picture of any size with its strokes as on one of 1024 px, then twice as large.
+    [
+        *[(0.5, 512, 1), (1.5, 1536, 1.5), (2, 2048, 2), (2.5, 2560, 1.5), (3, 3072, 1)],
+        *[(9, 9216, 1), (2, 1024, 2), (4, 2048, 2), (8, 4096, 2), (3, 640, 2)],
+    ],
+)
+def test_large_pictures_are_painted_with_the_sets_of_the_reference_size(
+    factor, longer_side_px, covered
+):
+    metadata = dataclasses.replace(model(), reference_px=1024)
+    assert covered_stroke_size(metadata, factor, longer_side_px) == covered
 
 
 def test_unknown_names_are_refused_with_the_known_ones():

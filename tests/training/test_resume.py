@@ -209,6 +209,20 @@ def test_fewer_steps_than_planned_are_refused(copied, tiny_config):
         train(tiny_config(copied, steps=3), resume=True)
 
 
+def test_a_run_gets_another_style_scale_and_precision(copied, straight, pictures):
+    given = {"output": copied, "style_scale": (6.0,), "precision": "bf16-mixed", "steps": STEPS + 2}
+    config = resumed_config([pictures / "wave.png"], given)
+    train(config, resume=True)
+    before, after = (load_checkpoint(folder)[1] for folder in (straight, copied))
+    assert after["step"] == STEPS + 2
+    assert after["references"] == before["references"]  # the style counts twice, not anew
+    assert after["config"]["style_scale"] == [6.0]
+    assert after["config"]["precision"] == "bf16-mixed"
+    # Left out, they stay.
+    again = resumed_config([pictures / "wave.png"], {"output": copied})
+    assert (again.style_scale, again.precision) == ((6.0,), "bf16-mixed")
+
+
 # --- what is refused
 
 
@@ -218,7 +232,7 @@ def test_fewer_steps_than_planned_are_refused(copied, tiny_config):
         ({"width": 2}, "--width is 2, the run in {run} has 1"),
         ({"learning_rate": 0.5}, "--learning-rate is 0.5, the run in {run} has 0.002"),
         ({"seed": 7}, "--seed is 7, the run in {run} has 0"),
-        ({"style_scale": (3.0,)}, "--style-scale is 3.0, the run in {run} has None"),
+        ({"style_weight": 3.0}, "--style-weight is 3.0, the run in {run} has auto"),
         ({"style_layers": ("relu1_2",)}, "--style-layers is relu1_2, the run in {run} has relu1_2"),
         ({"photos": Path("elsewhere")}, "PHOTOS is elsewhere, the run in {run} has "),
     ],

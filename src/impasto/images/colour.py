@@ -26,16 +26,3 @@ def keep_colors(photo: NDArray[np.float32], result: NDArray[np.float32]) -> NDAr
     luma is added to all three; what leaves [0, 1] is clipped.
     """
     return np.clip(photo + (luma(result) - luma(photo)), 0.0, 1.0)
-
-
-def fade(
-    photo: NDArray[np.float32], result: NDArray[np.float32], strength: float
-) -> NDArray[np.float32]:
-    """Returns ``photo + strength * (result - photo)``.
-
-    Args:
-        photo: the untouched picture.
-        result: the painted one.
-        strength: 0 gives the photo, 1 the result.
-    """
-    return photo + np.float32(strength) * (result - photo)

@@ -64,9 +64,26 @@ def check_names(metadata: ModelMetadata, names: Sequence[str]) -> None:
             )
 
 
-def covered_stroke_size(metadata: ModelMetadata, stroke_size: float) -> float:
-    """Returns the part of a stroke size that parameter sets give; pixels do the rest."""
-    return min(max(stroke_size, metadata.stroke_sizes[0]), metadata.stroke_sizes[-1])
+def covered_stroke_size(metadata: ModelMetadata, stroke_size: float, longer_side_px: int) -> float:
+    """Returns the part of a stroke size that parameter sets give; pixels do the rest.
+
+    Up to the largest trained size sets do it all. Far beyond it the picture is painted as one
+    of ``reference_px`` would be, as far as there are sets for it, so that it looks the same
+    at every size; in between the one passes steadily into the other.
+
+    Args:
+        metadata: of the model.
+        stroke_size: factor on the strokes of the first size, in pixels.
+        longer_side_px: of the picture.
+
+    Returns:
+        A multiple of the first size, among those that the file covers.
+    """
+    first, last = metadata.stroke_sizes[0], metadata.stroke_sizes[-1]
+    if stroke_size <= last or metadata.reference_px is None:
+        return min(max(stroke_size, first), last)
+    at_reference = stroke_size * metadata.reference_px / longer_side_px
+    return min(max(at_reference, 2 * last - stroke_size, first), last)
 
 
 def mixture(

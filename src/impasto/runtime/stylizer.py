@@ -232,7 +232,7 @@ class StyleModel:
         self, rgb: NDArray[np.uint8], strength: float, stroke_factor: float
     ) -> NDArray[np.float32]:
         """Paints at the stroke size that parameter sets give; resampling gives the rest."""
-        covered = covered_stroke_size(self.metadata, stroke_factor)
+        covered = covered_stroke_size(self.metadata, stroke_factor, max(rgb.shape[:2]))
         work = resample(rgb, covered / stroke_factor)
         identity = self.metadata.strength == "identity"
         style = mixture(
@@ -242,16 +242,19 @@ class StyleModel:
             strength=strength if identity else 1.0,
         )
         result = self._network(work, style)
-        if strength == 1.0 and work is rgb:
-            return result
-        photo = _floats(work)
+        # What is painted is made apart from the photo's share: only that one stays sharp.
         if strength < 1.0 and identity:
             left = self._network(work, mixture(self.metadata, self.blend, strength=0.0))
-            result += np.float32(1 - strength) * (photo - left)
+            left *= np.float32(1 - strength)
+            result -= left
         elif strength < 1.0:
-            result = colour.fade(photo, result, strength)
+            result *= np.float32(strength)
         if work is not rgb:
-            result = restore(rgb, photo, result)
+            result = restore(rgb, work, result)
+        if strength < 1.0:
+            photo = _floats(rgb)
+            photo *= np.float32(1 - strength)
+            result += photo
         return np.clip(result, 0.0, 1.0, out=result)
 
     def _network(
