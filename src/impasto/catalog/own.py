@@ -66,7 +66,7 @@ def add_model(name: str, model: Path, weights: Path | None = None) -> Path:
     from impasto.images.writing import atomic_path
 
     target = data_folder() / "styles" / f"{name}{MODEL_SUFFIX}"
-    beside = _weights_of(target)
+    beside = weights_of(target)
     with atomic_path(target) as temporary:
         shutil.copyfile(model, temporary)
         if weights is None:
@@ -79,7 +79,7 @@ def add_model(name: str, model: Path, weights: Path | None = None) -> Path:
 
 def weights_beside(model: Path) -> Path | None:
     """Returns the file beside a model that has the name of its plain weights, if there is one."""
-    weights = _weights_of(model)
+    weights = weights_of(model)
     return weights if weights.is_file() else None
 
 
@@ -91,12 +91,13 @@ def remove_model(path: Path) -> None:
     """
     try:
         path.unlink()
-        _weights_of(path).unlink(missing_ok=True)
+        weights_of(path).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot remove {error.filename or path}: {error.strerror or error}"
         ) from error
 
 
-def _weights_of(model: Path) -> Path:
+def weights_of(model: Path) -> Path:
+    """Returns where the plain weights of a model file lie: beside it."""
     return model.with_suffix(WEIGHTS_SUFFIX)

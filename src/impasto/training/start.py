@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.catalog import shipped_styles
+from impasto.catalog.own import weights_of
 from impasto.errors import ModelError, UsageError
 from impasto.networks.spec import spec_from_dict
 from impasto.runtime.model_file import read_model_file
@@ -71,11 +72,6 @@ def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
         "identity": metadata.strength == "identity",
         "style_size_px": _style_sizes(model, metadata.recipe.get("style_size_px")),
     }
-
-
-def weights_of(model: Path) -> Path:
-    """Returns where the plain weights of a model lie: beside it."""
-    return model.with_suffix(".safetensors")
 
 
 def _style_sizes(model: Path, sizes: object) -> tuple[int, ...]:
