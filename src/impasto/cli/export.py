@@ -50,7 +50,7 @@ def command(
     if output is not None and output.suffix.lower() != ".onnx":
         raise UsageError(f"-o is {output}; a model file ends in .onnx")
     with needs_extra("train", "impasto export"):
-        from impasto.training.finish import export_run, export_style_targets
+        from impasto.training import export_run, export_style_targets
     model = export_run(run_folder, output, scores=_read_scores(scores) if scores else None)
     typer.echo(model)
     if targets:

@@ -9,15 +9,23 @@ from impasto.training.config import TrainingConfig
 from impasto.training.recipes import make_config
 
 if TYPE_CHECKING:
-    from impasto.training.finish import export_run
+    from impasto.training.finish import export_run, export_style_targets
     from impasto.training.trainer import StepReport, train
 
-__all__ = ["StepReport", "TrainingConfig", "export_run", "make_config", "train"]
+__all__ = [
+    "StepReport",
+    "TrainingConfig",
+    "export_run",
+    "export_style_targets",
+    "make_config",
+    "train",
+]
 
 _MODULES = {
     "StepReport": "impasto.training.trainer",
     "train": "impasto.training.trainer",
     "export_run": "impasto.training.finish",
+    "export_style_targets": "impasto.training.finish",
 }
 
 __getattr__ = lazy_names(__name__, _MODULES)
