@@ -106,6 +106,7 @@ def test_every_command_of_the_readme_runs(workplace):
         "painting.jpg",
         "photo.jpg",
         "photo.great_wave.jpg",
+        "photo.styles.jpg",
         "photo.starry_night.jpg",
         "softer.jpg",
         "own-colours.jpg",
