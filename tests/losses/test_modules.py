@@ -29,10 +29,13 @@ def test_public_names():
         "LossNetwork",
         "PerceptualLoss",
         "PerceptualTerms",
+        "StyleTarget",
         "feature_reconstruction_loss",
         "gram_matrix",
         "lattice_loss",
+        "load_style_targets",
         "pixel_loss",
+        "save_style_targets",
         "style_reconstruction_loss",
         "total_variation_loss",
     }
