@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from quality import paintings_of
+from quality import input_parser, paintings_of
 from torch import Tensor, from_numpy, no_grad
 
 import impasto
@@ -30,14 +29,7 @@ SIZES_PX = (2048, 2560, 3072, 4000)
 
 def main() -> None:
     """Prints a table for the stroke size, one for large pictures and one for the strength."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a style's name or a model file")
-    parser.add_argument(
-        "paintings",
-        type=Path,
-        help="the painting, or a folder or file of style targets with one per style",
-    )
-    parser.add_argument("photos", type=Path, help="a folder of photos")
+    parser = input_parser(__doc__)
     parser.add_argument("--styles", help="names with commas; all that have a painting if omitted")
     parser.add_argument("--count", type=int, default=4, help="photos to score, by name")
     parser.add_argument("--large", type=Path, help="a 12-megapixel photo; a mosaic if omitted")

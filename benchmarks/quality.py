@@ -38,14 +38,7 @@ COLUMNS = ("balanced_ratio", "correlation", "style_ratio", "content", "lattice_2
 
 def main() -> None:
     """Prints mean scores and worst lattices as a table, or as JSON for `impasto export`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="a style's name or a model file")
-    parser.add_argument(
-        "paintings",
-        type=Path,
-        help="the painting, or a folder or file of style targets with one per style",
-    )
-    parser.add_argument("photos", type=Path, help="a folder of photos")
+    parser = input_parser(__doc__)
     parser.add_argument("--every", type=int, default=1, help="score every n-th photo, by name")
     parser.add_argument("--warp", action="store_true", help="measure steadiness too")
     parser.add_argument("--json", action="store_true")
@@ -68,6 +61,19 @@ def main() -> None:
         print(json.dumps({"photos": len(paths), "styles": rows}))
     else:
         print_table(rows, len(paths))
+
+
+def input_parser(description: str | None) -> argparse.ArgumentParser:
+    """Returns a parser of a model, its paintings and photos to judge it on."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("model", help="a style's name or a model file")
+    parser.add_argument(
+        "paintings",
+        type=Path,
+        help="the painting, or a folder or file of style targets with one per style",
+    )
+    parser.add_argument("photos", type=Path, help="a folder of photos")
+    return parser
 
 
 def paintings_of(model: StyleModel, path: Path) -> dict[str, Any]:

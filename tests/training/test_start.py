@@ -138,7 +138,7 @@ def begun(config, old):
     crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
     task = StyleTask(config, crops, photos, torch.device("cpu"))
     network = build_network(config.network)
-    begin(network, config, task, crops)
+    begin(network, config.add_to, config, task, crops)
     return network.style_parameters.table, load_weights(
         old.with_suffix(".safetensors")
     ).style_parameters.table

@@ -117,7 +117,7 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
         _check_paintings(config, task, values)
     network = _network(config)
     if config.add_to and not resume:
-        begin(network, config, task, crops[0])
+        begin(network, config.add_to, config, task, crops[0])
     averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
     network.to(fabric.device)
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]

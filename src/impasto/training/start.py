@@ -19,6 +19,7 @@ from impasto.runtime.model_file import read_model_file
 if TYPE_CHECKING:
     from impasto.data import PhotoCrops
     from impasto.networks import Network
+    from impasto.runtime.metadata import ModelMetadata
     from impasto.training.config import TrainingConfig
     from impasto.training.style_task import StyleTask
 
@@ -32,8 +33,7 @@ COMPARED_CROPS = 4
 def default_start() -> Path | None:
     """Returns the shipped model that holds many styles, or None if this version ships none."""
     models = dict.fromkeys(style.path for style in shipped_styles())
-    many = (path for path in models if "parameter_sets" in read_model_file(path)[1].network)
-    return next(many, None)
+    return next((path for path in models if _holds_many(read_model_file(path)[1])), None)
 
 
 def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
         ModelError: the model cannot be read, or its plain weights are missing or others.
     """
     metadata = read_model_file(model)[1]
-    if metadata.network.get("architecture") != "fast":
+    if not _holds_many(metadata):
         raise UsageError(
             f"{model} cannot be added to: its network holds one style, --network fast holds many"
         )
@@ -74,13 +74,20 @@ def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
     }
 
 
+def _holds_many(metadata: ModelMetadata) -> bool:
+    """Tells whether a model's network is one that further styles can be added to."""
+    return metadata.network.get("architecture") == "fast"
+
+
 def _style_sizes(model: Path, sizes: object) -> tuple[int, ...]:
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
         raise ModelError(f"{model} does not state the size of its paintings: it cannot be added to")
     return tuple(sizes)
 
 
-def begin(network: Network, config: TrainingConfig, task: StyleTask, crops: PhotoCrops) -> None:
+def begin(
+    network: Network, model: Path, config: TrainingConfig, task: StyleTask, crops: PhotoCrops
+) -> None:
     """Puts the weights of the model that a run begins with into its network.
 
     A painting begins at the parameter sets of the style of its name, else of the style whose
@@ -88,7 +95,8 @@ def begin(network: Network, config: TrainingConfig, task: StyleTask, crops: Phot
 
     Args:
         network: the run's network, on the CPU; changed in place.
-        config: the settings, with ``add_to``.
+        model: the ``.onnx`` file, its plain weights beside it.
+        config: the settings.
         task: the run's losses.
         crops: photos that the model's styles are compared on.
 
@@ -100,11 +108,10 @@ def begin(network: Network, config: TrainingConfig, task: StyleTask, crops: Phot
     from impasto.export import load_weights
     from impasto.training.config import style_name
 
-    assert config.add_to is not None  # noqa: S101 (for mypy)
-    metadata = read_model_file(config.add_to)[1]
+    metadata = read_model_file(model)[1]
     if metadata.weights_sha256 != config.started_from:
-        raise ModelError(f"{config.add_to} is not the model that the run was planned with")
-    old = load_weights(weights_of(config.add_to))
+        raise ModelError(f"{model} is not the model that the run was planned with")
+    old = load_weights(weights_of(model))
     state = old.state_dict()
     table = state[TABLE]
     sizes = len(config.style_size_px)
