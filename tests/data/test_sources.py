@@ -43,7 +43,15 @@ def content(source):
 
 
 def test_public_names():
-    assert set(impasto.data.__all__) == {"CropBatches", "PhotoCrops", "PhotoSource", "open_photos"}
+    assert set(impasto.data.__all__) == {
+        "CropBatches",
+        "Degradation",
+        "PatchPairs",
+        "PhotoCrops",
+        "PhotoSource",
+        "degrade",
+        "open_photos",
+    }
     for name in impasto.data.__all__:
         assert getattr(impasto.data, name) is not None
 

@@ -1,4 +1,4 @@
-"""Training photos: where they come from and how crops are drawn from them."""
+"""Training photos: where they come from and how samples are drawn from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,25 @@ from impasto.data.sources import PhotoSource, open_photos
 
 if TYPE_CHECKING:
     from impasto.data.crops import CropBatches, PhotoCrops
+    from impasto.data.degradation import Degradation, degrade
+    from impasto.data.patches import PatchPairs
 
-__all__ = ["CropBatches", "PhotoCrops", "PhotoSource", "open_photos"]
+__all__ = [
+    "CropBatches",
+    "Degradation",
+    "PatchPairs",
+    "PhotoCrops",
+    "PhotoSource",
+    "degrade",
+    "open_photos",
+]
 
-_MODULES = {"CropBatches": "impasto.data.crops", "PhotoCrops": "impasto.data.crops"}
+_MODULES = {
+    "CropBatches": "impasto.data.crops",
+    "Degradation": "impasto.data.degradation",
+    "PatchPairs": "impasto.data.patches",
+    "PhotoCrops": "impasto.data.crops",
+    "degrade": "impasto.data.degradation",
+}
 
 __getattr__ = lazy_names(__name__, _MODULES)

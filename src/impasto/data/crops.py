@@ -1,19 +1,23 @@
-"""Random crops of photos, each a pure function of the seed and its number."""
+"""Random samples of photos, each a pure function of the seed and its number."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, default_collate
 
 from impasto.data.sources import PhotoSource, decode_photo
 from impasto.errors import DataError
+
+Sample = TypeVar("Sample")
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,67 @@ class Rejected:
     reason: str
 
 
-class PhotoCrops(Dataset[tuple[Tensor, list[Rejected]]]):
-    """An endless, numbered sequence of random crops.
+class PhotoSamples(Dataset[tuple[Sample, list[Rejected]]], ABC, Generic[Sample]):
+    """An endless, numbered sequence of training samples, each made from one photo.
 
     Sample ``i`` depends on ``(seed, i)`` alone: every pass over the photos is a fresh
-    permutation, and scale, position and mirroring come from a generator of the sample's
-    own. Resuming at any sample, with any number of workers, gives the same pictures.
+    permutation, and all else comes from a generator of the sample's own. Resuming at any
+    sample, with any number of workers, gives the same pictures.
+
+    Args:
+        source: the photos.
+        seed: 0 or more.
+    """
+
+    def __init__(self, source: PhotoSource, *, seed: int) -> None:
+        self.source = source
+        self.seed = seed
+        self._permutation: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def __getitem__(self, number: int) -> tuple[Sample, list[Rejected]]:
+        """Draws one sample.
+
+        A photo that is unreadable or too small is replaced by the next of its pass.
+
+        Returns:
+            The sample, and the photos passed over.
+
+        Raises:
+            DataError: no photo of the source can be used.
+        """
+        rejected: list[Rejected] = []
+        count = len(self.source.names)
+        for attempt in range(count):
+            index = self._photo_index(number, attempt)
+            try:
+                return self._draw(index, np.random.default_rng([self.seed, number])), rejected
+            except DataError as error:
+                rejected.append(Rejected(self.source.names[index], str(error)))
+        first = rejected[0]
+        raise DataError(
+            f"none of the {count} photos can be used: {first.name}: {first.reason}"
+            + (f" (and {count - 1} more)" if count > 1 else "")
+        )
+
+    def _photo_index(self, number: int, attempt: int) -> int:
+        count = len(self.source.names)
+        epoch, position = divmod(number, count)
+        if self._permutation[0] != epoch:
+            order = np.random.default_rng([self.seed, epoch, 1]).permutation(count)
+            self._permutation = (epoch, order)
+        return int(self._permutation[1][(position + attempt) % count])
+
+    @abstractmethod
+    def _draw(self, index: int, rng: np.random.Generator) -> Sample:
+        """Makes a sample from one photo.
+
+        Raises:
+            DataError: the photo cannot be used.
+        """
+
+
+class PhotoCrops(PhotoSamples[Tensor]):
+    """Random crops: ``(3, crop_px, crop_px)`` float32 RGB in [0, 1], some of them mirrored.
 
     Args:
         source: the photos.
@@ -49,49 +108,12 @@ class PhotoCrops(Dataset[tuple[Tensor, list[Rejected]]]):
         min_zoom: float = 1.0,
         seed: int,
     ) -> None:
-        self.source = source
+        super().__init__(source, seed=seed)
         self.crop_px = crop_px
         self.min_zoom = min_zoom
         self.max_zoom = max_zoom
-        self.seed = seed
-        self._permutation: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
-    def __getitem__(self, number: int) -> tuple[Tensor, list[Rejected]]:
-        """Draws one crop.
-
-        A photo that is unreadable or too small is replaced by the next of its pass.
-
-        Returns:
-            ``(3, crop_px, crop_px)`` float32 RGB in [0, 1], and the photos passed over.
-
-        Raises:
-            DataError: no photo of the source can be used.
-        """
-        rejected: list[Rejected] = []
-        count = len(self.source.names)
-        for attempt in range(count):
-            index = self._photo_index(number, attempt)
-            try:
-                crop = self._crop(index, np.random.default_rng([self.seed, number]))
-            except DataError as error:
-                rejected.append(Rejected(self.source.names[index], str(error)))
-                continue
-            return torch.from_numpy(crop).permute(2, 0, 1).float().div(255), rejected
-        first = rejected[0]
-        raise DataError(
-            f"none of the {count} photos can be used: {first.name}: {first.reason}"
-            + (f" (and {count - 1} more)" if count > 1 else "")
-        )
-
-    def _photo_index(self, number: int, attempt: int) -> int:
-        count = len(self.source.names)
-        epoch, position = divmod(number, count)
-        if self._permutation[0] != epoch:
-            order = np.random.default_rng([self.seed, epoch, 1]).permutation(count)
-            self._permutation = (epoch, order)
-        return int(self._permutation[1][(position + attempt) % count])
-
-    def _crop(self, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _draw(self, index: int, rng: np.random.Generator) -> Tensor:
         crop_px = self.crop_px
         pixels = decode_photo(self.source.read(index), int(crop_px * self.max_zoom))
         height, width = pixels.shape[:2]
@@ -99,17 +121,42 @@ class PhotoCrops(Dataset[tuple[Tensor, list[Rejected]]]):
         if short_side < crop_px:
             raise DataError(f"{width}x{height} px is below the crop size of {crop_px} px")
         target = min(short_side, crop_px * rng.uniform(self.min_zoom, self.max_zoom))
-        region = crop_px * short_side / target  # crop's side in the photo's own pixels
-        left = rng.uniform(0, width - region)
-        top = rng.uniform(0, height - region)
-        crop = Image.fromarray(pixels).resize(
-            (crop_px, crop_px),
+        crop = cut_square(pixels, crop_px, crop_px * short_side / target, rng)
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        return to_unit_tensor(crop)
+
+
+def cut_square(
+    pixels: NDArray[np.uint8], side_px: int, region_px: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Cuts a square at a random place.
+
+    Args:
+        pixels: ``(H, W, 3)`` uint8.
+        side_px: height and width of the result.
+        region_px: what it shows of the photo, in the photo's own pixels.
+        rng: where the place comes from.
+
+    Returns:
+        ``(side_px, side_px, 3)`` uint8.
+    """
+    height, width = pixels.shape[:2]
+    left = rng.uniform(0, width - region_px)
+    top = rng.uniform(0, height - region_px)
+    return np.asarray(
+        Image.fromarray(pixels).resize(
+            (side_px, side_px),
             Image.Resampling.BICUBIC,
-            box=(left, top, left + region, top + region),
+            box=(left, top, left + region_px, top + region_px),
             reducing_gap=None,
         )
-        result = np.asarray(crop)
-        return np.ascontiguousarray(result[:, ::-1]) if rng.random() < 0.5 else result.copy()
+    )
+
+
+def to_unit_tensor(rgb: NDArray[np.uint8]) -> Tensor:
+    """``(H, W, 3)`` uint8 to ``(3, H, W)`` float32 in [0, 1]."""
+    return torch.from_numpy(rgb.copy()).permute(2, 0, 1).float().div(255)
 
 
 class CropBatches(Sampler[list[int]]):
@@ -151,8 +198,7 @@ class CropBatches(Sampler[list[int]]):
         return self.last_step - self.first_step
 
 
-def collate(
-    samples: list[tuple[Tensor, list[Rejected]]],
-) -> tuple[Tensor, list[Rejected]]:
-    """Joins samples to ``(N, 3, H, W)`` and one list of photos passed over."""
-    return torch.stack([crop for crop, _ in samples]), [r for _, rs in samples for r in rs]
+def collate(samples: list[tuple[Sample, list[Rejected]]]) -> tuple[Sample, list[Rejected]]:
+    """Joins samples, tensor by tensor, to batches, and their lists of photos passed over."""
+    batch: Sample = default_collate([sample for sample, _ in samples])
+    return batch, [r for _, rejected in samples for r in rejected]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
+from impasto.networks.saved_spec import AnySpec, StyleSpec, UpscalerSpec, spec_from_dict
 from impasto.networks.spec import (
     FAST,
     NETWORKS,
@@ -13,13 +14,14 @@ from impasto.networks.spec import (
     SHIPPED,
     FastSpec,
     NetworkSpec,
-    spec_from_dict,
 )
+from impasto.networks.upscaler_spec import UPSCALERS, FastUpscalerSpec, PaperUpscalerSpec
 
 if TYPE_CHECKING:
     from impasto.networks.building import Network, build_network
     from impasto.networks.fast_network import FastNetwork
     from impasto.networks.style_network import StyleNetwork
+    from impasto.networks.upscaler import FastUpscaler, PaperUpscaler
 
 __all__ = [
     "FAST",
@@ -27,18 +29,28 @@ __all__ = [
     "PAPER",
     "RELEASED",
     "SHIPPED",
+    "UPSCALERS",
+    "AnySpec",
     "FastNetwork",
     "FastSpec",
+    "FastUpscaler",
+    "FastUpscalerSpec",
     "Network",
     "NetworkSpec",
+    "PaperUpscaler",
+    "PaperUpscalerSpec",
     "StyleNetwork",
+    "StyleSpec",
+    "UpscalerSpec",
     "build_network",
     "spec_from_dict",
 ]
 
 _MODULES = {
     "FastNetwork": "impasto.networks.fast_network",
+    "FastUpscaler": "impasto.networks.upscaler",
     "Network": "impasto.networks.building",
+    "PaperUpscaler": "impasto.networks.upscaler",
     "StyleNetwork": "impasto.networks.style_network",
     "build_network": "impasto.networks.building",
 }

@@ -12,7 +12,7 @@ from impasto.networks.blocks import padding_mode
 from impasto.networks.conditional_norm import StyleParameters, conditional_instance_norm
 from impasto.networks.nearest_conv import NearestConv
 from impasto.networks.spec import FastSpec
-from impasto.networks.style_network import MEAN_RGB
+from impasto.networks.style_network import MEAN_RGB, scaled_tanh
 
 
 class FastNetwork(nn.Module):
@@ -93,7 +93,7 @@ class FastNetwork(nn.Module):
             x = x + conditional_instance_norm(second(y), *next(parameters))
         for layer in self.up:
             x = F.relu(conditional_instance_norm(layer(x), *next(parameters)))
-        x = torch.tanh(self.last(x)) * (150.0 / 255.0) + self.mean / 255.0
+        x = scaled_tanh(self.last(x), "tanh_150", self.mean)
         return x[:, :, :height, :width]
 
 

@@ -1,8 +1,8 @@
-"""The descriptions from which an image transformation networks are rebuilt."""
+"""The descriptions from which style networks are rebuilt."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args, get_type_hints
 
 from impasto.errors import UsageError
@@ -50,8 +50,8 @@ class NetworkSpec:
         Raises:
             UsageError: a field is out of its range; the message names it.
         """
-        _check_whole(self, ("width", "residual_blocks"))
-        _check_words(self, ("norm", "upsampling", "padding", "output"))
+        check_whole(self, ("width", "residual_blocks"))
+        check_words(self, ("norm", "upsampling", "padding", "output"))
 
     @property
     def start_padding_px(self) -> int:
@@ -124,8 +124,8 @@ class FastSpec:
         Raises:
             UsageError: a field is out of its range; the message names it.
         """
-        _check_whole(self, ("width", "half_width", "residual_blocks", "parameter_sets"))
-        _check_words(self, ("stem", "ending", "padding"))
+        check_whole(self, ("width", "half_width", "residual_blocks", "parameter_sets"))
+        check_words(self, ("stem", "ending", "padding"))
         if self.stride not in (4, 8):
             raise UsageError(f"stride is {self.stride!r}; allowed are 4 and 8")
         if self.last_kernel not in (3, 5):
@@ -141,37 +141,29 @@ class FastSpec:
         return {"architecture": "fast", **asdict(self)}
 
 
-def _check_whole(spec: object, names: tuple[str, ...]) -> None:
+def check_whole(spec: object, names: tuple[str, ...]) -> None:
+    """Refuses fields of a spec that are no whole numbers from 1 to 1024.
+
+    Raises:
+        UsageError: the message names the field.
+    """
     for name in names:
         value = getattr(spec, name)
         if not isinstance(value, int) or not 1 <= value <= 1024:
             raise UsageError(f"{name} is {value!r}; allowed are whole numbers from 1 to 1024")
 
 
-def _check_words(spec: object, names: tuple[str, ...]) -> None:
+def check_words(spec: object, names: tuple[str, ...]) -> None:
+    """Refuses fields of a spec that are none of the words their type allows.
+
+    Raises:
+        UsageError: the message names the field.
+    """
     hints = get_type_hints(type(spec))
     for name in names:
         allowed = get_args(hints[name])
         if getattr(spec, name) not in allowed:
             raise UsageError(f"{name} is {getattr(spec, name)!r}; allowed are {', '.join(allowed)}")
-
-
-def spec_from_dict(values: dict[str, Any]) -> NetworkSpec | FastSpec:
-    """Rebuilds a spec from its ``to_dict``.
-
-    Raises:
-        UsageError: the architecture, a name or a value is not known to this version.
-    """
-    values = dict(values)
-    architecture = values.pop("architecture", "johnson")
-    classes: dict[str, type[NetworkSpec | FastSpec]] = {"johnson": NetworkSpec, "fast": FastSpec}
-    if architecture not in classes:
-        raise UsageError(f"network architecture {architecture!r} is not known to this version")
-    chosen = classes[architecture]
-    unknown = sorted(set(values) - {field.name for field in fields(chosen)})
-    if unknown:
-        raise UsageError(f"network settings {', '.join(unknown)} are not known to this version")
-    return chosen(**values)
 
 
 PAPER = NetworkSpec(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.networks.blocks import ConvNormReLU, ResidualBlock, Upsample, padding_mode
-from impasto.networks.spec import NetworkSpec
+from impasto.networks.spec import NetworkSpec, OutputScaling
 
 MEAN_RGB = (123.68, 116.779, 103.939)
 """Mean colour of ImageNet on the 0..255 scale, subtracted from the input."""
@@ -55,9 +55,22 @@ class StyleNetwork(nn.Module):
         x = images * 255.0 - self.mean
         if border := self.spec.start_padding_px:
             x = F.pad(x, (border, border, border, border), mode="reflect")
-        x = torch.tanh(self.layers(x))
-        if self.spec.output == "tanh_0_255":
-            x = x * 0.5 + 0.5
-        else:
-            x = x * (150.0 / 255.0) + self.mean / 255.0
+        x = scaled_tanh(self.layers(x), self.spec.output, self.mean)
         return x[:, :, :height, :width]
+
+
+def scaled_tanh(x: Tensor, output: OutputScaling, mean: Tensor) -> Tensor:
+    """Turns what a network's last convolution returns into a picture.
+
+    Args:
+        x: ``(N, 3, H, W)``, of any value.
+        output: ``tanh_0_255`` or ``tanh_150``, as in `NetworkSpec`.
+        mean: ``(1, 3, 1, 1)`` mean colour, 0..255.
+
+    Returns:
+        ``(N, 3, H, W)`` RGB in [0, 1], or a little beyond for ``tanh_150``.
+    """
+    x = torch.tanh(x)
+    if output == "tanh_0_255":
+        return x * 0.5 + 0.5
+    return x * (150.0 / 255.0) + mean / 255.0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.catalog import shipped_styles
 from impasto.catalog.own import weights_of
 from impasto.errors import ModelError, UsageError
-from impasto.networks.spec import spec_from_dict
+from impasto.networks import spec_from_dict
 from impasto.runtime.model_file import read_model_file
 
 if TYPE_CHECKING:

@@ -1,0 +1,138 @@
+"""The descriptions from which super-resolution networks are rebuilt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from impasto.errors import UsageError
+from impasto.networks.spec import (
+    Norm,
+    OutputScaling,
+    Padding,
+    Upsampling,
+    check_whole,
+    check_words,
+)
+
+Scale = Literal[4, 8]
+Skip = Literal["bicubic", "nearest"]
+
+SCALES: Final = (4, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperUpscalerSpec:
+    """Settings of the paper's network `c9s1-w, Rw x blocks, uw x log2(scale), c9s1-3`.
+
+    Johnson et al. 2016, section 3.1 and supplement: all but the last stages work at the low
+    resolution, and nothing of the input goes around them. The paper prints no padding; its
+    figures of sizes need one, and zeros are the convolution's own.
+
+    Attributes:
+        scale: output size divided by input size.
+        width: channels of every layer.
+        residual_blocks: number of residual blocks.
+        norm: normalisation after every convolution but the last.
+        upsampling: as in `NetworkSpec`.
+        padding: as in `NetworkSpec`, without ``reflection_start``.
+        output: as in `NetworkSpec`.
+    """
+
+    scale: Scale = 4
+    width: int = 64
+    residual_blocks: int = 4
+    norm: Norm = "batch"
+    upsampling: Upsampling = "transposed"
+    padding: Padding = "zero"
+    output: OutputScaling = "tanh_0_255"
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            UsageError: a field is out of its range; the message names it.
+        """
+        _check_scale(self.scale)
+        check_whole(self, ("width", "residual_blocks"))
+        check_words(self, ("norm", "upsampling", "padding", "output"))
+        if self.padding == "reflection_start":
+            raise UsageError("padding is 'reflection_start'; this network pads every convolution")
+
+    @property
+    def min_size_px(self) -> int:
+        """Smallest height and width: a mirrored border must be smaller than the picture."""
+        return 5 if self.padding == "reflection" else 2
+
+    @property
+    def receptive_radius_px(self) -> int | None:
+        """Distance in input pixels beyond which nothing changes an output pixel.
+
+        None for instance norm, which sees the whole picture.
+        """
+        if self.norm == "instance":
+            return None
+        # A stage that doubles sees one pixel of its input around, and one more by rounding.
+        upsampling = sum(2 / 2**stage for stage in range(round(math.log2(self.scale))))
+        return math.ceil(4 + 2 * self.residual_blocks + upsampling + 4 / self.scale)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON-ready values, with the architecture's name."""
+        return {"architecture": "johnson_upscaler", **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastUpscalerSpec:
+    """Settings of a fast super-resolution network.
+
+    A trunk of residual blocks without norms at the low resolution, one sub-pixel convolution
+    to the high one, and an enlarged copy of the input to which all of it is added.
+
+    Attributes:
+        scale: output size divided by input size.
+        width: channels of the trunk.
+        residual_blocks: number of residual blocks.
+        skip: how the copy of the input is enlarged.
+    """
+
+    scale: Scale = 4
+    width: int = 48
+    residual_blocks: int = 6
+    skip: Skip = "bicubic"
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            UsageError: a field is out of its range; the message names it.
+        """
+        _check_scale(self.scale)
+        check_whole(self, ("width", "residual_blocks"))
+        check_words(self, ("skip",))
+
+    @property
+    def min_size_px(self) -> int:
+        """Smallest height and width."""
+        return 1
+
+    @property
+    def receptive_radius_px(self) -> int:
+        """Distance in input pixels beyond which nothing changes an output pixel."""
+        return 3 + 2 * self.residual_blocks
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON-ready values, with the architecture's name."""
+        return {"architecture": "fast_upscaler", **asdict(self)}
+
+
+def _check_scale(scale: object) -> None:
+    if scale not in SCALES:
+        raise UsageError(f"scale is {scale!r}; allowed are {' and '.join(map(str, SCALES))}")
+
+
+UPSCALERS: Final[dict[str, type[PaperUpscalerSpec | FastUpscalerSpec]]] = {
+    "fast": FastUpscalerSpec,
+    "paper": PaperUpscalerSpec,
+}
+"""The super-resolution networks by name, as ``impasto train-upscaler --network`` takes them."""
