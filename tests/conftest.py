@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry
+from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry, Tiling
 
 pytest_plugins = ["requirements_plugin"]
 
@@ -31,6 +31,17 @@ source = "made by a test"
 licence = "Apache-2.0"
 recipe = "{name}.toml"
 scores = {{ correlation = 0.5, photos = 15 }}
+"""
+
+UPSCALER_ROW = """
+[[upscaler]]
+name = "{name}"
+scale = {scale}
+file = "{name}_x{scale}.onnx"
+title = "Title of {name}"
+licence = "Apache-2.0"
+recipe = "{name}_x{scale}.toml"
+scores = {{ psnr = 30.5 }}
 """
 
 
@@ -132,6 +143,61 @@ def save_gallery(metadata):
 
 
 @pytest.fixture
+def save_upscaler(metadata):
+    """Writes a small network that enlarges; `meta` replaces what it states.
+
+    The plain one repeats each pixel. With `see_px` it is two convolutions of fixed random
+    weights, which see that far, 2 pixels.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    def save(path, *, scale=4, see_px=0, **meta):
+        outputs = 3 * scale**2
+        if see_px == 0:
+            weights = {"last": np.eye(3).repeat(scale**2, axis=0)[..., None, None]}
+        else:
+            rng = np.random.default_rng(0)
+            weights = {
+                "first": rng.normal(size=(8, 3, 3, 3)) / 2,
+                "last": rng.normal(size=(outputs, 8, 3, 3)) / 20,
+            }
+        nodes, made = [], "image"
+        for name, weight in weights.items():
+            pads = [weight.shape[2] // 2] * 4
+            nodes.append(helper.make_node("Conv", [made, name], [f"{name} out"], pads=pads))
+            made = f"{name} out"
+            if name == "first":
+                nodes.append(helper.make_node("Relu", [made], ["seen"]))
+                made = "seen"
+        shuffle = {"blocksize": scale, "mode": "CRD"}
+        nodes.append(helper.make_node("DepthToSpace", [made], ["output"], **shuffle))
+        graph = helper.make_graph(
+            nodes,
+            "upscaler",
+            [helper.make_tensor_value_info("image", 1, ["N", 3, "H", "W"])],
+            [helper.make_tensor_value_info("output", 1, None)],
+            [numpy_helper.from_array(w.astype(np.float32), n) for n, w in weights.items()],
+        )
+        opsets = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+        stated = {"styles": (), "kind": "upscale", "scale": scale, "min_size_px": 1}
+        stated |= {"tiling": Tiling(True, see_px)} | meta
+        text = dataclasses.replace(metadata, **stated).to_json()
+        helper.set_model_props(model, {METADATA_KEY: text})
+        onnx.save(model, path)
+        return Path(path)
+
+    return save
+
+
+@pytest.fixture
+def tiny_upscaler(save_upscaler, tmp_path):
+    """A model file that repeats each pixel 4x4 times."""
+    return save_upscaler(tmp_path / "nearest.onnx")
+
+
+@pytest.fixture
 def tiny_model(save_model, tmp_path):
     """A model file of the style `negative`: output = 1 - image."""
     folder = tmp_path / "models"
@@ -150,6 +216,17 @@ def catalog(save_model, tmp_path, monkeypatch):
         save_model(folder / f"{name}.onnx", name=name)
     monkeypatch.setattr("impasto.catalog.CATALOG_FOLDER", folder)
     return folder
+
+
+@pytest.fixture
+def upscalers(catalog, save_upscaler):
+    """The catalogue with networks that repeat pixels: `photo` x4, `sharp` x4 and x8."""
+    rows = [("photo", 4), ("sharp", 4), ("sharp", 8)]
+    with (catalog / "catalog.toml").open("a", encoding="utf-8") as file:
+        file.writelines(UPSCALER_ROW.format(name=name, scale=scale) for name, scale in rows)
+    for name, scale in rows:
+        save_upscaler(catalog / f"{name}_x{scale}.onnx", scale=scale)
+    return catalog
 
 
 @pytest.fixture
@@ -179,3 +256,9 @@ def run_cli(capfd):
         return caught.value.code or 0, out, err
 
     return run
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Leaves out a run's model file, which takes longer than a tiny run."""
+    monkeypatch.setattr("impasto.training.trainer.export_run", lambda folder: folder / "no.onnx")

@@ -10,7 +10,7 @@ from impasto.errors import ImageTooLargeError, ImpastoError, UnknownStyleError
 
 
 def test_public_names():
-    assert impasto.__all__ == ["__version__", "list_styles", "load_model", "stylize"]
+    assert impasto.__all__ == ["__version__", "list_styles", "load_model", "stylize", "upscale"]
     from impasto._version import __version__
 
     assert impasto.__version__ == __version__
@@ -62,3 +62,25 @@ def test_load_model_and_list_styles(catalog, rgb):
     assert alone.device == "cpu"
     with pytest.raises(UnknownStyleError):
         impasto.load_model("nothing")
+
+
+def test_upscale_returns_the_kind_it_was_given(upscalers, photo, rgb):
+    image = impasto.upscale(photo)
+    assert isinstance(image, Image.Image)
+    np.testing.assert_array_equal(np.asarray(image), rgb.repeat(2, axis=0).repeat(2, axis=1))
+    assert impasto.upscale(rgb, scale=4).shape == (124, 160, 3)
+    assert impasto.upscale(rgb, scale=8, model="sharp").shape == (248, 320, 3)
+    assert impasto.upscale(photo.read_bytes()).startswith(b"\x89PNG")
+    assert impasto.upscale(rgb, model=upscalers / "photo_x4.onnx").shape == (62, 80, 3)
+
+
+def test_upscale_settings(upscalers, rgb):
+    matched = impasto.upscale(rgb, match_histogram=True)
+    np.testing.assert_array_equal(matched, impasto.upscale(rgb))  # pixels are only repeated
+    assert impasto.upscale(rgb, max_pixels=80 * 62).shape == (62, 80, 3)
+    with pytest.raises(ImageTooLargeError, match="the result would be 80x62"):
+        impasto.upscale(rgb, max_pixels=80 * 62 - 1)
+    with pytest.raises(ImpastoError, match="the scale must be 2, 4 or 8, not 3"):
+        impasto.upscale(rgb, scale=3)
+    with pytest.raises(ImpastoError, match="no upscaling model 'photo' for scale 8 is there"):
+        impasto.upscale(rgb, scale=8)

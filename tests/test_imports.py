@@ -52,7 +52,9 @@ def test_the_serving_side_loads_no_training_package():
     assert loaded_after("import impasto, " + ", ".join(modules)) == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["stylize", "--help"], ["styles"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["stylize", "--help"], ["upscale", "--help"], ["styles"]]
+)
 def test_commands_of_the_core_install_load_no_training_package(arguments):
     code = f"""
 import sys
@@ -66,6 +68,6 @@ except SystemExit as stop:
     assert loaded_after(code) == set()
 
 
-@pytest.mark.parametrize("name", ["stylize", "load_model", "list_styles"])
+@pytest.mark.parametrize("name", ["stylize", "upscale", "load_model", "list_styles"])
 def test_the_python_interface_needs_no_training_package(name):
     assert loaded_after(f"import impasto\nassert callable(impasto.{name})") == set()

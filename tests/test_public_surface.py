@@ -112,6 +112,28 @@ MESSAGES = {
         "crop the mask as the photo",
     ),
     "stylize photo.png --device abacus": (2, "there is no device 'abacus' here, ..."),
+    "upscale missing.jpg -m x4.onnx": (2, "no such file: missing.jpg"),
+    "upscale photo.png --scale 3": (2, "--scale must be 2, 4 or 8, not 3"),
+    "upscale photo.png --scale 8 -m x4.onnx": (
+        2,
+        "scale and model disagree: x4.onnx enlarges by 2 or 4, not by 8: choose another of the two",
+    ),
+    "upscale photo.png -m none.onnx": (2, "no such model file: none.onnx"),
+    "upscale photo.png -m photo.png": (
+        2,
+        "photo.png: that is a picture, not a model: give a model file, or a name such as photo",
+    ),
+    "upscale photo.png -m monet": (
+        2,
+        "no upscaling model 'monet' for scale 2 is there: ...; or give a model file",
+    ),
+    "upscale photo.png -m x4.onnx --tile 0": (2, "--tile must be at least 1, not 0"),
+    "upscale photo.png -m x4.onnx --max-pixels 7000": (
+        2,
+        "photo.png: the result would be 96x80, above the limit of 7,000 pixels (--max-pixels or "
+        "max_pixels raises it)",
+    ),
+    "stylize photo.png -m x4.onnx": (2, "x4.onnx: the model is of kind upscale, not style"),
     "styles --sheet missing.jpg": (2, "no such file: missing.jpg"),
     "styles --sheet nothing": (2, "--sheet takes one photo, and nothing is a folder"),
     "styles --sheet photo.png -o text.jpg": (
@@ -168,6 +190,7 @@ MESSAGES = {
 # Of a --json line, in this order; METADATA is the JSON inside a model file.
 KEYS = {
     "stylize": "input output width height style device elapsed_s status error",
+    "upscale": "input output width height model scale device elapsed_s status error",
     "styles": "name title artist year source licence path origin recipe scores",
     "info": "impasto python onnxruntime pillow numpy platform extras devices providers device "
     "cores data_folder models",
@@ -179,7 +202,7 @@ METADATA = (
 
 
 @pytest.fixture
-def workplace(tmp_path, monkeypatch):
+def workplace(tmp_path, monkeypatch, save_upscaler):
     """A folder of usable and unusable files, and a data folder without own styles."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IMPASTO_HOME", str(tmp_path / "home"))
@@ -191,6 +214,7 @@ def workplace(tmp_path, monkeypatch):
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "huge.png").write_bytes(png_header(60_000, 60_000))
     (tmp_path / "nothing").mkdir()
+    save_upscaler("x4.onnx")
     return tmp_path
 
 
@@ -229,7 +253,14 @@ def test_messages_and_exit_codes(line, workplace, run_cli):
 
 
 @pytest.mark.parametrize(
-    "line", ["stylize photo.png --json", "stylize empty.jpg --json", "styles --json", "info --json"]
+    "line",
+    [
+        "stylize photo.png --json",
+        "stylize empty.jpg --json",
+        "upscale photo.png -m x4.onnx --json",
+        "styles --json",
+        "info --json",
+    ],
 )
 def test_keys_of_json_lines(line, workplace, run_cli):
     _, out, _ = run_cli(*line.split())

@@ -6,6 +6,7 @@ picture, PyTorch only with `impasto.training` and what stands beside it.
     >>> painted = impasto.stylize("photo.jpg")  # a Pillow image
     >>> model = impasto.load_model("great_wave")  # for many pictures, from any thread
     >>> painted = model("photo.jpg", strength=0.7)
+    >>> larger = impasto.upscale("photo.jpg", scale=4)
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from impasto.images.masks import MaskSource
     from impasto.runtime.stylizer import StrokeSize, StyleModel
 
-__all__ = ["__version__", "list_styles", "load_model", "stylize"]
+__all__ = ["__version__", "list_styles", "load_model", "stylize", "upscale"]
 
 
 @overload
@@ -101,6 +102,68 @@ def stylize(
         mask=mask,
         stroke_size=stroke_size,
         max_pixels=max_pixels,
+    )
+
+
+@overload
+def upscale(
+    image: str | Path | Image,
+    *,
+    scale: int = ...,
+    model: str | Path = ...,
+    match_histogram: bool = ...,
+    max_pixels: int | None = ...,
+) -> Image: ...
+@overload
+def upscale(
+    image: bytes,
+    *,
+    scale: int = ...,
+    model: str | Path = ...,
+    match_histogram: bool = ...,
+    max_pixels: int | None = ...,
+) -> bytes: ...
+@overload
+def upscale(
+    image: NDArray[np.uint8],
+    *,
+    scale: int = ...,
+    model: str | Path = ...,
+    match_histogram: bool = ...,
+    max_pixels: int | None = ...,
+) -> NDArray[np.uint8]: ...
+def upscale(
+    image: str | Path | bytes | Image | NDArray[np.uint8],
+    *,
+    scale: int = 2,
+    model: str | Path = "photo",
+    match_histogram: bool = False,
+    max_pixels: int | None = None,
+) -> Image | bytes | NDArray[np.uint8]:
+    """Makes one picture larger and returns the kind that was given.
+
+    Args:
+        image: a path (gives a Pillow image), a file's bytes (gives bytes of the same format),
+            a Pillow image, or a uint8 array of (H, W, 3), (H, W, 4) with alpha or (H, W) grey.
+        scale: 2, 4 or 8 times as wide and high.
+        model: ``"photo"`` for usual pictures, ``"sharp"`` or ``"faithful"`` for clean ones, or
+            a model file.
+        match_histogram: give each channel of the result the histogram of the picture's.
+        max_pixels: largest picture and result accepted, checked before the work; None is 200
+            million.
+
+    Returns:
+        The larger picture, upright, alpha enlarged too. A file's EXIF and colour profile go
+        with it, in the Pillow image's ``info``.
+
+    Raises:
+        impasto.errors.ImpastoError: the picture, the model or a setting cannot be used; the
+            classes below it say which.
+    """
+    from impasto.runtime import loading
+
+    return loading.load_upscaler(model, scale=scale)(
+        image, match_histogram=match_histogram, max_pixels=max_pixels
     )
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from impasto import catalog as shipped
-from impasto.catalog import list_styles, shipped_styles
+from impasto.catalog import find_upscaler, list_styles, list_upscalers, shipped_styles
 from impasto.catalog.own import add_model, own_models, remove_model
-from impasto.errors import ModelError, OutputError
+from impasto.errors import ModelError, OutputError, UsageError
 from impasto.runtime.model_file import read_model_file
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +60,63 @@ def test_damaged_catalogue(catalog, text):
         list_styles()
 
 
+def test_rows_become_upscalers(upscalers):
+    found = list_upscalers()
+    assert [(item.name, item.scale) for item in found] == [("photo", 4), ("sharp", 4), ("sharp", 8)]
+    assert found[2].path == upscalers / "sharp_x8.onnx"
+    assert (found[2].title, found[2].licence) == ("Title of sharp", "Apache-2.0")
+    assert (found[2].recipe, found[2].scores) == ("sharp_x8.toml", {"psnr": 30.5})
+    assert len(set(found)) == 3
+    assert [style.name for style in list_styles()] == ["negative", "mirror"]
+
+
+def test_an_upscaler_is_found_by_name_and_scale(upscalers):
+    for name, scale, file in [
+        ("photo", 4, "photo_x4.onnx"),
+        ("photo", 2, "photo_x4.onnx"),
+        ("sharp", 2, "sharp_x4.onnx"),
+        ("sharp", 8, "sharp_x8.onnx"),
+    ]:
+        assert find_upscaler(name, scale).path == upscalers / file
+    for name, scale, message in [
+        (
+            "shrap",
+            2,
+            r"'shrap' for scale 2 is there: did you mean sharp\? for that scale there are",
+        ),
+        ("photo", 8, "'photo' for scale 8 is there: for that scale there are sharp; or give a mod"),
+    ]:
+        with pytest.raises(ModelError, match=message):
+            find_upscaler(name, scale)
+    with pytest.raises(UsageError, match="the scale must be 2, 4 or 8, not 3"):
+        find_upscaler("photo", 3)
+
+
+def test_without_upscalers(catalog):
+    assert list_upscalers() == ()
+    message = (
+        "^no upscaling model 'photo' for scale 4 is there: none is shipped for that scale; or give"
+    )
+    with pytest.raises(ModelError, match=message):
+        find_upscaler("photo", 4)
+    (catalog / "catalog.toml").write_text("[[upscaler]]\nname = 'x'")
+    with pytest.raises(ModelError, match="damaged"):
+        find_upscaler("photo", 4)
+
+
+def test_shipped_upscalers_agree_with_their_files():
+    for item in list_upscalers():
+        _, metadata = read_model_file(item.path)
+        assert (metadata.kind, metadata.scale, metadata.licence) == (
+            "upscale",
+            item.scale,
+            item.licence,
+        )
+        assert metadata.tiling.allowed
+        assert (ROOT / "recipes" / item.recipe).is_file()
+        assert json.dumps(item.scores)
+
+
 def test_shipped_rows_agree_with_their_files():
     styles = shipped_styles()
     assert len({style.name for style in styles}) == len(styles)
@@ -71,7 +128,7 @@ def test_shipped_rows_agree_with_their_files():
         assert " ".join(style.scores) == SCORES
         assert json.dumps(style.scores)
         assert 0 < style.scores["correlation"] < 1
-    named = {style.path.name for style in styles}
+    named = {row.path.name for row in (*styles, *list_upscalers())}
     assert {path.name for path in shipped.CATALOG_FOLDER.glob("*.onnx")} == named
 
 

@@ -47,6 +47,13 @@ def test_values(offered, save_gallery, data_folder, catalog):
     assert offered("impasto stylize a.jpg --style ") == []
 
 
+def test_upscaling_models(offered, upscalers):
+    assert offered("impasto upscale a.jpg --model ") == ["photo", "sharp"]
+    assert offered("impasto upscale a.jpg -m s") == ["sharp"]
+    (upscalers / "catalog.toml").write_text("damaged")
+    assert offered("impasto upscale a.jpg --model ") == []
+
+
 def test_files_are_left_to_the_shell(offered):
     for line in ("impasto stylize ", "impasto stylize a.jpg -o ", "impasto styles add "):
         assert offered(line) == []

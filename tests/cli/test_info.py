@@ -31,6 +31,21 @@ def test_facts(run_cli, catalog, save_model, data_folder):
     assert sum(line.endswith(str(data_folder)) for line in lines) == 1
 
 
+def test_upscaling_models_are_listed_too(run_cli, upscalers):
+    facts = json.loads(run_cli("info", "--json")[1])
+    assert facts["models"][2:] == [
+        {
+            "name": name,
+            "origin": "shipped",
+            "path": str(upscalers / f"{name}_x{scale}.onnx"),
+            "scale": scale,
+        }
+        for name, scale in [("photo", 4), ("sharp", 4), ("sharp", 8)]
+    ]
+    lines = run_cli("info")[1].splitlines()
+    assert [line.split("  ")[0] for line in lines][-2:] == ["model sharp x4", "model sharp x8"]
+
+
 def test_extras_are_those_of_the_installation(run_cli, catalog, monkeypatch):
     required = [
         "numpy>=1.26",

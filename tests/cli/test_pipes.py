@@ -32,15 +32,15 @@ def test_bytes_pass_unchanged(capfdbinary, monkeypatch):
     write_stdout(data)
     assert capfdbinary.readouterr() == (data, b"")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    check_stdin()
+    check_stdin("stylize")
     assert read_stdin() == data
 
 
 @pytest.mark.parametrize("stream", [None, Terminal()])
 def test_terminals_and_closed_streams_are_refused(monkeypatch, stream):
     monkeypatch.setattr(sys, "stdin", stream)
-    with pytest.raises(UsageError, match="stdin, where none is"):
-        check_stdin()
+    with pytest.raises(UsageError, match=r"stdin, where none is: `impasto upscale - < photo\.jpg`"):
+        check_stdin("upscale")
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
         with pytest.raises(UsageError, match="give -o FILE"):

@@ -35,6 +35,17 @@ recipe = "{name}.toml"
 scores = {{ correlation = 0.5, photos = 15 }}
 """
 
+UPSCALER_ROW = """
+[[upscaler]]
+name = "photo"
+scale = 4
+file = "photo_x4.onnx"
+title = "Title"
+licence = "Apache-2.0"
+recipe = "photo_x4.toml"
+scores = { psnr = 30 }
+"""
+
 _POSIX = os.name == "posix"
 
 
@@ -85,6 +96,7 @@ def _files() -> dict[str, bytes]:
         "photos/.hidden.png": png,
         "nothing/notes.txt": b"",
         "tiny.onnx": models.intact(),
+        "x4.onnx": models.intact("upscale"),
         "newer.onnx": models.intact().replace(b'"format_version": 1', b'"format_version": 9'),
         "cut.onnx": models.intact()[:-9],
         "there.png": png,
@@ -98,9 +110,9 @@ def _files() -> dict[str, bytes]:
 _NAMES = (
     "photo.png", "照片 一.jpg", "-dash.png", "./-dash.png", "same.jpg", "SAME.jpg", "animated.gif",
     "alpha.webp", "empty.png", "cut.jpg", "huge.png", "notes.txt", "no suffix", "photos", "photos/",
-    "photos/a.png", "photos/below/..", "nothing", "tiny.onnx", "newer.onnx", "cut.onnx", "cut.tif",
-    "two\nlines.png", "caf\udce9.jpg", "tab\t\x1b[31m.png", "link.png", "loop.png", "dangling.png",
-    "linked", "missing.png", "missing/x.png", "photo.png/x.png", ".", "", "-", "--",
+    "photos/a.png", "photos/below/..", "nothing", "tiny.onnx", "x4.onnx", "newer.onnx", "cut.onnx",
+    "cut.tif", "two\nlines.png", "caf\udce9.jpg", "tab\t\x1b[31m.png", "link.png", "loop.png",
+    "dangling.png", "linked", "missing.png", "missing/x.png", "photo.png/x.png", ".", "", "-", "--",
     "x" * 300 + ".png", "长" * 100 + ".jpg", "photos/" + "y/" * 2100 + "z.png",
 )  # fmt: skip
 _OUTPUTS = (
@@ -130,7 +142,7 @@ def _number() -> st.SearchStrategy[str]:
     )
 
 
-def _stylize() -> st.SearchStrategy[list[str]]:
+def _changing(command: str) -> st.SearchStrategy[list[str]]:
     names = st.sampled_from(_NAMES) | _text()
     outputs = st.sampled_from(_OUTPUTS) | _text()
     styles = ("tiny", "other", "Tiny", "none", "tiny.onnx", "photo.png", "photos", "C:\\tiny.onnx")
@@ -142,25 +154,38 @@ def _stylize() -> st.SearchStrategy[list[str]]:
         apart = st.tuples(st.sampled_from(flags), value).map(list)
         return apart | apart.map(lambda pair: ["=".join(pair)])
 
+    own = {
+        "stylize": st.one_of(
+            option("-s", "--style", value=st.sampled_from(styles) | names),
+            option("-m", "--model", value=st.sampled_from(("tiny.onnx", "cut.onnx")) | names),
+            option("--strength", value=number),
+            option("--mask", value=names),
+            option("--max-size", value=number),
+            st.just(["--keep-colors"]),
+        ),
+        "upscale": st.one_of(
+            option("-m", "--model", value=st.sampled_from(("photo", "sharp", "x4.onnx")) | names),
+            option("--scale", value=st.sampled_from(("2", "4", "8")) | number),
+            option("--tile", value=number),
+            st.just(["--match-histogram"]),
+        ),
+    }
     options = st.one_of(
+        own[command],
+        own[command],
         option("-o", "--output", value=outputs),
         option("-o", "--output", value=outputs),
-        option("-s", "--style", value=st.sampled_from(styles) | names),
-        option("-m", "--model", value=st.sampled_from(("tiny.onnx", "cut.onnx")) | names),
-        option("--strength", value=number),
-        option("--mask", value=names),
-        option("--max-size", value=number),
         option("--format", value=st.sampled_from(formats) | _text()),
         option("--quality", value=number),
         option("--device", value=st.sampled_from(devices) | _text()),
         option("--threads", value=st.sampled_from(("1", "2", "0", "-1", "1025", "x"))),
         option("--max-pixels", value=number),
-        st.sampled_from(("--overwrite", "--json", "-q", "-v", "--keep-colors")).map(lambda f: [f]),
+        st.sampled_from(("--overwrite", "--json", "-q", "-v")).map(lambda f: [f]),
         _text().map(lambda text: [f"--{text}"]),
     )
     lists = st.tuples(st.lists(options, max_size=4), st.lists(names.map(lambda n: [n]), max_size=3))
     parts = lists.map(lambda both: both[0] + both[1]).flatmap(st.permutations)
-    return parts.map(lambda parts: ["stylize", *(word for part in parts for word in part)])
+    return parts.map(lambda parts: [command, *(word for part in parts for word in part)])
 
 
 def _others(*, training: bool) -> st.SearchStrategy[list[str]]:
@@ -186,7 +211,8 @@ def command_lines(*, training: bool = True) -> st.SearchStrategy[CommandCase]:
     stdin = st.sampled_from((b"", b"no picture")) | st.sampled_from(pictures.seeds()).map(
         lambda seed: seed.data
     )
-    args = st.one_of(_stylize(), _stylize(), _stylize(), _others(training=training))
+    work = [_changing(command) for command in ("stylize", "stylize", "upscale")]
+    args = st.one_of(*work, _others(training=training))
     # Completion is installed into the shell's own start-up files.
     args = args.filter(lambda words: not any("completion" in word for word in words))
     return st.builds(lambda a, s: CommandCase(" ".join(map(ascii, a)), tuple(a), s), args, stdin)
@@ -237,7 +263,7 @@ def check(case: CommandCase, folder: Path) -> None:
     errors = [line for line in err.splitlines() if line.startswith("impasto: ")]
     assert bool(errors) == (code != 0), f"exit code {code} and on stderr: {err!r}"
     assert "Usage:" not in err, f"more than one line: {err!r}"
-    if "--json" in case.args and case.args[:1] == ("stylize",) and "-h" not in case.args:
+    if "--json" in case.args and case.args[0] in ("stylize", "upscale") and "-h" not in case.args:
         for line in out.splitlines():
             json.loads(line)
     _check_files(before, _contents(folder), overwrite="--overwrite" in case.args)
@@ -277,9 +303,9 @@ def _scene(folder: Path, work: Path) -> Iterator[None]:
 @functools.cache
 def _catalog() -> Path:
     folder = Path(_kept_folder().name)
-    (folder / "catalog.toml").write_text(
-        "".join(CATALOG_ROW.format(name=name) for name in ("tiny", "other")), encoding="utf-8"
-    )
+    rows = [*(CATALOG_ROW.format(name=name) for name in ("tiny", "other")), UPSCALER_ROW]
+    (folder / "catalog.toml").write_text("".join(rows), encoding="utf-8")
+    (folder / "photo_x4.onnx").write_bytes(models.intact("upscale"))
     for name in ("tiny", "other"):
         data = models.intact().replace(b'"name": "tiny"', b'"name": "%b"' % name.encode())
         (folder / f"{name}.onnx").write_bytes(data)

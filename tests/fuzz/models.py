@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from random import Random
 import numpy as np
 
 from fuzz.mutation import EDGES, mutate
-from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry
+from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry, Tiling
+
+KINDS = ("style", "upscale")
 
 _PICTURE = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
 
@@ -23,73 +26,91 @@ class ModelCase:
     Attributes:
         kind: what was done to it.
         data: the file.
+        of: the kind of model that it was made from.
     """
 
     kind: str
     data: bytes
+    of: str = "style"
 
 
 def make(rng: Random) -> ModelCase:
     """Damages a small model in a random way."""
+    of = rng.choice(KINDS)
     way = rng.choice(("bytes", "message", "message", "metadata", "metadata", "text"))
     if way == "bytes":
-        kind, data = mutate(rng, intact(), intact())
-        return ModelCase(kind, data)
+        kind, data = mutate(rng, intact(of), intact(of))
+        return ModelCase(kind, data, of)
     if way == "message":
-        fields = _parse(intact())
+        fields = _parse(intact(of))
         for _ in range(rng.choice((1, 1, 2, 4))):
             _change_field(rng, fields)
-        return ModelCase("message", _serialise(fields))
-    text = _metadata().to_json()
+        return ModelCase("message", _serialise(fields), of)
+    text = _metadata(of).to_json()
     text = _changed_json(rng, text) if way == "metadata" else _odd_text(rng, text)
-    return ModelCase(way, _model(text.encode("utf-8", "surrogatepass")))
+    return ModelCase(way, _model(of, text.encode("utf-8", "surrogatepass")), of)
 
 
 def check(case: ModelCase, folder: Path) -> None:
-    """Loads the model and paints a small picture.
+    """Loads the model and paints or enlarges a small picture.
 
     Raises:
         ImpastoError: the model is refused.
         AssertionError: a picture of another size came out.
     """
     from impasto.runtime.stylizer import StyleModel
+    from impasto.runtime.upscaler import UpscaleModel
 
     path = folder / "model.onnx"
     path.write_bytes(case.data)
-    painted = StyleModel(path, threads=1).paint(_PICTURE)
-    assert painted.shape == _PICTURE.shape
-    assert painted.dtype == np.uint8
+    height, width = _PICTURE.shape[:2]
+    if case.of == "style":
+        result = StyleModel(path, threads=1).paint(_PICTURE)
+    else:
+        model = UpscaleModel(path, threads=1)
+        result = model.upscale(_PICTURE)
+        height, width = model.scale * height, model.scale * width
+    assert result.shape == (height, width, 3)
+    assert result.dtype == np.uint8
 
 
 @functools.cache
-def intact() -> bytes:
-    """Returns a small model of ours: a convolution, a norm, upsampling by two and back."""
-    return _model(_metadata().to_json().encode())
+def intact(of: str = "style") -> bytes:
+    """Returns a small model of ours.
+
+    Args:
+        of: ``"style"``: a convolution, a norm, upsampling by two and back; or ``"upscale"``: a
+            convolution to the sub-pixels of four times the size.
+    """
+    return _model(of, _metadata(of).to_json().encode())
 
 
-def _metadata() -> ModelMetadata:
-    return ModelMetadata(
+def _metadata(of: str) -> ModelMetadata:
+    stated = ModelMetadata(
         styles=(StyleEntry("tiny", "Tiny", "ab" * 32),),
         min_size_px=8,
         network={"kind": "none", "widths": [3, 4]},
         weights_sha256="cd" * 32,
         recipe={"steps": 1, "learning_rate": 1e-3, "layers": ["relu1_1"]},
     )
+    if of == "style":
+        return stated
+    return dataclasses.replace(stated, styles=(), kind="upscale", scale=4, tiling=Tiling(True, 1))
 
 
-def _model(metadata: bytes) -> bytes:
-    fields = _parse(_graph())
+def _model(of: str, metadata: bytes) -> bytes:
+    fields = _parse(_graph(of))
     fields.append((14, _LENGTH, [(1, _LENGTH, METADATA_KEY.encode()), (2, _LENGTH, metadata)]))
     return _serialise(fields)
 
 
 @functools.cache
-def _graph() -> bytes:
+def _graph(of: str) -> bytes:
     from onnx import helper, numpy_helper
 
     weights = np.random.default_rng(0)
     arrays = {
-        "w1": weights.standard_normal((4, 3, 3, 3)),
+        "w1": weights.standard_normal((4 if of == "style" else 48, 3, 3, 3)),
         "w2": weights.standard_normal((3, 4, 3, 3)),
         "ones": np.ones(4),
         "zeros": np.zeros(4),
@@ -104,9 +125,14 @@ def _graph() -> bytes:
         helper.make_node("Conv", ["d", "w2"], ["e"], pads=[1, 1, 1, 1]),
         helper.make_node("Sigmoid", ["e"], ["output"]),
     ]
-    size = ["N", 3, "H", "W"]
-    inputs = [helper.make_tensor_value_info("image", 1, size)]
-    outputs = [helper.make_tensor_value_info("output", 1, size)]
+    if of == "upscale":
+        nodes = [
+            helper.make_node("Conv", ["image", "w1"], ["a"], pads=[1, 1, 1, 1]),
+            helper.make_node("DepthToSpace", ["a"], ["output"], blocksize=4, mode="CRD"),
+        ]
+    inputs = [helper.make_tensor_value_info("image", 1, ["N", 3, "H", "W"])]
+    sides = ["H", "W"] if of == "style" else ["H4", "W4"]
+    outputs = [helper.make_tensor_value_info("output", 1, ["N", 3, *sides])]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, tensors)
     opsets = [helper.make_opsetid("", 17)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()

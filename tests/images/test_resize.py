@@ -5,7 +5,7 @@ from PIL import Image
 
 from impasto.errors import UsageError
 from impasto.images.reading import Photo
-from impasto.images.resize import resample, restore, shrink
+from impasto.images.resize import mirror_up, resample, restore, shrink
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,13 @@ def test_what_was_painted_larger_is_shrunk():
     large = resample(rgb, 2)
     result = restore(rgb, large, 1 - large.astype(np.float32) / 255)
     np.testing.assert_allclose(result[:, 16:-16], 1 - rgb[:, 16:-16] / 255, atol=0.04)
+
+
+def test_mirror_up_repeats_the_reflection():
+    row = np.array([10, 20, 30], np.uint8)[None, :, None].repeat(3, axis=2)
+    enlarged, top, left = mirror_up(row, 9)
+    assert (top, left, enlarged.shape) == (4, 3, (9, 9, 3))
+    np.testing.assert_array_equal(enlarged[0, :, 0], [20, 30, 20, 10, 20, 30, 20, 10, 20])
+    np.testing.assert_array_equal(mirror_up(row[:, :1], 4)[0], np.full((4, 4, 3), 10))
+    unchanged, *offsets = mirror_up(row.repeat(9, axis=0).repeat(3, axis=1), 9)
+    assert (unchanged.shape, offsets) == ((9, 9, 3), [0, 0])

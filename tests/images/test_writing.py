@@ -7,7 +7,13 @@ from PIL import Image
 
 from impasto.errors import OutputError, UsageError
 from impasto.images.reading import Photo, read_image
-from impasto.images.writing import LOSSY_FORMATS, atomic_path, encode_image, write_image
+from impasto.images.writing import (
+    LOSSY_FORMATS,
+    atomic_path,
+    check_sides,
+    encode_image,
+    write_image,
+)
 
 
 def test_atomic_path_renames_on_success(tmp_path):
@@ -143,3 +149,16 @@ def test_size_that_the_format_cannot_hold():
     wide = np.zeros((1, 70000, 3), np.uint8)
     with pytest.raises(OutputError, match="JPEG cannot hold"):
         encode_image(Photo(wide), "JPEG")
+
+
+@pytest.mark.parametrize(("file_format", "limit_px"), [("JPEG", 65_500), ("WEBP", 16_383)])
+def test_sides_that_a_format_cannot_hold(file_format, limit_px):
+    check_sides(file_format, limit_px, 1)
+    assert encode_image(Photo(np.zeros((1, limit_px, 3), np.uint8)), file_format)
+    message = f"{file_format} cannot hold a picture of 1x{limit_px + 1}, only sides of up to"
+    with pytest.raises(OutputError, match=message):
+        check_sides(file_format, 1, limit_px + 1)
+    with pytest.raises(OutputError):
+        encode_image(Photo(np.zeros((1, limit_px + 1, 3), np.uint8)), file_format)
+    for without_limit in ("PNG", "TIFF", "BMP"):
+        check_sides(without_limit, 100_000, 1)

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -6,7 +7,7 @@ from icc_profiles import DISPLAY_P3, expected_own, rgb_profile
 from PIL import Image
 
 from impasto.errors import UsageError
-from impasto.runtime.kinds import paint_like_input
+from impasto.runtime.kinds import change_like_input
 
 
 def encoded(image, file_format="PNG", **options):
@@ -17,7 +18,7 @@ def encoded(image, file_format="PNG", **options):
 
 def paint(image):
     """Leaves the picture as it is: what else changes is what the kinds are about."""
-    return paint_like_input(image, np.copy, max_pixels=10_000)
+    return change_like_input(image, lambda photo: photo, max_pixels=10_000)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP"])
@@ -49,8 +50,12 @@ def test_profile_comes_back_with_paths_bytes_and_images(tmp_path):
         assert painted.info["icc_profile"] == profile
         assert np.abs(np.asarray(painted).astype(int) - (180, 100, 90)).max() <= 1
     # What is painted is sRGB, and the result is in the profile.
-    white = paint_like_input(image, lambda rgb: np.full_like(rgb, (200, 0, 0)), max_pixels=100)
-    assert np.abs(np.asarray(white) - expected_own((200, 0, 0), DISPLAY_P3)).max() < 1
+
+    def redden(photo):
+        return dataclasses.replace(photo, rgb=np.full_like(photo.rgb, (200, 0, 0)))
+
+    red = change_like_input(image, redden, max_pixels=100)
+    assert np.abs(np.asarray(red) - expected_own((200, 0, 0), DISPLAY_P3)).max() < 1
 
 
 def test_arrays_keep_shape_and_alpha(rgb):

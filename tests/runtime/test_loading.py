@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from impasto.errors import ModelError, UnknownStyleError, UsageError
-from impasto.runtime.loading import load_model, model_path
+from impasto.runtime.loading import load_model, load_upscaler, model_path
 
 
 def test_names_paths_and_the_default(catalog, tiny_model):
@@ -148,3 +148,48 @@ def test_shipped_styles_that_share_a_file(catalog, save_gallery, painted):
     assert (painted(None), painted("negative"), painted("mirror")) == (30, 30, 20)
     assert painted("negative:0.5,mirror:0.5") == 25
     assert load_model("negative")._session is load_model("mirror")._session
+
+
+def test_upscalers_by_name_by_file_and_the_default(upscalers, tiny_upscaler, rgb):
+    assert load_upscaler().name == "photo_x4.onnx"
+    assert load_upscaler("sharp", scale=8).name == "sharp_x8.onnx"
+    assert load_upscaler(str(tiny_upscaler)).name == "nearest.onnx"
+    assert load_upscaler(tiny_upscaler, scale=4).upscale(rgb).shape == (124, 160, 3)
+    assert load_upscaler(tiny_upscaler).upscale(rgb).shape == (62, 80, 3)
+
+
+def test_an_upscaler_is_loaded_once(upscalers, save_upscaler):
+    first = load_upscaler("photo", scale=4)
+    assert load_upscaler(upscalers / "photo_x4.onnx", scale=4) is first
+    assert load_upscaler("photo", scale=2)._session is first._session
+    assert load_upscaler("photo", scale=4, threads=1) is not first
+    save_upscaler(upscalers / "photo_x4.onnx", see_px=2)
+    assert load_upscaler("photo", scale=4) is not first
+
+
+def test_styles_and_upscalers_are_not_taken_for_one_another(upscalers, tiny_model, tiny_upscaler):
+    load_upscaler(tiny_upscaler)
+    with pytest.raises(ModelError, match="is of kind upscale, not style"):
+        load_model(tiny_upscaler)
+    load_model(tiny_model)
+    with pytest.raises(ModelError, match="is of kind style, not upscale"):
+        load_upscaler(tiny_model)
+
+
+def test_upscalers_that_cannot_be_had(upscalers, tiny_upscaler, photo, tmp_path):
+    for given, scale, kind, message in [
+        ("photo", 8, ModelError, "no upscaling model 'photo' for scale 8 is there"),
+        ("phto", 2, ModelError, "did you mean photo"),
+        ("none.onnx", 2, ModelError, "^no such model file: none.onnx"),
+        (tmp_path / "none.onnx", 2, ModelError, "^no such model file"),
+        (photo, 2, ModelError, "is a picture, not a model: give a model file, or a name such as"),
+        (str(photo), 2, ModelError, "is a picture, not a model: give a model file, or a name such"),
+        (upscalers, 2, ModelError, "is a folder, not a model file$"),
+        (tiny_upscaler, 8, UsageError, "scale and model disagree: nearest.onnx enlarges by 2 or 4"),
+        ("photo", 3, UsageError, "the scale must be 2, 4 or 8, not 3"),
+    ]:
+        with pytest.raises(kind, match=message):
+            load_upscaler(given, scale=scale)
+    (upscalers / "photo_x4.onnx").unlink()
+    with pytest.raises(ModelError, match=r"no such model file: .*photo_x4\.onnx"):
+        load_upscaler("photo")

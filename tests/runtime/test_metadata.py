@@ -46,6 +46,7 @@ def test_newer_format_is_named(metadata):
         ("stroke_sizes", [1.0, 1.0]),
         ("stroke_sizes", "1"),
         ("reference_px", 0),
+        ("reference_px", 8193),
         ("network", None),
         ("weights_sha256", 3),
     ],

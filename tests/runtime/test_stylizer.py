@@ -8,7 +8,7 @@ from onnx import helper
 from PIL import Image
 
 from impasto.errors import ImageTooLargeError, ModelError, UsageError
-from impasto.runtime.stylizer import StyleModel, mirror_up
+from impasto.runtime.stylizer import StyleModel
 
 
 @pytest.fixture
@@ -33,16 +33,6 @@ def test_any_size_comes_back(model, size, monkeypatch):
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     np.testing.assert_array_equal(model.paint(rgb), 255 - rgb)
     assert shapes == [(1, 3, max(size[0], 5), max(size[1], 5))]
-
-
-def test_mirror_up_repeats_the_reflection():
-    row = np.array([10, 20, 30], np.uint8)[None, :, None].repeat(3, axis=2)
-    enlarged, top, left = mirror_up(row, 9)
-    assert (top, left, enlarged.shape) == (4, 3, (9, 9, 3))
-    np.testing.assert_array_equal(enlarged[0, :, 0], [20, 30, 20, 10, 20, 30, 20, 10, 20])
-    np.testing.assert_array_equal(mirror_up(row[:, :1], 4)[0], np.full((4, 4, 3), 10))
-    unchanged, *offsets = mirror_up(row.repeat(9, axis=0).repeat(3, axis=1), 9)
-    assert (unchanged.shape, offsets) == ((9, 9, 3), [0, 0])
 
 
 def test_strength_by_hand(model):

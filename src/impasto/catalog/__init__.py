@@ -1,11 +1,15 @@
-"""The styles that have names: the shipped ones, and the user's own (`impasto.catalog.own`).
+"""The models that have names: the shipped ones, and the user's own (`impasto.catalog.own`).
 
-The shipped ones lie in model files in this folder; ``catalog.toml`` has a row for each style,
-and several may share a file. A row states ``name`` (what ``--style`` takes), ``file`` (the
-model's file name in this folder), ``title``, ``artist``, ``year``, ``source`` (where the
-painting's picture comes from), ``licence`` (of the model), ``recipe`` (its file name in the
-repository's ``recipes/``) and ``scores`` (a table of numbers). The first row is the style that
-is used when none is named. A shipped style's name goes before an own one.
+The shipped ones lie in model files in this folder; ``catalog.toml`` has a row ``[[style]]`` for
+each style, and several may share a file. A row states ``name`` (what ``--style`` takes),
+``file`` (the model's file name in this folder), ``title``, ``artist``, ``year``, ``source``
+(where the painting's picture comes from), ``licence`` (of the model), ``recipe`` (its file name
+in the repository's ``recipes/``) and ``scores`` (a table of numbers). The first row is the style
+that is used when none is named. A shipped style's name goes before an own one.
+
+A row ``[[upscaler]]`` for each super-resolution network states ``name`` (what ``--model``
+takes), ``scale`` (of the network), ``file``, ``title``, ``licence``, ``recipe`` and ``scores``.
+One name may stand in a row for each scale.
 
 No model file is opened here: `impasto.runtime.styles` does, for the names inside own files.
 """
@@ -14,14 +18,21 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal, TypeVar
 
 from impasto.catalog.own import own_models
-from impasto.errors import ModelError
+from impasto.errors import ModelError, UsageError
 
 CATALOG_FOLDER = Path(__file__).parent
+DEFAULT_UPSCALER: Final = "photo"
+
+# The network that gives a scale: twice the size is four times the size, halved.
+_NETWORK_SCALES: Final = {2: 4, 4: 4, 8: 8}
+
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,29 @@ class Style:
     scores: dict[str, float] = field(default_factory=dict, hash=False)
 
 
+@dataclass(frozen=True)
+class Upscaler:
+    """One shipped super-resolution network.
+
+    Attributes:
+        name: what ``--model`` takes, for example ``"photo"``.
+        scale: how many times as wide and high the network makes a picture.
+        title: what it is for, in a few words.
+        licence: SPDX identifier of the model.
+        path: the model file.
+        recipe: file in the repository's ``recipes/`` that trains it again.
+        scores: its quality on the field's test sets.
+    """
+
+    name: str
+    scale: int
+    title: str
+    licence: str
+    path: Path
+    recipe: str = ""
+    scores: dict[str, float] = field(default_factory=dict, hash=False)
+
+
 def list_styles() -> tuple[Style, ...]:
     """Returns the shipped styles in catalogue order, the default first, then the user's own.
 
@@ -79,23 +113,74 @@ def shipped_styles() -> tuple[Style, ...]:
     Raises:
         ModelError: the catalogue of this installation is damaged.
     """
+    return _read(
+        "style",
+        lambda row: Style(
+            name=row["name"],
+            title=row["title"],
+            artist=row["artist"],
+            year=str(row["year"]),
+            source=row["source"],
+            licence=row["licence"],
+            path=CATALOG_FOLDER / row["file"],
+            recipe=row["recipe"],
+            scores=dict(row["scores"]),
+        ),
+    )
+
+
+def list_upscalers() -> tuple[Upscaler, ...]:
+    """Returns the shipped super-resolution networks in catalogue order.
+
+    Raises:
+        ModelError: the catalogue of this installation is damaged.
+    """
+    return _read(
+        "upscaler",
+        lambda row: Upscaler(
+            name=row["name"],
+            scale=int(row["scale"]),
+            title=row["title"],
+            licence=row["licence"],
+            path=CATALOG_FOLDER / row["file"],
+            recipe=row["recipe"],
+            scores=dict(row["scores"]),
+        ),
+    )
+
+
+def find_upscaler(name: str, scale: int) -> Upscaler:
+    """Finds the network of a name that can enlarge by a scale.
+
+    Args:
+        name: its name.
+        scale: 2, 4 or 8. Twice the size is made from four times the size.
+
+    Raises:
+        UsageError: there is no such scale.
+        ModelError: there is no such network; those of the scale are listed.
+    """
+    if scale not in _NETWORK_SCALES:
+        raise UsageError(f"the scale must be 2, 4 or 8, not {scale}")
+    fitting = [item for item in list_upscalers() if item.scale == _NETWORK_SCALES[scale]]
+    for item in fitting:
+        if item.name == name:
+            return item
+    names = [item.name for item in fitting]
+    hint = "none is shipped for that scale"
+    if names:
+        hint = f"{close_name(name, names)}for that scale there are {', '.join(names)}"
+    raise ModelError(
+        f"no upscaling model {name!r} for scale {scale} is there: {hint}; or give a model file"
+    )
+
+
+def _read(table: str, make: Callable[[dict[str, Any]], _Row]) -> tuple[_Row, ...]:
+    """Reads one kind of rows of the catalogue."""
     path = CATALOG_FOLDER / "catalog.toml"
     try:
-        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("style", [])
-        return tuple(
-            Style(
-                name=row["name"],
-                title=row["title"],
-                artist=row["artist"],
-                year=str(row["year"]),
-                source=row["source"],
-                licence=row["licence"],
-                path=CATALOG_FOLDER / row["file"],
-                recipe=row["recipe"],
-                scores=dict(row["scores"]),
-            )
-            for row in rows
-        )
+        rows = tomllib.loads(path.read_text(encoding="utf-8")).get(table, [])
+        return tuple(make(row) for row in rows)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"the catalogue {path} is damaged, install impasto again: {error}"

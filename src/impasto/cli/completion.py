@@ -23,6 +23,17 @@ def complete_own_style(incomplete: str) -> list[str]:
     return _beginning(incomplete, list(own_models()))
 
 
+def complete_upscaler(incomplete: str) -> list[str]:
+    """Returns the names of upscaling models that begin with what was typed."""
+    from impasto.catalog import list_upscalers
+
+    try:
+        names = [upscaler.name for upscaler in list_upscalers()]
+    except ImpastoError:
+        return []
+    return _beginning(incomplete, list(dict.fromkeys(names)))
+
+
 def complete_format(incomplete: str) -> list[str]:
     """Returns the formats that begin with what was typed."""
     return _beginning(incomplete, list(FORMATS))

@@ -80,12 +80,13 @@ class Screen(NamedTuple):
 
 
 @contextlib.contextmanager
-def progress_bar(total: int, *, shown: bool) -> Iterator[Screen]:
+def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterator[Screen]:
     """Shows a progress bar on stderr while results go to stdout.
 
     Args:
         total: number of steps.
         shown: False draws nothing; nor is anything drawn where stderr is no terminal.
+        doing: what is done, in one word.
 
     Yields:
         What prints above the bar and moves it.
@@ -106,7 +107,7 @@ def progress_bar(total: int, *, shown: bool) -> Iterator[Screen]:
     # Redirection would send results to stderr, so lines for a terminal go through the console
     # and lines for a pipe go straight to stdout.
     with Progress(
-        TextColumn("painting"),
+        TextColumn(doing),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -115,7 +116,7 @@ def progress_bar(total: int, *, shown: bool) -> Iterator[Screen]:
         redirect_stdout=False,
         redirect_stderr=False,
     ) as progress:
-        task = progress.add_task("painting", total=total)
+        task = progress.add_task(doing, total=total)
 
         def above(line: str) -> None:
             console.out(one_line(line), highlight=False)

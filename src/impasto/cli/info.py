@@ -38,7 +38,9 @@ def command(
         ("cores", str(facts["cores"])),
         ("data folder", facts["data_folder"]),
     ]
-    rows += [(f"model {model['name']}", model["path"]) for model in facts["models"]]
+    for model in facts["models"]:
+        scale = f" x{model['scale']}" if "scale" in model else ""
+        rows.append((f"model {model['name']}{scale}", model["path"]))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         typer.echo(one_line(f"{name:{width}}  {value}"))
@@ -46,7 +48,7 @@ def command(
 
 def gather() -> dict[str, Any]:
     """Returns the facts under the names of ``--json``."""
-    from impasto.catalog import list_styles
+    from impasto.catalog import list_styles, list_upscalers
     from impasto.catalog.own import data_folder
     from impasto.runtime.session import available_devices, choose_device
 
@@ -64,6 +66,15 @@ def gather() -> dict[str, Any]:
         "models": [
             {"name": style.name, "origin": style.origin, "path": str(style.path)}
             for style in list_styles()
+        ]
+        + [
+            {
+                "name": item.name,
+                "origin": "shipped",
+                "path": str(item.path),
+                "scale": item.scale,
+            }
+            for item in list_upscalers()
         ],
     }
 

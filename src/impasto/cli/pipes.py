@@ -10,15 +10,18 @@ from impasto.errors import ImageReadError, ImageTooLargeError, OutputError, Usag
 MAX_STDIN_BYTES: Final = 1 << 30  # 1 GiB: a file is read in parts, a pipe must fit into memory
 
 
-def check_stdin() -> None:
+def check_stdin(command: str) -> None:
     """Refuses a stdin that no picture can come from.
+
+    Args:
+        command: the command that would take it.
 
     Raises:
         UsageError: it is a terminal or closed.
     """
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(
-            "- takes the picture from stdin, where none is: `impasto stylize - < photo.jpg`"
+            f"- takes the picture from stdin, where none is: `impasto {command} - < photo.jpg`"
         )
 
 

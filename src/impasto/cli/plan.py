@@ -21,7 +21,7 @@ PIPE: Final = "-"
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to paint.
+    """One picture to work on.
 
     Attributes:
         source: the photo, or None for stdin.
@@ -51,7 +51,7 @@ class Plan:
 def make_plan(
     inputs: Sequence[str],
     output: str | None,
-    style: str,
+    label: str,
     *,
     file_format: str | None = None,
     also_read: Sequence[Path] = (),
@@ -63,9 +63,9 @@ def make_plan(
             jobs and fail when read.
         output: ``-o``: a file for one input file; a folder if it ends in a separator, exists
             as a folder, or there are several inputs or a folder; ``-`` for stdout.
-        style: the style's name, part of default names: ``photo.jpg`` becomes
-            ``photo.<style>.jpg`` beside it and the folder ``photos`` becomes
-            ``photos.<style>`` beside it.
+        label: the style's name or the scale, part of default names: ``photo.jpg`` becomes
+            ``photo.<label>.jpg`` beside it and the folder ``photos`` becomes
+            ``photos.<label>`` beside it.
         file_format: Pillow's name of the format of every result; None keeps the photo's where
             it can be written.
         also_read: other files of the run that no result may replace.
@@ -85,7 +85,7 @@ def make_plan(
             plan.jobs.append(Job(paths[0], _output_file(Path(output), file_format)))
         else:
             folder = None if output is None else _output_folder(Path(output))
-            _fill(plan, paths, folder, style, file_format)
+            _fill(plan, paths, folder, label, file_format)
     _protect_inputs(plan.jobs, also_read)
     return plan
 
@@ -117,7 +117,7 @@ def _pipe_plan(inputs: Sequence[str], output: str | None, file_format: str | Non
 
 
 def _fill(
-    plan: Plan, inputs: list[Path], folder: Path | None, style: str, file_format: str | None
+    plan: Plan, inputs: list[Path], folder: Path | None, label: str, file_format: str | None
 ) -> None:
     seen: set[Path] = set()
     taken: set[str] = set()
@@ -131,7 +131,7 @@ def _fill(
 
     for given in inputs:
         if not is_folder(given):
-            name = given.name if folder else f"{given.stem}.{style}{given.suffix}"
+            name = given.name if folder else f"{given.stem}.{label}{given.suffix}"
             add(given, (folder or given.parent) / name)
             continue
         root = real_path(given)
@@ -139,7 +139,7 @@ def _fill(
             if not root.name:
                 raise UsageError(f"{given} has no folder beside it for the results: give -o")
             beside = given.parent if given.name else root.parent
-            target_root = beside / f"{root.name}.{style}"
+            target_root = beside / f"{root.name}.{label}"
         else:
             target_root = folder if len(inputs) == 1 else folder / root.name
         before = len(seen)

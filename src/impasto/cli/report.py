@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import typer
 
 from impasto.cli.console import print_error, print_note
 from impasto.errors import ImpastoError
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a run calls its work.
+
+    Attributes:
+        does: "paints".
+        doing: "painting".
+        done: "painted".
+    """
+
+    does: str
+    doing: str
+    done: str
+
+
+PAINTING: Final = Words("paints", "painting", "painted")
+UPSCALING: Final = Words("upscales", "upscaling", "upscaled")
 
 
 @dataclass(frozen=True)
@@ -20,9 +40,10 @@ class Outcome:
         output: the result's path; None where the input yields none.
         width: of the result, in px; None without one.
         height: likewise.
-        style: the style's name.
+        how: what it was done with, each a field of its own in JSON: the style's name, or
+            model and scale.
         device: where the network ran.
-        elapsed_s: wall-clock time of reading, painting and writing.
+        elapsed_s: wall-clock time of reading, working and writing.
         status: ``"done"``, ``"skipped"`` (the output was there) or ``"failed"``.
         error: the message of what failed, or None.
     """
@@ -31,7 +52,7 @@ class Outcome:
     output: str | None
     width: int | None
     height: int | None
-    style: str
+    how: dict[str, str | int]
     device: str
     elapsed_s: float
     status: str
@@ -39,13 +60,17 @@ class Outcome:
 
     def to_json(self) -> str:
         """Returns the outcome as one line of JSON."""
-        return json.dumps(asdict(self))
+        row: dict[str, object] = {}
+        for name, value in asdict(self).items():
+            row |= value if name == "how" else {name: value}
+        return json.dumps(row)
 
 
 class Report:
     """The outcomes of a run in the order in which they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Words) -> None:
+        self._words = words
         self.outcomes: list[Outcome] = []
         self._errors: list[ImpastoError] = []
 
@@ -80,9 +105,9 @@ class Report:
 
     def _summary(self) -> str:
         statuses = [outcome.status for outcome in self.outcomes]
-        note = f"{statuses.count('done')} painted"
+        note = f"{statuses.count('done')} {self._words.done}"
         if skipped := statuses.count("skipped"):
-            note += f", {skipped} were already there (--overwrite paints them again)"
+            note += f", {skipped} were already there (--overwrite {self._words.does} them again)"
         if failed := statuses.count("failed"):
             note += f", {failed} failed"
         return note

@@ -1,4 +1,4 @@
-"""The settings of ``impasto stylize``, checked together before any file is opened."""
+"""The settings of ``stylize`` and ``upscale``, checked before any file is opened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,24 @@ FORMATS: Final = ("jpeg", "png", "webp", "tiff", "avif", "bmp")
 
 @dataclass(frozen=True)
 class Settings:
-    """How every picture of a run is painted and written.
+    """How every picture of a run is read and written.
+
+    Attributes:
+        file_format: Pillow's name of the format of every result; None keeps the photo's.
+        quality: 1 to 100, for the formats that lose some; None is ours.
+        max_pixels: photos and results with more are refused; None is the default.
+        overwrite: replace results that are there.
+    """
+
+    file_format: str | None = None
+    quality: int | None = None
+    max_pixels: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class PaintSettings:
+    """How every picture of a run is painted.
 
     Attributes:
         strength: 0 (the photo) to 1 (the painting).
@@ -25,10 +42,6 @@ class Settings:
         keep_colors: keep the photo's colours.
         mask: a picture, white where the photos are painted; None paints all of them.
         max_side_px: results are made smaller until no side is longer; None keeps the size.
-        file_format: Pillow's name of the format of every result; None keeps the photo's.
-        quality: 1 to 100, for the formats that lose some; None is ours.
-        max_pixels: photos with more are refused; None is the default.
-        overwrite: replace results that are there.
     """
 
     strength: float = 1.0
@@ -36,10 +49,6 @@ class Settings:
     keep_colors: bool = False
     mask: Path | None = None
     max_side_px: int | None = None
-    file_format: str | None = None
-    quality: int | None = None
-    max_pixels: int | None = None
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,17 +72,34 @@ def check_settings(settings: Settings, voice: Voice, threads: int | None) -> Non
     Raises:
         UsageError: a number lies outside its range, or two settings contradict each other.
     """
-    if not 0.0 <= settings.strength <= 1.0:
-        raise UsageError(f"--strength must lie between 0 and 1, not {settings.strength}")
-    for flag, value in (("max-pixels", settings.max_pixels), ("max-size", settings.max_side_px)):
-        if value is not None and value < 1:
-            raise UsageError(f"--{flag} must be at least 1, not {value}")
+    check_at_least_one("max-pixels", settings.max_pixels)
     if threads is not None and not 1 <= threads <= 1024:
         raise UsageError(f"--threads must lie between 1 and 1024, not {threads}")
     if settings.quality is not None and not 1 <= settings.quality <= 100:
         raise UsageError(f"--quality must lie between 1 and 100, not {settings.quality}")
     if voice.quiet and voice.verbose:
         raise UsageError("--quiet and --verbose contradict each other: give one of them")
+
+
+def check_painting(settings: PaintSettings) -> None:
+    """Checks ranges.
+
+    Raises:
+        UsageError: a number lies outside its range.
+    """
+    if not 0.0 <= settings.strength <= 1.0:
+        raise UsageError(f"--strength must lie between 0 and 1, not {settings.strength}")
+    check_at_least_one("max-size", settings.max_side_px)
+
+
+def check_at_least_one(flag: str, value: int | None) -> None:
+    """Checks a number that may be left out.
+
+    Raises:
+        UsageError: it is below 1.
+    """
+    if value is not None and value < 1:
+        raise UsageError(f"--{flag} must be at least 1, not {value}")
 
 
 def parse_stroke_size(text: str) -> StrokeSize:

@@ -76,6 +76,25 @@ def resample(rgb: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return np.asarray(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
+def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint8], int, int]:
+    """Mirrors a picture at its edges, as often as needed, up to a smallest size.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        min_size_px: height and width that the result has at least.
+
+    Returns:
+        The enlarged picture, and the row and column where the original begins in it.
+    """
+    height, width = rgb.shape[:2]
+    missing_rows, missing_columns = max(0, min_size_px - height), max(0, min_size_px - width)
+    if not missing_rows and not missing_columns:
+        return rgb, 0, 0
+    top, left = missing_rows // 2, missing_columns // 2
+    margins = ((top, missing_rows - top), (left, missing_columns - left), (0, 0))
+    return np.pad(rgb, margins, mode="reflect"), top, left
+
+
 def restore(
     rgb: NDArray[np.uint8], small: NDArray[np.uint8], painted: NDArray[np.float32]
 ) -> NDArray[np.float32]:

@@ -48,6 +48,8 @@ _ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "BMP": {},
 }
 _WITH_ALPHA: Final = ("PNG", "WEBP", "TIFF", "AVIF")
+# libjpeg's, libwebp's and libavif's limits.
+_LARGEST_SIDE_PX: Final = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535}
 _JPEG_SEGMENT_BYTES: Final = 65533
 _WITH_METADATA: Final = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 
@@ -122,6 +124,25 @@ def format_of(path: str | Path) -> str:
         known = " ".join(FORMAT_BY_SUFFIX)
         raise OutputError(f"cannot write {path}: its name must end in one of {known}")
     return FORMAT_BY_SUFFIX[suffix]
+
+
+def check_sides(file_format: str, width: int, height: int) -> None:
+    """Refuses a size that a format cannot hold, before a picture of it is made.
+
+    Args:
+        file_format: Pillow's name of a format that is written.
+        width: of the picture, in px.
+        height: likewise.
+
+    Raises:
+        OutputError: a side is too long.
+    """
+    limit_px = _LARGEST_SIDE_PX.get(file_format)
+    if limit_px is not None and max(width, height) > limit_px:
+        raise OutputError(
+            f"{file_format} cannot hold a picture of {width}x{height}, only sides of up to "
+            f"{limit_px} px: choose another format, such as PNG"
+        )
 
 
 def writable_format(file_format: str) -> str:

@@ -1,1 +1,1 @@
-"""Running trained models: the model file, the ONNX Runtime session, the stylizer."""
+"""Running trained models: the model file, the ONNX Runtime session, stylizer and upscaler."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,17 +13,17 @@ from impasto.errors import UsageError
 from impasto.images.reading import Photo, photo_from_image, read_image
 from impasto.images.writing import encode_image, to_pillow
 
-Paint = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+Change = Callable[[Photo], Photo]
 
 
-def paint_like_input(
-    image: str | Path | bytes | Image.Image | NDArray[np.uint8], paint: Paint, *, max_pixels: int
+def change_like_input(
+    image: str | Path | bytes | Image.Image | NDArray[np.uint8], change: Change, *, max_pixels: int
 ) -> Image.Image | bytes | NDArray[np.uint8]:
-    """Paints a picture of any kind.
+    """Changes a picture of any kind: paints it, or makes it larger.
 
     Args:
         image: what the caller has.
-        paint: maps (H, W, 3) uint8 to the same shape.
+        change: what is done with it; alpha that comes in goes out, at the size of the colours.
         max_pixels: largest picture accepted.
 
     Returns:
@@ -37,24 +36,21 @@ def paint_like_input(
     """
     if isinstance(image, bytes):
         photo = read_image(image, max_pixels=max_pixels)
-        return encode_image(_painted(photo, paint), photo.format)
+        return encode_image(change(photo), photo.format)
     if isinstance(image, (str, Path)):
-        return to_pillow(_painted(read_image(image, max_pixels=max_pixels), paint))
+        return to_pillow(change(read_image(image, max_pixels=max_pixels)))
     if isinstance(image, Image.Image):
-        return to_pillow(_painted(photo_from_image(image, max_pixels=max_pixels), paint))
+        return to_pillow(change(photo_from_image(image, max_pixels=max_pixels)))
     if isinstance(image, np.ndarray):
-        return _paint_array(image, paint)
+        changed = change(_photo_from_array(image))
+        return changed.rgb if changed.alpha is None else np.dstack([changed.rgb, changed.alpha])
     raise UsageError(
         f"a picture must be a path, bytes, a Pillow image or a NumPy array, "
         f"not {type(image).__name__}"
     )
 
 
-def _painted(photo: Photo, paint: Paint) -> Photo:
-    return dataclasses.replace(photo, rgb=paint(photo.rgb))
-
-
-def _paint_array(array: NDArray[np.uint8], paint: Paint) -> NDArray[np.uint8]:
+def _photo_from_array(array: NDArray[np.uint8]) -> Photo:
     shape = array.shape
     grey = array.ndim == 2
     if array.dtype != np.uint8 or not (grey or (array.ndim == 3 and shape[2] in (3, 4))):
@@ -65,6 +61,5 @@ def _paint_array(array: NDArray[np.uint8], paint: Paint) -> NDArray[np.uint8]:
     if 0 in shape:
         raise UsageError(f"an array of shape {shape} has no pixels")
     if grey:
-        return paint(np.stack([array] * 3, axis=-1))
-    painted = paint(array[..., :3])
-    return painted if shape[2] == 3 else np.concatenate([painted, array[..., 3:]], axis=-1)
+        return Photo(np.stack([array] * 3, axis=-1))
+    return Photo(array[..., :3], array[..., 3] if shape[2] == 4 else None)

@@ -1,4 +1,4 @@
-"""From the name of a style or the path of a model file to a `StyleModel`, each loaded once."""
+"""From the name or the path of a model to a `StyleModel` or `UpscaleModel`, each loaded once."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
+from impasto.catalog import DEFAULT_UPSCALER, find_upscaler
 from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.runtime.mixing import parse_blend
 from impasto.runtime.styles import find_style, held_styles
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StyleModel
+    from impasto.runtime.upscaler import UpscaleModel
 
 _KEPT_MODELS: Final = 4
+_NO_STYLE: Final = "not a model: `impasto train {path}` makes it a style"
+_NO_UPSCALER: Final = "not a model: give a model file, or a name such as photo"
 
-_Key: TypeAlias = tuple[Path, int, int, int | None, str]
+_Model = TypeVar("_Model", "StyleModel", "UpscaleModel")
+_Key: TypeAlias = tuple[type, Path, int, int, int | None, str]
 
-_models: OrderedDict[_Key, StyleModel] = OrderedDict()
+_models: OrderedDict[_Key, Any] = OrderedDict()
 _models_lock = threading.Lock()
 
 
@@ -44,23 +49,70 @@ def load_model(
         UsageError: there is no such device.
     """
     path, blend = _resolve(name_or_path)
+    from impasto.runtime.stylizer import StyleModel
+
+    model = _loaded(StyleModel, path, threads, device)
+    if blend is None or len(model.metadata.styles) == 1:
+        return model
+    return model.with_blend(blend)
+
+
+def load_upscaler(
+    name_or_path: str | Path | None = None,
+    *,
+    scale: int = 2,
+    threads: int | None = None,
+    device: str = "auto",
+) -> UpscaleModel:
+    """Loads a super-resolution network, or returns the one already loaded from the same file.
+
+    Args:
+        name_or_path: ``"photo"``, ``"sharp"``, ``"faithful"`` or a model file; None is the
+            first of these.
+        scale: 2, 4 or 8: what the model enlarges by unless a call says otherwise.
+        threads: CPU threads for one picture; None takes every core.
+        device: as for `load_model`.
+
+    Returns:
+        An object to call with pictures, from any thread.
+
+    Raises:
+        ModelError: there is neither a model of that name for the scale nor a file, or the file
+            cannot be used.
+        UsageError: the model cannot give that scale, or there is no such device.
+    """
+    path = _upscaler_path(DEFAULT_UPSCALER if name_or_path is None else name_or_path, scale)
+    from impasto.runtime.upscaler import UpscaleModel
+
+    return _loaded(UpscaleModel, path, threads, device).with_scale(scale)
+
+
+def _loaded(kind: type[_Model], path: Path, threads: int | None, device: str) -> _Model:
+    """Loads a model file, or returns the model already loaded from it."""
     try:
         stat = path.stat()
     except OSError as error:
         raise ModelError(f"no such model file: {path}") from error
-    key = (path.resolve(), stat.st_mtime_ns, stat.st_size, threads, device)
+    key = (kind, path.resolve(), stat.st_mtime_ns, stat.st_size, threads, device)
     with _models_lock:
         if key not in _models:
-            from impasto.runtime.stylizer import StyleModel
-
-            _models[key] = StyleModel(path, threads=threads, device=device)
+            _models[key] = kind(path, threads=threads, device=device)
             if len(_models) > _KEPT_MODELS:
                 _models.popitem(last=False)
         _models.move_to_end(key)
-        model = _models[key]
-    if blend is None or len(model.metadata.styles) == 1:
+        model: _Model = _models[key]
         return model
-    return model.with_blend(blend)
+
+
+def _upscaler_path(name_or_path: str | Path, scale: int) -> Path:
+    if isinstance(name_or_path, Path):
+        return _model_file(name_or_path, _NO_UPSCALER)
+    try:
+        return find_upscaler(name_or_path, scale).path
+    except ModelError:
+        if _means_a_file(name_or_path):
+            return _model_file(Path(name_or_path), _NO_UPSCALER)
+        raise
 
 
 def _resolve(name_or_path: str | Path | None) -> tuple[Path, dict[str, float] | None]:
@@ -126,7 +178,7 @@ def model_path(name_or_path: str | Path | None = None) -> Path:
     return _resolve(name_or_path)[0]
 
 
-def _model_file(path: Path) -> Path:
+def _model_file(path: Path, picture_hint: str = _NO_STYLE) -> Path:
     """Refuses what is no file, or a picture, with what to do instead."""
     try:
         if path.is_dir():
@@ -137,27 +189,15 @@ def _model_file(path: Path) -> Path:
             raise ModelError(f"no such model file: {path}")
     except OSError as error:  # a name that is too long, for example
         raise ModelError(f"cannot read model file {path}: {error.strerror or error}") from error
-    _refuse_picture(path)
+    if path.suffix.lower() != ".onnx":
+        from impasto.images.reading import is_picture
+
+        if is_picture(path):
+            import shlex
+
+            quoted = shlex.quote(str(path)) if os.name != "nt" else f'"{path}"'
+            raise ModelError(f"{path}: that is a picture, {picture_hint.format(path=quoted)}")
     return path
-
-
-def _refuse_picture(path: Path) -> None:
-    """Refuses a picture where a model file is wanted, and says what makes a style of it.
-
-    Raises:
-        ModelError: the file is a picture.
-    """
-    if path.suffix.lower() == ".onnx":
-        return
-    from impasto.images.reading import is_picture
-
-    if is_picture(path):
-        import shlex
-
-        quoted = shlex.quote(str(path)) if os.name != "nt" else f'"{path}"'
-        raise ModelError(
-            f"{path}: that is a picture, not a model: `impasto train {quoted}` makes it a style"
-        )
 
 
 def _means_a_file(text: str) -> bool:

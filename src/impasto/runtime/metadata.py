@@ -22,6 +22,8 @@ FORMAT_VERSION: Final = 2
 _KINDS: Final = ("style", "upscale")
 # Smaller pictures are mirrored up to a model's smallest size, so that it costs memory.
 LARGEST_MIN_SIZE_PX: Final = 1024
+# Likewise, smaller pictures are painted as large as the reference.
+LARGEST_REFERENCE_PX: Final = 8192
 FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
 LONGEST_NAME: Final = 80
 
@@ -158,11 +160,7 @@ class ModelMetadata:
             value_range=_value_range(values),
             tiling=_tiling(values),
             stroke_sizes=_stroke_sizes(values),
-            reference_px=(
-                None
-                if values.get("reference_px") is None
-                else _integer(values, "reference_px", minimum=1)
-            ),
+            reference_px=_reference(values),
             strength=_choice(values, "strength", ("fade", "identity")),
             format_version=version,
         )
@@ -199,6 +197,15 @@ def _min_size(values: Mapping[str, Any]) -> int:
     value = _integer(values, "min_size_px", minimum=1)
     if value > LARGEST_MIN_SIZE_PX:
         raise _bad("min_size_px", f"at most {LARGEST_MIN_SIZE_PX}", value)
+    return value
+
+
+def _reference(values: Mapping[str, Any]) -> int | None:
+    if values.get("reference_px") is None:
+        return None
+    value = _integer(values, "reference_px", minimum=1)
+    if value > LARGEST_REFERENCE_PX:
+        raise _bad("reference_px", f"at most {LARGEST_REFERENCE_PX}", value)
     return value
 
 

@@ -78,7 +78,9 @@ class ModelSession:
             style and no such input.
     """
 
-    def __init__(self, data: bytes, *, threads: int | None = None, device: str = "auto") -> None:
+    def __init__(
+        self, data: bytes, *, threads: int | None = None, device: str = "auto", scale: int = 1
+    ) -> None:
         """Opens a session.
 
         Args:
@@ -86,12 +88,14 @@ class ModelSession:
             threads: CPU threads for one picture; None lets ONNX Runtime take every core.
             device: as for `choose_device`; with ``"auto"`` a GPU that does not start gives way
                 to the CPU.
+            scale: output size divided by input size.
 
         Raises:
             ModelError: ONNX Runtime refuses the graph, or its inputs are not ours.
             UsageError: there is no such device, or it does not start.
         """
         self._session, self.device = _start(data, threads, device)
+        self._scale = scale
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
         one_style, many_styles = [INPUT_NAME], [INPUT_NAME, STYLE_INPUT_NAME]
@@ -111,7 +115,7 @@ class ModelSession:
             style_weights: (sets,) float32 for a graph with parameter sets.
 
         Returns:
-            (N, 3, H, W) float32 RGB, not yet clipped to [0, 1].
+            (N, 3, scale H, scale W) float32 RGB, not yet clipped to [0, 1].
 
         Raises:
             ImageTooLargeError: there is not enough memory for a picture of this size.
@@ -126,17 +130,24 @@ class ModelSession:
         except _ORT_ERRORS as error:
             reason = _first_line(error)
             if any(word in reason.lower() for word in _MEMORY_WORDS):
-                raise ImageTooLargeError(
-                    f"not enough memory to paint {size} pixels: make the picture smaller "
-                    "(--max-size)"
-                ) from error
+                raise ImageTooLargeError(self._no_memory(size)) from error
             raise ModelError(f"the model fails on a picture of {size}: {reason}") from error
         result: NDArray[np.float32] = np.asarray(output)
-        if result.shape != batch.shape or result.dtype != np.float32:
+        height, width = (side * self._scale for side in batch.shape[2:])
+        if result.shape != (*batch.shape[:2], height, width) or result.dtype != np.float32:
             raise ModelError(f"the model returned {result.dtype} {result.shape} for {batch.shape}")
         if not np.isfinite(result).all():
             raise ModelError(f"the model returned values that are no numbers for {size} pixels")
         return result
+
+    def _no_memory(self, size: str) -> str:
+        if self._scale == 1:
+            return (
+                f"not enough memory to paint {size} pixels: make the picture smaller (--max-size)"
+            )
+        return (
+            f"not enough memory to upscale {size} pixels at once: make the tiles smaller (--tile)"
+        )
 
 
 def _start(data: bytes, threads: int | None, device: str) -> tuple[ort.InferenceSession, str]:
@@ -157,9 +168,9 @@ def _open(data: bytes, threads: int | None, device: str) -> ort.InferenceSession
     options.enable_mem_pattern = False
     options.log_severity_level = 4  # errors arrive as exceptions; nothing else is printed
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    ort.set_default_logger_severity(4)  # reports missing libraries and overflows of its own
     providers = [available_devices()[device]]
     if device != _CPU:
-        ort.set_default_logger_severity(4)  # the one that reports missing libraries
         providers.append(available_devices()[_CPU])
     try:
         # The fallback would print and try the same provider again.

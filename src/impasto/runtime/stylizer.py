@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelError, UsageError
 from impasto.images import colour
-from impasto.images.reading import DEFAULT_MAX_PIXELS
-from impasto.images.resize import resample, restore
+from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
+from impasto.images.resize import mirror_up, resample, restore
 from impasto.runtime.mixing import check_names, covered_stroke_size, mixture
-from impasto.runtime.model_file import read_model_file
-from impasto.runtime.session import ModelSession
+from impasto.runtime.network import LEVELS, open_model, run_on_picture, to_levels
 
 if TYPE_CHECKING:
     from typing import overload
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from impasto.images.masks import MaskSource
 
 StrokeSize: TypeAlias = float | Literal["auto", "native"]
-
-_LEVELS: Final = np.float32(255)
 
 
 class StyleModel:
@@ -57,13 +55,7 @@ class StyleModel:
             NewerFormatError: a newer version of Impasto made it.
             UsageError: there is no such device.
         """
-        data, self.metadata = read_model_file(path)
-        if self.metadata.kind != "style":
-            raise ModelError(f"{path}: the model is of kind {self.metadata.kind}, not style")
-        try:
-            self._session = ModelSession(data, threads=threads, device=device)
-        except ModelError as error:
-            raise ModelError(f"{path}: {error}") from error
+        self.metadata, self._session = open_model(path, "style", threads=threads, device=device)
         wanted = self._session.parameter_sets
         if wanted not in (None, self.metadata.parameter_sets):
             raise ModelError(
@@ -163,7 +155,7 @@ class StyleModel:
             ImageError: the picture or the mask cannot be read.
             ModelError: the model fails on it.
         """
-        from impasto.runtime.kinds import paint_like_input
+        from impasto.runtime.kinds import change_like_input
 
         limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         levels: NDArray[np.uint8] | None = None
@@ -171,17 +163,18 @@ class StyleModel:
             from impasto.images.masks import read_mask
 
             levels = read_mask(mask, max_pixels=limit)
-        return paint_like_input(
-            image,
-            lambda rgb: self.paint(
-                rgb,
+
+        def painted(photo: Photo) -> Photo:
+            rgb = self.paint(
+                photo.rgb,
                 strength=strength,
                 keep_colors=keep_colors,
                 mask=levels,
                 stroke_size=stroke_size,
-            ),
-            max_pixels=limit,
-        )
+            )
+            return dataclasses.replace(photo, rgb=rgb)
+
+        return change_like_input(image, painted, max_pixels=limit)
 
     def paint(
         self,
@@ -223,9 +216,7 @@ class StyleModel:
         result = self._styled(rgb, strength, factor)
         if keep_colors:
             result = colour.keep_colors(_floats(rgb), result)
-        # In place: a fresh array of floats costs more time and memory than the arithmetic.
-        np.rint(np.multiply(result, _LEVELS, out=result), out=result)
-        painted = np.ascontiguousarray(result.astype(np.uint8))
+        painted = to_levels(result)
         return painted if mask is None else blend(rgb, painted, mask)
 
     def _styled(
@@ -263,16 +254,12 @@ class StyleModel:
         """Runs the network; returns (H, W, 3) in [0, 1] for uint8 of any size from 1x1 up."""
         height, width = rgb.shape[:2]
         enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
-        batch = np.ascontiguousarray(enlarged.transpose(2, 0, 1)[None], dtype=np.float32)
-        batch /= _LEVELS
-        output = self._session.run(batch, style_weights)[0]
-        result: NDArray[np.float32] = output[:, top : top + height, left : left + width]
-        np.clip(result, 0.0, 1.0, out=result)
-        return result.transpose(1, 2, 0)
+        result = run_on_picture(self._session, enlarged, style_weights)
+        return result[top : top + height, left : left + width]
 
 
 def _floats(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return rgb.astype(np.float32) / _LEVELS
+    return rgb.astype(np.float32) / LEVELS
 
 
 def stroke_factor(stroke_size: StrokeSize, longer_side_px: int, reference_px: int | None) -> float:
@@ -296,22 +283,3 @@ def stroke_factor(stroke_size: StrokeSize, longer_side_px: int, reference_px: in
             f"the stroke size must be auto, native or a number from 0.1 to 10, not {stroke_size!r}"
         )
     return float(stroke_size)
-
-
-def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint8], int, int]:
-    """Mirrors a picture at its edges, as often as needed, up to a smallest size.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        min_size_px: height and width that the result has at least.
-
-    Returns:
-        The enlarged picture, and the row and column where the original begins in it.
-    """
-    height, width = rgb.shape[:2]
-    missing_rows, missing_columns = max(0, min_size_px - height), max(0, min_size_px - width)
-    if not missing_rows and not missing_columns:
-        return rgb, 0, 0
-    top, left = missing_rows // 2, missing_columns // 2
-    margins = ((top, missing_rows - top), (left, missing_columns - left), (0, 0))
-    return np.pad(rgb, margins, mode="reflect"), top, left

@@ -1,0 +1,79 @@
+"""From a model file to a network that maps one picture to another, of any kind of model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import ModelError
+from impasto.runtime.metadata import ModelMetadata
+from impasto.runtime.model_file import read_model_file
+from impasto.runtime.session import ModelSession
+
+LEVELS: Final = np.float32(255)
+
+_OTHER_COMMAND: Final = {"style": "", "upscale": ": `impasto stylize` runs it"}
+
+
+def open_model(
+    path: str | Path, kind: str, *, threads: int | None = None, device: str = "auto"
+) -> tuple[ModelMetadata, ModelSession]:
+    """Opens a model file of one kind.
+
+    Args:
+        path: an ``.onnx`` file that Impasto exported.
+        kind: ``"style"`` or ``"upscale"``.
+        threads: CPU threads for one picture; None takes every core.
+        device: as for `impasto.load_model`.
+
+    Raises:
+        ModelError: the file cannot be used, or is of the other kind.
+        NewerFormatError: a newer version of Impasto made it.
+        UsageError: there is no such device.
+    """
+    data, metadata = read_model_file(path)
+    if metadata.kind != kind:
+        raise ModelError(
+            f"{path}: the model is of kind {metadata.kind}, not {kind}{_OTHER_COMMAND[kind]}"
+        )
+    scale = metadata.scale if kind == "upscale" else 1
+    try:
+        return metadata, ModelSession(data, threads=threads, device=device, scale=scale)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def run_on_picture(
+    session: ModelSession,
+    rgb: NDArray[np.uint8],
+    style_weights: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Runs a network on one picture.
+
+    Args:
+        session: the network.
+        rgb: (H, W, 3) uint8, at least as large as the network's smallest size.
+        style_weights: as for `ModelSession.run`.
+
+    Returns:
+        (scale H, scale W, 3) float32 in [0, 1].
+
+    Raises:
+        ImageTooLargeError: there is not enough memory for a picture of this size.
+        ModelError: the model fails on the picture.
+    """
+    batch = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)
+    batch /= LEVELS
+    result: NDArray[np.float32] = session.run(batch, style_weights)[0]
+    np.clip(result, 0.0, 1.0, out=result)
+    return result.transpose(1, 2, 0)
+
+
+def to_levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Rounds values in [0, 1], which are overwritten, to 8-bit levels."""
+    # In place: a fresh array of floats costs more time and memory than the arithmetic.
+    np.rint(np.multiply(values, LEVELS, out=values), out=values)
+    return np.ascontiguousarray(values.astype(np.uint8))

@@ -1,0 +1,282 @@
+"""Enlarging pictures with a model file."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import ImageTooLargeError, ModelError, UsageError
+from impasto.images.enlarging import enlarged_photo, fill_hidden, halved
+from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
+from impasto.images.resize import mirror_up
+from impasto.runtime.network import open_model, run_on_picture, to_levels
+from impasto.runtime.tiling import default_tile_px, run_in_tiles
+
+if TYPE_CHECKING:
+    from typing import overload
+
+    from PIL.Image import Image
+
+# What each network can give. Twice the size is four times the size, halved.
+_SCALES: Final = {4: (2, 4), 8: (8,)}
+
+
+class UpscaleModel:
+    """A super-resolution network, ready to enlarge; safe to call from several threads at once.
+
+    Call it with a path, a file's bytes, a Pillow image or a NumPy array: it returns the same
+    kind (a path gives a Pillow image, bytes give bytes of the same format).
+
+    Attributes:
+        metadata: what the model file states about itself.
+        name: the file's name.
+        scale: how many times as wide and high its results are unless a call says otherwise.
+        device: where it runs, for example ``"cpu"``.
+    """
+
+    def __init__(
+        self, path: str | Path, *, threads: int | None = None, device: str = "auto"
+    ) -> None:
+        """Loads a model file.
+
+        Args:
+            path: an ``.onnx`` file that Impasto exported.
+            threads: CPU threads for one picture; None takes every core.
+            device: as for `impasto.load_model`.
+
+        Raises:
+            ModelError: the file cannot be used, or paints a style.
+            NewerFormatError: a newer version of Impasto made it.
+            UsageError: there is no such device.
+        """
+        self.metadata, self._session = open_model(path, "upscale", threads=threads, device=device)
+        if self.metadata.scale not in _SCALES:
+            raise ModelError(
+                f"{path}: the model enlarges by {self.metadata.scale}, and only models that "
+                "enlarge by 4 or 8 are run"
+            )
+        if self._session.parameter_sets is not None:
+            raise ModelError(f"{path}: the graph mixes styles, which no upscaling model has")
+        self.name = Path(path).name
+        self.scale = self.metadata.scale
+        self.device = self._session.device
+
+    def with_scale(self, scale: int) -> UpscaleModel:
+        """Returns the same model, loaded once, with another scale of its own.
+
+        Args:
+            scale: 2 or 4 for a network that enlarges by 4, 8 for one that does by 8.
+
+        Raises:
+            UsageError: the network cannot give that scale.
+        """
+        self._check_scale(scale)
+        if scale == self.scale:
+            return self
+        other = copy.copy(self)
+        other.scale = scale
+        return other
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(
+            self,
+            image: str | Path | Image,
+            *,
+            scale: int | None = ...,
+            match_histogram: bool = ...,
+            tile_px: int | None = ...,
+            max_pixels: int | None = ...,
+        ) -> Image: ...
+        @overload
+        def __call__(
+            self,
+            image: bytes,
+            *,
+            scale: int | None = ...,
+            match_histogram: bool = ...,
+            tile_px: int | None = ...,
+            max_pixels: int | None = ...,
+        ) -> bytes: ...
+        @overload
+        def __call__(
+            self,
+            image: NDArray[np.uint8],
+            *,
+            scale: int | None = ...,
+            match_histogram: bool = ...,
+            tile_px: int | None = ...,
+            max_pixels: int | None = ...,
+        ) -> NDArray[np.uint8]: ...
+
+    def __call__(
+        self,
+        image: str | Path | bytes | Image | NDArray[np.uint8],
+        *,
+        scale: int | None = None,
+        match_histogram: bool = False,
+        tile_px: int | None = None,
+        max_pixels: int | None = None,
+    ) -> Image | bytes | NDArray[np.uint8]:
+        """Enlarges a picture of any kind and returns the same kind.
+
+        Args:
+            image: a path, a file's bytes, a Pillow image, or an array of (H, W, 3), (H, W, 4)
+                with alpha or (H, W) grey, uint8.
+            scale: as for `upscale`.
+            match_histogram: as for `upscale`.
+            tile_px: as for `upscale`.
+            max_pixels: as for `upscale`; a picture is checked before it is decoded.
+
+        Returns:
+            The enlarged picture: EXIF orientation applied, alpha enlarged too. A path or a
+            Pillow image gives a Pillow image, RGB or RGBA; a grey array gives (H, W, 3).
+
+        Raises:
+            UsageError: a setting is out of its range, or ``image`` is of another kind.
+            ImageError: the picture cannot be read, or the result would be too large.
+            ModelError: the model fails on it.
+        """
+        from impasto.runtime.kinds import change_like_input
+
+        return change_like_input(
+            image,
+            lambda photo: self.upscale_photo(
+                photo,
+                scale=scale,
+                match_histogram=match_histogram,
+                tile_px=tile_px,
+                max_pixels=max_pixels,
+            ),
+            max_pixels=DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels,
+        )
+
+    def upscale_photo(
+        self,
+        photo: Photo,
+        *,
+        scale: int | None = None,
+        match_histogram: bool = False,
+        tile_px: int | None = None,
+        max_pixels: int | None = None,
+    ) -> Photo:
+        """Enlarges a decoded picture with all that belongs to it; the arguments are `upscale`'s.
+
+        What lies hidden below full transparency does not colour the edges.
+        """
+        rgb = self.upscale(
+            fill_hidden(photo),
+            scale=scale,
+            match_histogram=match_histogram,
+            tile_px=tile_px,
+            max_pixels=max_pixels,
+        )
+        return enlarged_photo(photo, rgb)
+
+    def upscale(
+        self,
+        rgb: NDArray[np.uint8],
+        *,
+        scale: int | None = None,
+        match_histogram: bool = False,
+        tile_px: int | None = None,
+        max_pixels: int | None = None,
+    ) -> NDArray[np.uint8]:
+        """Enlarges an array, the core that everything else wraps.
+
+        Args:
+            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
+            scale: 2, 4 or 8, as far as the network can; None is the model's own.
+            match_histogram: give each channel of the result the histogram of ``rgb``'s, as the
+                paper does (section 4.2).
+            tile_px: largest side of what the network is given at once, in pixels of ``rgb``
+                and without what it needs around that; smaller takes less memory and more time.
+                None chooses it. The result is the same.
+            max_pixels: largest result; None is 200 million.
+
+        Returns:
+            (scale H, scale W, 3) uint8.
+
+        Raises:
+            UsageError: the network cannot give that scale, or cannot be run in tiles.
+            ImageTooLargeError: the result would have too many pixels, or a tile does not fit
+                into memory.
+            ModelError: the model fails on the picture.
+        """
+        scale = self.scale if scale is None else scale
+        self._check_scale(scale)
+        height, width = rgb.shape[:2]
+        limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
+        if height * width * scale**2 > limit:
+            raise ImageTooLargeError(
+                f"the result would be {scale * width}x{scale * height}, above the limit of "
+                f"{limit:,} pixels (--max-pixels or max_pixels raises it)"
+            )
+        enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
+        result = self._in_tiles(enlarged, scale, tile_px)
+        if enlarged is not rgb:
+            rows = slice(scale * top, scale * (top + height))
+            columns = slice(scale * left, scale * (left + width))
+            result = np.ascontiguousarray(result[rows, columns])
+        if match_histogram:
+            from impasto.images import histogram
+
+            result = histogram.match_histogram(result, rgb)
+        return result
+
+    def _in_tiles(
+        self, rgb: NDArray[np.uint8], scale: int, tile_px: int | None
+    ) -> NDArray[np.uint8]:
+        """Runs the network; no side of ``rgb`` is below its smallest size."""
+        height, width = rgb.shape[:2]
+        network_scale, halo_px = self.metadata.scale, self._halo_px(tile_px)
+        if halo_px is None:
+            tile_px, halo_px = max(height, width), 0
+        elif tile_px is None:
+            tile_px = default_tile_px(height, width, scale=network_scale, halo_px=halo_px)
+        result = np.empty((scale * height, scale * width, 3), np.uint8)
+        tiles = run_in_tiles(
+            rgb,
+            lambda tile: run_on_picture(self._session, tile),
+            scale=network_scale,
+            tile_px=tile_px,
+            halo_px=halo_px,
+            min_size_px=self.metadata.min_size_px,
+        )
+        for rows, columns, part in tiles:
+            at = (
+                slice(scale * rows.start, scale * rows.stop),
+                slice(scale * columns.start, scale * columns.stop),
+            )
+            result[at] = to_levels(part if scale == network_scale else halved(part))
+        return result
+
+    def _halo_px(self, tile_px: int | None) -> int | None:
+        """Returns what a tile needs around it, or None where tiles are refused.
+
+        Raises:
+            UsageError: ``tile_px`` is out of its range, or given and tiles are refused.
+        """
+        if tile_px is not None and tile_px < 1:
+            raise UsageError(f"the side of a tile must be at least 1 px, not {tile_px}")
+        tiling = self.metadata.tiling
+        if tiling.allowed and tiling.halo_px is not None:
+            return tiling.halo_px
+        if tile_px is not None:
+            raise UsageError(
+                f"{self.name} needs the whole picture at once: leave the size of tiles out"
+            )
+        return None
+
+    def _check_scale(self, scale: int) -> None:
+        allowed = _SCALES[self.metadata.scale]
+        if scale not in allowed:
+            raise UsageError(
+                f"scale and model disagree: {self.name} enlarges by "
+                f"{' or '.join(map(str, allowed))}, not by {scale}: choose another of the two"
+            )
