@@ -40,9 +40,13 @@ def strips(photos):
 def test_public_names():
     assert set(impasto.evaluation.__all__) == {
         "StyleScores",
+        "SuperresScores",
         "lattice",
+        "luma",
         "mean_scores",
+        "resampling_methods",
         "score_style",
+        "score_superres",
         "warp_error",
     }
 

@@ -1,6 +1,37 @@
 """How good a model is, in numbers."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from impasto._lazy import lazy_names
 from impasto.evaluation.quality import StyleScores, lattice, mean_scores, score_style
 from impasto.evaluation.stability import warp_error
 
-__all__ = ["StyleScores", "lattice", "mean_scores", "score_style", "warp_error"]
+if TYPE_CHECKING:
+    from impasto.evaluation.superres import (
+        SuperresScores,
+        luma,
+        resampling_methods,
+        score_superres,
+    )
+
+__all__ = [
+    "StyleScores",
+    "SuperresScores",
+    "lattice",
+    "luma",
+    "mean_scores",
+    "resampling_methods",
+    "score_style",
+    "score_superres",
+    "warp_error",
+]
+
+# They bring torchmetrics, which styles do without.
+_MODULES = dict.fromkeys(
+    ("SuperresScores", "luma", "resampling_methods", "score_superres"),
+    "impasto.evaluation.superres",
+)
+
+__getattr__ = lazy_names(__name__, _MODULES)
