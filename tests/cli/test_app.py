@@ -51,7 +51,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_module(name):
-    assert importlib.util.find_spec(f"impasto.cli.{name}") is not None
+    assert importlib.util.find_spec(f"impasto.cli.{name.replace('-', '_')}") is not None
 
 
 def test_unknown_commands_get_a_hint(run_cli, photo, monkeypatch):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import tiny_runs
 from PIL import Image
 
-from impasto.cli.train import describe, parse_duration
+from impasto.cli.training import describe, parse_duration
 from impasto.errors import UsageError
 from impasto.networks import RELEASED
 from impasto.runtime.model_file import read_model_file
@@ -44,11 +45,6 @@ def here(pictures, tmp_path, monkeypatch):
     shutil.copytree(pictures / "photos", tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def no_export(monkeypatch):
-    monkeypatch.setattr("impasto.training.trainer.export_run", lambda folder: folder / "no.onnx")
 
 
 def tiny(**changed):
@@ -210,7 +206,7 @@ def test_two_processes_train_together_and_one_of_them_speaks(here):
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert out.count("runs/wave/wave.onnx\n") == 1
-    assert err.count("curves: ") == err.count("paint the example photos") == 1
+    assert err.count("curves: ") == err.count("try it on the example photos") == 1
     state = here / "runs" / "wave" / "checkpoints" / "step-00000003" / "state.json"
     assert json.loads(state.read_text())["images_per_step"] == 2
 
@@ -357,7 +353,7 @@ def test_every_setting_is_a_flag(run_cli):
     code, out, _ = run_cli("train", "--help")
     assert code == 0
     words = out.split()
-    for name in TrainingConfig.__dataclass_fields__:
+    for name in (item.name for item in fields(TrainingConfig)):
         if name not in ("paintings", "photos", "identity", "started_from", "kept_styles"):
             assert "--" + name.replace("_", "-").removesuffix("-s") in words
 

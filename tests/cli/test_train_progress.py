@@ -1,6 +1,6 @@
 import re
 
-from impasto.cli.train import _reporter
+from impasto.cli.training import reporter
 from impasto.training import StepReport
 
 
@@ -12,7 +12,7 @@ def report(step):
 def test_on_a_terminal_a_bar_moves_and_notes_stay_above_it(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes stderr for a terminal
     monkeypatch.setenv("COLUMNS", "100")
-    with _reporter() as (on_step, on_note):
+    with reporter() as (on_step, on_note):
         on_note("curves: tensorboard --logdir 'my run'")
         on_step(report(3))
         on_step(report(10))
@@ -27,8 +27,8 @@ def test_on_a_terminal_a_bar_moves_and_notes_stay_above_it(monkeypatch, capsys):
 def test_elsewhere_a_line_comes_every_half_minute_and_at_the_end(monkeypatch, capsys):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     now = 100.0
-    monkeypatch.setattr("impasto.cli.train.time.monotonic", lambda: now)
-    with _reporter() as (on_step, _):
+    monkeypatch.setattr("impasto.cli.training.time.monotonic", lambda: now)
+    with reporter() as (on_step, _):
         for step in range(1, 11):
             now += 9.0
             on_step(report(step))

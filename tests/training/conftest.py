@@ -36,9 +36,3 @@ def small_previews():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("impasto.training.pictures.PREVIEW_PX", tiny_runs.PREVIEW_PX)
         yield
-
-
-@pytest.fixture
-def no_export(monkeypatch):
-    """Leaves out the model file, which takes longer than a tiny run."""
-    monkeypatch.setattr("impasto.training.trainer.export_run", lambda folder: folder / "no.onnx")

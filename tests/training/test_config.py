@@ -7,8 +7,9 @@ import pytest
 from impasto.errors import UsageError
 from impasto.losses import STYLE_LAYERS
 from impasto.networks import PAPER, RELEASED, SHIPPED
-from impasto.training.config import TrainingConfig, flag, save_config
+from impasto.training.config import TrainingConfig
 from impasto.training.recipes import make_config, read_recipe
+from impasto.training.run_config import flag, save_config
 
 PAINTING = Path("wave.jpg")
 

@@ -125,7 +125,7 @@ def task_and_images(many, tmp_path):
     config = many(tmp_path / "run")
     photos = open_photos(config.photos)
     crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
-    task = StyleTask(config, crops, photos, torch.device("cpu"))
+    task = StyleTask(config, photos, photos, torch.device("cpu"))
     return task, torch.stack([crops[i][0] for i in range(2)])
 
 
@@ -158,8 +158,7 @@ def test_each_picture_is_weighed_by_its_style(task_and_images):
 def test_each_painting_has_its_style_scale(many, task_and_images, tmp_path):
     plain, images = task_and_images
     photos = open_photos(plain.config.photos)
-    crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
-    scaled = StyleTask(many(tmp_path, style_scale=(3.0, 6.0)), crops, photos, torch.device("cpu"))
+    scaled = StyleTask(many(tmp_path, style_scale=(3.0, 6.0)), photos, photos, torch.device("cpu"))
     for number, factor in enumerate([1, 1, 2, 2]):  # two sizes of each painting
         sets = torch.tensor([number, number])
         before, after = (task.terms(images, images, sets)["style"] for task in (plain, scaled))

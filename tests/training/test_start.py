@@ -136,7 +136,7 @@ def test_with_the_trunk_the_new_style_is_alone(old, adding, tmp_path):
 def begun(config, old):
     photos = open_photos(config.photos)
     crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
-    task = StyleTask(config, crops, photos, torch.device("cpu"))
+    task = StyleTask(config, photos, photos, torch.device("cpu"))
     network = build_network(config.network)
     begin(network, config.add_to, config, task, crops)
     return network.style_parameters.table, load_weights(

@@ -23,20 +23,20 @@ def images():
 
 
 def test_a_network_that_moves_with_the_photo_pays_only_for_noise(images):
-    losses = [temporal_loss(blur, images, blur(images), seed=0, step=s).item() for s in range(20)]
+    losses = [temporal_loss(blur, images, blur(images), seed=0, number=s).item() for s in range(20)]
     # The mean of nine independent values has a ninth of their variance.
     assert sum(losses) / 20 == pytest.approx((255 * NOISE) ** 2 / 9, rel=0.05)
 
 
 def test_a_grid_that_stays_where_it_is_costs_more(images):
-    quiet = [temporal_loss(blur, images, blur(images), seed=0, step=s).item() for s in range(8)]
-    fixed = [temporal_loss(grid, images, grid(images), seed=0, step=s).item() for s in range(8)]
+    quiet = [temporal_loss(blur, images, blur(images), seed=0, number=s).item() for s in range(8)]
+    fixed = [temporal_loss(grid, images, grid(images), seed=0, number=s).item() for s in range(8)]
     assert sum(fixed) / 8 > 50 * max(quiet)
 
 
-def test_motion_and_noise_follow_from_seed_and_step(images):
-    def loss(seed, step):
-        return temporal_loss(grid, images, grid(images), seed=seed, step=step).item()
+def test_motion_and_noise_follow_from_seed_and_number(images):
+    def loss(seed, number):
+        return temporal_loss(grid, images, grid(images), seed=seed, number=number).item()
 
     assert loss(3, 5) == loss(3, 5)
     assert len({loss(3, 5), loss(3, 6), loss(4, 5)}) == 3
@@ -45,6 +45,6 @@ def test_motion_and_noise_follow_from_seed_and_step(images):
 def test_both_paintings_learn(images):
     first = torch.ones((), requires_grad=True)
     second = torch.ones((), requires_grad=True)
-    temporal_loss(lambda x: x * first, images, images * second, seed=0, step=0).backward()
+    temporal_loss(lambda x: x * first, images, images * second, seed=0, number=0).backward()
     assert first.grad.abs() > 0
     assert second.grad.abs() > 0

@@ -49,8 +49,11 @@ _GC_THRESHOLD: Final = 50_000
 COMMANDS: Final[dict[str, str]] = {
     "stylize": "Paint photos and folders of photos in a style.",
     "styles": "List the styles that are there, and add your own.",
+    "upscale": "Upscale pictures.",
     "train": "Train a style on your own painting.",
+    "train-upscaler": "Train a super-resolution model.",
     "export": "Make a model file from a training run.",
+    "evaluate": "Measure the quality of models.",
     "info": "Show versions, devices and folders.",
 }
 
@@ -85,7 +88,7 @@ class LazyGroup(Group):
 
     def find(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:  # noqa: ARG002
         """Imports one command."""
-        module = importlib.import_module(f"impasto.cli.{cmd_name}")
+        module = importlib.import_module(f"impasto.cli.{cmd_name.replace('-', '_')}")
         subcommands = getattr(module, "SUBCOMMANDS", None)
         if subcommands is None:
             single = _typer(add_completion=False)

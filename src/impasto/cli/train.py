@@ -4,49 +4,30 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
-import re
-import shlex
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from impasto.cli.console import print_note
 from impasto.cli.extras import needs_extra
+from impasto.cli.training import (
+    Options,
+    choice_option,
+    finish,
+    give_signature,
+    parse_duration,
+    parse_setting,
+    reporter,
+    run_options,
+    setting_options,
+)
 from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
 from impasto.networks import NETWORKS, NetworkSpec
 from impasto.runtime.loading import model_path
-from impasto.training.config import (
-    LISTS,
-    NETWORK_SETTINGS,
-    TrainingConfig,
-    flag,
-)
+from impasto.training.config import NETWORK_SETTINGS, TrainingConfig
 from impasto.training.recipes import make_config, read_recipe
-
-if TYPE_CHECKING:
-    from impasto.training import StepReport
-
-UNITS_S = {"s": 1, "m": 60, "h": 3600}
-LINE_EVERY_S = 30.0
-
-
-def parse_duration(text: str) -> float:
-    """Turns ``90s``, ``20m`` or ``2h`` into seconds.
-
-    Raises:
-        UsageError: the text is none of these.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if not match or float(match[1]) <= 0:
-        raise UsageError(f"--max-time is {text!r}; give a time such as 90s, 20m or 2h")
-    return float(match[1]) * UNITS_S[match[2]]
+from impasto.training.run_config import choices
 
 
 def _train(
@@ -70,7 +51,9 @@ def _train(
     it, which takes 10 minutes. RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints
     and, at the end, the model.
     """
-    settings = {name: _parsed(name, value) for name, value in settings.items()}
+    settings = {
+        name: parse_setting(TrainingConfig, name, value) for name, value in settings.items()
+    }
     paintings, photos = _split(pictures)
     settings |= {"photos": photos, "output": output, "preset": preset}
     if max_time is not None:
@@ -98,15 +81,11 @@ def _train(
             **settings,
         )
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    with _reporter() as (on_step, on_note):
+    with reporter() as (on_step, on_note):
         model = train(config, resume=resume, on_step=on_step, on_note=on_note)
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        return  # one of several processes of a run speaks
-    examples, results = example_photos_folder(), config.run_folder / "examples"
-    line = ("impasto", "stylize", examples, "--model", model, "-o", f"{results}/")
-    print_note("paint the example photos with it, or your own:")
-    print_note(f"  {shlex.join(map(str, line))}")
-    typer.echo(model)
+    finish(
+        model, config.run_folder, "impasto", "stylize", example_photos_folder(), "--model", model
+    )
 
 
 def _split(pictures: list[Path]) -> tuple[list[Path], Path | None]:
@@ -120,79 +99,10 @@ def _split(pictures: list[Path]) -> tuple[list[Path], Path | None]:
     return pictures, photos
 
 
-def _parsed(name: str, value: Any) -> Any:
-    """Turns the options that are text on the command line into their types."""
-    if name == "style_weight" and value not in (None, "auto"):
-        try:
-            return float(value)
-        except ValueError:
-            raise UsageError(f"--style-weight is {value!r}; give a number or auto") from None
-    if name == "style_layers" and value is not None:
-        return tuple(part.strip() for part in value.split(","))
-    if name in LISTS and value is not None:
-        real = name in ("crop_shares", "style_scale")
-        kind, words = (float, "numbers") if real else (int, "whole numbers")
-        try:
-            return tuple(kind(part) for part in value.split(","))
-        except ValueError:
-            raise UsageError(
-                f"{flag(name)} is {value!r}; give {words}, separated by commas"
-            ) from None
-    return value
-
-
-@contextmanager
-def _reporter() -> Iterator[tuple[Callable[[StepReport], None], Callable[[str], None]]]:
-    """Shows steps and notes: a bar on a terminal, a line every half minute elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        last = time.monotonic()
-
-        def on_step(report: StepReport) -> None:
-            nonlocal last
-            if time.monotonic() - last >= LINE_EVERY_S or report.step == report.total_steps:
-                last = time.monotonic()
-                print_note(describe(report))
-
-        yield on_step, print_note
-        return
-    with Progress(
-        BarColumn(), TextColumn("{task.description}"), console=console, transient=True
-    ) as progress:
-        task = progress.add_task("getting ready", total=None)
-
-        def advance(report: StepReport) -> None:
-            progress.update(
-                task,
-                completed=report.step,
-                total=report.total_steps,
-                description=describe(report),
-            )
-
-        yield advance, lambda text: console.out(text, highlight=False)
-
-
-def describe(report: StepReport) -> str:
-    """Says in one line where a run stands."""
-    losses = " ".join(f"{name} {value:.3g}" for name, value in report.losses.items() if value)
-    return (
-        f"step {report.step}/{report.total_steps}, {report.images_per_s:.2f} images/s, "
-        f"{_clock(report.remaining_s)} left, {losses}"
-    )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _parameters() -> list[inspect.Parameter]:
+def _options() -> Options:
     """Arguments and options: the fixed ones, then one option per setting of the config."""
-    fixed: dict[str, tuple[Any, Any]] = {
+    run = run_options("runs/PAINTING")
+    return {
         "pictures": (
             Annotated[
                 list[Path],
@@ -204,18 +114,7 @@ def _parameters() -> list[inspect.Parameter]:
             ],
             inspect.Parameter.empty,
         ),
-        "output": (
-            Annotated[
-                Path | None,
-                typer.Option(
-                    "-o",
-                    "--output",
-                    metavar="RUN_FOLDER",
-                    help="Folder of the run. [default: runs/PAINTING]",
-                ),
-            ],
-            None,
-        ),
+        "output": run.pop("output"),
         "preset": (
             Annotated[
                 str | None,
@@ -236,14 +135,8 @@ def _parameters() -> list[inspect.Parameter]:
             ],
             None,
         ),
-        **{name: (Annotated[kind | None, option], None) for name, kind, option in _network()},
-        "recipe": (
-            Annotated[
-                Path | None,
-                typer.Option("--recipe", metavar="FILE.toml", help="Settings of a shipped style."),
-            ],
-            None,
-        ),
+        **_network(),
+        "recipe": run.pop("recipe"),
         "add_to": (
             Annotated[
                 str | None,
@@ -273,33 +166,13 @@ def _parameters() -> list[inspect.Parameter]:
             ],
             False,
         ),
-        "max_time": (
-            Annotated[
-                str | None,
-                typer.Option("--max-time", metavar="90s|20m|2h", help="Length of the run."),
-            ],
-            None,
-        ),
-        "resume": (
-            Annotated[
-                bool, typer.Option("--resume", help="Go on from the run's newest checkpoint.")
-            ],
-            False,
-        ),
+        **run,
+        **setting_options(TrainingConfig),
     }
-    parameters = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-        )
-        for name, (annotation, default) in fixed.items()
-    ]
-    return parameters + [
-        _setting_parameter(item) for item in fields(TrainingConfig) if item.metadata["cli"]
-    ]
 
 
-def _network() -> Iterator[tuple[str, type, Any]]:
-    """Yields the options that change the network's spec."""
+def _network() -> Options:
+    """Options that change the network's spec."""
     hints = get_type_hints(NetworkSpec)
     helps = {
         "width": "Channels of the network's first layer; of the trunk of --network fast.",
@@ -309,40 +182,12 @@ def _network() -> Iterator[tuple[str, type, Any]]:
         "padding": "Padding.",
         "output_scaling": "Scaling of the output.",
     }
-    for name, field in NETWORK_SETTINGS.items():
-        words = _choices(hints[field])
-        text = f"{helps[name]} [default: the network's own]"
-        yield name, str if words else int, typer.Option(flag(name), help=text, metavar=words)
-
-
-def _setting_parameter(item: Any) -> inspect.Parameter:
-    hint = get_type_hints(TrainingConfig)[item.name]
-    kinds: dict[Any, type] = {
-        int: int,
-        float: float,
-        int | None: int,
-        float | None: float,
-        Path | None: Path,
+    return {
+        name: choice_option(
+            name, choices(hints[field]), f"{helps[name]} [default: the network's own]"
+        )
+        for name, field in NETWORK_SETTINGS.items()
     }
-    kind = kinds.get(hint, str)
-    default = item.default
-    text: str = item.metadata["help"]
-    if default not in (None, MISSING):
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        text += f" [default: {shown}]"
-    option = typer.Option(flag(item.name), help=text, metavar=_choices(hint))
-    return inspect.Parameter(
-        item.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[kind | None, option],
-    )
-
-
-def _choices(hint: Any) -> str | None:
-    """Shows the allowed words of a Literal in the help."""
-    words = [word for word in get_args(hint) if isinstance(word, str)]
-    return "|".join(words) if words and len(words) == len(get_args(hint)) else None
 
 
 def command(**arguments: Any) -> None:
@@ -351,6 +196,4 @@ def command(**arguments: Any) -> None:
 
 
 command.__doc__ = _train.__doc__
-_PARAMETERS = _parameters()
-command.__signature__ = inspect.Signature(_PARAMETERS)  # type: ignore[attr-defined]
-command.__annotations__ = {item.name: item.annotation for item in _PARAMETERS}
+give_signature(command, _options())

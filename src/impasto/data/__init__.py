@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
+from impasto.data.degradation_names import Degradation
 from impasto.data.sources import PhotoSource, open_photos
 
 if TYPE_CHECKING:
     from impasto.data.crops import CropBatches, PhotoCrops
-    from impasto.data.degradation import Degradation, degrade
+    from impasto.data.degradation import degrade
     from impasto.data.patches import PatchPairs
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
 
 _MODULES = {
     "CropBatches": "impasto.data.crops",
-    "Degradation": "impasto.data.degradation",
     "PatchPairs": "impasto.data.patches",
     "PhotoCrops": "impasto.data.crops",
     "degrade": "impasto.data.degradation",

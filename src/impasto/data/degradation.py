@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import numpy as np
 import torch
@@ -12,9 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from impasto.data.degradation_names import Degradation
 from impasto.errors import UsageError
-
-Degradation = Literal["paper", "bicubic", "mixed", "photo"]
 
 PAPER_SIGMA_PX: Final = 1.0
 MIXED_SIGMA_PX: Final = (0.2, 1.2)

@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from impasto.data.crops import PhotoSamples, cut_square, to_unit_tensor
-from impasto.data.degradation import MARGIN_PX, Degradation, degrade
+from impasto.data.degradation import MARGIN_PX, degrade
+from impasto.data.degradation_names import Degradation
 from impasto.data.sources import PhotoSource, decode_photo
 from impasto.errors import DataError
 

@@ -74,7 +74,7 @@ class PaperUpscalerSpec:
         if self.norm == "instance":
             return None
         # A stage that doubles sees one pixel of its input around, and one more by rounding.
-        upsampling = sum(2 / 2**stage for stage in range(round(math.log2(self.scale))))
+        upsampling = sum(2.0 ** (1 - stage) for stage in range(round(math.log2(self.scale))))
         return math.ceil(4 + 2 * self.residual_blocks + upsampling + 4 / self.scale)
 
     def to_dict(self) -> dict[str, Any]:

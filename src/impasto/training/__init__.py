@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from impasto._lazy import lazy_names
 from impasto.training.config import TrainingConfig
 from impasto.training.recipes import make_config
+from impasto.training.upscaler_config import UpscalerConfig, make_upscaler_config
 
 if TYPE_CHECKING:
     from impasto.training.finish import export_run, export_style_targets
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 __all__ = [
     "StepReport",
     "TrainingConfig",
+    "UpscalerConfig",
     "export_run",
     "export_style_targets",
     "make_config",
+    "make_upscaler_config",
     "train",
 ]
 

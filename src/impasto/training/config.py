@@ -1,32 +1,22 @@
-"""Every setting of a training run, in one place: config, command-line help and saved file."""
+"""Every setting of a style run, in one place: config, command-line help and saved file."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, Self
 
 from impasto.errors import UsageError
-from impasto.images.writing import atomic_path
 from impasto.losses.layers import STYLE_LAYERS, StyleReduction
-from impasto.networks.spec import (
-    SHIPPED,
-    FastSpec,
-    NetworkSpec,
-    spec_from_dict,
-)
+from impasto.networks.spec import SHIPPED, FastSpec, NetworkSpec
 from impasto.runtime.metadata import FORBIDDEN_IN_NAMES, LONGEST_NAME, StyleEntry
+from impasto.training.run_config import RunConfig, numbers, setting
 
 Preset = Literal["paper", "released"]
-Schedule = Literal["cosine", "constant"]
-Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 DEFAULT_STYLE_SCALE = 3.0
-LISTS = ("style_layers", "style_scale", "style_size_px", "crop_px", "crop_shares")
 NETWORK_SETTINGS = {
     "width": "width",
     "residual_blocks": "residual_blocks",
@@ -38,26 +28,30 @@ NETWORK_SETTINGS = {
 """Settings that change a field of the network's spec, and that field."""
 
 
-def setting(default: Any, help_text: str, *, cli: bool = True) -> Any:
-    """A dataclass field with the help text that the command line shows."""
-    return field(default=default, metadata={"help": help_text, "cli": cli})
-
-
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(RunConfig):
     """Settings of a style training run.
 
     Weights are on the 0..255 scale. The defaults are for a run of minutes on a laptop;
     `preset` gives those of the paper and of the released code.
     """
 
+    LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **RunConfig.LIMITS,
+        "content_weight": (0, math.inf),
+        "style_weight": (0, math.inf),
+        "style_scale": (0, math.inf),
+        "tv_weight": (0, math.inf),
+        "lattice_weight": (0, math.inf),
+        "temporal_weight": (0, math.inf),
+        "style_size_px": (32, 8192),
+        "crop_px": (32, 8192),
+        "crop_shares": (0, 1),
+        "min_zoom": (1, 16),
+        "max_zoom": (1, 16),
+    }
+
     paintings: tuple[Path, ...] = field(metadata={"help": "Paintings to learn.", "cli": False})
-    photos: Path | None = setting(
-        None, "Folder, .zip or .tar of photos; the example photos when omitted.", cli=False
-    )
-    output: Path | None = setting(
-        None, "Run folder; runs/<first painting> when omitted.", cli=False
-    )
     preset: Preset | None = setting(
         None, "Full schedule of the paper or of the released code.", cli=False
     )
@@ -112,29 +106,6 @@ class TrainingConfig:
         "of which a crop shows less, are smoother.",
     )
     max_zoom: float = setting(2.0, "And to at most this many, never above their own size.")
-    batch_size: int = setting(4, "Crops per step and device.")
-    learning_rate: float = setting(2e-3, "Adam's learning rate.")
-    schedule: Schedule = setting("cosine", "Learning rate over the run.")
-    averaging: float = setting(0.995, "Decay of the weight average that is exported; 0 for none.")
-    steps: int | None = setting(None, "Length of the run in steps, instead of a time.")
-    max_time_s: float | None = setting(None, "Length of the run in seconds.", cli=False)
-    seed: int = setting(0, "Seed of weights and crops.")
-
-    validation_photos: Path | None = setting(
-        None, "Photos of previews and validation; the example photos when omitted."
-    )
-    device: DeviceName = setting("auto", "Where to train.")
-    devices: int = setting(1, "Number of GPUs.")
-    precision: Precision = setting(
-        "auto", "Arithmetic of the networks; auto is bfloat16 where that is much faster."
-    )
-    threads: int | None = setting(None, "CPU threads; all cores when omitted.")
-    workers: int | None = setting(
-        None, "Loading processes; when omitted none on a CPU, up to 8 with a GPU."
-    )
-    log_every: int = setting(10, "Steps between points of the curves.")
-    preview_every_s: float = setting(60.0, "Seconds between previews and validations.")
-    checkpoint_every_s: float = setting(120.0, "Seconds between checkpoints.")
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -142,10 +113,7 @@ class TrainingConfig:
         Raises:
             UsageError: a value is out of range, or two contradict each other.
         """
-        self._check_choices()
-        self._check_numbers()
-        if self.steps is not None and self.max_time_s is not None:
-            raise UsageError("--steps and --max-time are both given; a run has one length")
+        super().__post_init__()
         if self.style_weight != "auto" and self.style_scale is not None:
             raise UsageError(
                 "--style-scale belongs to --style-weight auto; "
@@ -199,67 +167,6 @@ class TrainingConfig:
                 "holds one style; --network fast holds many"
             )
 
-    def _check_choices(self) -> None:
-        hints = get_type_hints(type(self))
-        for name in (
-            "preset",
-            "style_reduction",
-            "schedule",
-            "device",
-            "precision",
-        ):
-            literal = Preset if name == "preset" else hints[name]
-            value = getattr(self, name)
-            if value not in get_args(literal) and not (name == "preset" and value is None):
-                raise UsageError(
-                    f"{flag(name)} is {value!r}; allowed are {', '.join(get_args(literal))}"
-                )
-
-    def _check_numbers(self) -> None:
-        hints = get_type_hints(type(self))
-        limits: dict[str, tuple[float, float]] = {
-            "content_weight": (0, math.inf),
-            "style_weight": (0, math.inf),
-            "style_scale": (0, math.inf),
-            "tv_weight": (0, math.inf),
-            "lattice_weight": (0, math.inf),
-            "temporal_weight": (0, math.inf),
-            "style_size_px": (32, 8192),
-            "crop_px": (32, 8192),
-            "crop_shares": (0, 1),
-            "min_zoom": (1, 16),
-            "max_zoom": (1, 16),
-            "batch_size": (1, 1024),
-            "learning_rate": (1e-9, 1),
-            "averaging": (0, 0.999999),
-            "steps": (1, 10**9),
-            "max_time_s": (1, 10**8),
-            "seed": (0, 2**63 - 1),
-            "devices": (1, 1024),
-            "threads": (1, 1024),
-            "workers": (0, 256),
-            "log_every": (1, 10**9),
-            "preview_every_s": (1, 10**8),
-            "checkpoint_every_s": (1, 10**8),
-        }
-        values = [
-            (name, value)
-            for name in limits
-            for value in listed(getattr(self, name))
-            if value is not None and not (name == "style_weight" and value == "auto")
-        ]
-        for name, value in values:
-            low, high = limits[name]
-            whole = "float" not in str(hints[name])
-            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-                kind = "a whole number" if whole else "a number"
-                raise UsageError(f"{flag(name)} is {value!r}; allowed is {kind}")
-            if not low <= value <= high or not math.isfinite(value):
-                upper = "" if high == math.inf else f" to {high:g}"
-                raise UsageError(
-                    f"{flag(name)} is {value:g}; allowed is {low:g}{upper or ' or more'}"
-                )
-
     @property
     def parameter_sets(self) -> int:
         """How many sets of scales and shifts the network has.
@@ -293,18 +200,20 @@ class TrainingConfig:
         return self.crop_shares or (1 / len(self.crop_px),) * len(self.crop_px)
 
     @property
-    def run_folder(self) -> Path:
-        """Where checkpoints, curves, previews and the model go."""
-        return self.output or default_run_folder(self.paintings)
+    def default_folder(self) -> Path:
+        """``runs/<first painting>``."""
+        return default_run_folder(self.paintings)
+
+    @property
+    def model_name(self) -> str:
+        """The first painting's name."""
+        return style_name(self.paintings[0])
 
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-ready values; paths become strings."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        values["network"] = self.network.to_dict()
-        values["paintings"] = [str(path) for path in self.paintings]
-        values["kept_styles"] = [asdict(style) for style in self.kept_styles]
-        return {
-            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
+        return super().to_dict() | {
+            "paintings": [str(path) for path in self.paintings],
+            "kept_styles": [asdict(style) for style in self.kept_styles],
         }
 
     @classmethod
@@ -314,20 +223,13 @@ class TrainingConfig:
         Raises:
             UsageError: a name that this version does not know.
         """
-        known = {item.name for item in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise UsageError(f"settings {', '.join(unknown)} are not known to this version")
-        values = dict(values)
-        for name in ("photos", "output", "add_to", "loss_network", "validation_photos"):
-            if values.get(name) is not None:
-                values[name] = Path(values[name])
-        for name in LISTS:
-            if values.get(name) is not None:
-                values[name] = tuple(values[name])
-        values["paintings"] = tuple(Path(path) for path in values["paintings"])
-        values["kept_styles"] = tuple(StyleEntry(**v) for v in values.get("kept_styles", ()))
-        values["network"] = spec_from_dict(values["network"])
-        return cls(**values)
+        return super().from_dict(
+            values
+            | {
+                "paintings": tuple(Path(path) for path in values.get("paintings", ())),
+                "kept_styles": tuple(StyleEntry(**v) for v in values.get("kept_styles", ())),
+            }
+        )
 
 
 def is_style_targets(path: Path) -> bool:
@@ -348,25 +250,3 @@ def style_name(painting: Path) -> str:
         ).strip(" .")[:LONGEST_NAME]
         or "style"
     )
-
-
-def numbers(values: Iterable[float]) -> str:
-    """Shows numbers as the command line takes them."""
-    return ",".join(f"{value:g}" for value in values)
-
-
-def listed(value: Any) -> tuple[Any, ...]:
-    """Makes one value a list of one."""
-    return value if isinstance(value, tuple) else (value,)
-
-
-def flag(name: str) -> str:
-    """Returns the command-line flag of a field."""
-    return "--" + name.removesuffix("_s").replace("_", "-")
-
-
-def save_config(config: TrainingConfig, references: dict[str, Any] | None, path: Path) -> None:
-    """Writes config and balancing references as JSON, for people and for `from_dict`."""
-    text = json.dumps({"config": config.to_dict(), "references": references}, indent=2)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")

@@ -10,14 +10,21 @@ from impasto._version import __version__
 from impasto.errors import ResumeError
 from impasto.export import export_network, save_weights
 from impasto.images.writing import atomic_path
-from impasto.networks import Network, NetworkSpec, build_network
+from impasto.networks import NetworkSpec, build_network
 from impasto.runtime.metadata import ModelMetadata, StyleEntry, Tiling
 from impasto.training.checkpoints import load_checkpoint
 from impasto.training.config import TrainingConfig, style_name
 from impasto.training.resume import RUNTIME_FIELDS, read_config
+from impasto.training.run_config import RunConfig
+from impasto.training.upscaler_config import UpscalerConfig
 
 # Where a run happened says nothing about the model and does not belong into its file.
-MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {"photos", "add_to", "loss_network"}
+MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {
+    "photos",
+    "add_to",
+    "start_from",
+    "loss_network",
+}
 
 REFERENCE_PX = 1024
 """Longer side of the picture that shows strokes as large as in training: an ordinary photo."""
@@ -30,7 +37,7 @@ def export_run(
 
     Args:
         run_folder: a folder that training wrote.
-        path: the ``.onnx`` to write; ``<run folder>/<first painting>.onnx`` when omitted.
+        path: the ``.onnx`` to write; into the run folder when omitted.
         scores: measured quality to keep in the file, JSON-ready.
 
     Returns:
@@ -53,7 +60,10 @@ def export_run(
     path = path or run_folder / model_path(config).name
     with atomic_path(path.with_suffix(".safetensors")) as weights:
         weights_sha256 = save_weights(network, weights)
-        metadata = run_metadata(config, values, network, weights_sha256)
+        if isinstance(config, TrainingConfig):
+            metadata = style_metadata(config, values, weights_sha256)
+        else:
+            metadata = upscaler_metadata(config, values, weights_sha256)
         export_network(network, replace(metadata, scores=scores or {}), path)
     return path
 
@@ -65,7 +75,7 @@ def export_style_targets(run_folder: Path, model: Path) -> Path:
         The path of the file, ``<model>.targets.safetensors``.
 
     Raises:
-        ResumeError: the folder holds no run.
+        ResumeError: the folder holds no run of a style.
         ImageError: a painting cannot be read.
         OutputError: the file cannot be written.
     """
@@ -74,6 +84,8 @@ def export_style_targets(run_folder: Path, model: Path) -> Path:
     from impasto.training.pictures import read_painting, to_tensor
 
     config = read_config(run_folder, load_checkpoint(run_folder)[1])
+    if not isinstance(config, TrainingConfig):
+        raise ResumeError(f"{run_folder} holds a run without paintings: there are no style targets")
     loss = PerceptualLoss(
         style_layers=config.style_layers, loss_network=LossNetwork(config.loss_network)
     )
@@ -91,23 +103,17 @@ def export_style_targets(run_folder: Path, model: Path) -> Path:
     return file
 
 
-def run_metadata(
+def style_metadata(
     config: TrainingConfig,
     values: dict[str, Any],
-    network: Network,
     weights_sha256: str,
 ) -> ModelMetadata:
-    """Returns what the model file of a run states about itself."""
-    spec = network.spec
-    settings = {k: v for k, v in config.to_dict().items() if k not in MACHINE_FIELDS}
+    """Returns what the model file of a style run states about itself."""
+    spec = config.network
     recipe = {
-        "impasto": __version__,
-        **settings,
+        **_recipe(config, values),
         "paintings": [path.name for path in config.paintings],
         "references": values["references"],
-        "steps_done": values["step"],
-        "steps_planned": values["schedule_steps"],
-        "images_seen": values["step"] * values["images_per_step"],
     }
     # Instance norm looks at the whole picture; batch norm is constant at run time.
     halo_px = None
@@ -132,9 +138,40 @@ def run_metadata(
     )
 
 
-def model_path(config: TrainingConfig) -> Path:
-    """Returns where a run's model goes: ``<run folder>/<first painting>.onnx``."""
-    return config.run_folder / f"{style_name(config.paintings[0])}.onnx"
+def upscaler_metadata(
+    config: UpscalerConfig,
+    values: dict[str, Any],
+    weights_sha256: str,
+) -> ModelMetadata:
+    """Returns what the model file of a super-resolution run states about itself."""
+    spec = config.network
+    halo_px = spec.receptive_radius_px
+    return ModelMetadata(
+        kind="upscale",
+        scale=config.scale,
+        styles=(),
+        min_size_px=spec.min_size_px,
+        network=spec.to_dict(),
+        weights_sha256=weights_sha256,
+        recipe=_recipe(config, values),
+        tiling=Tiling(halo_px is not None, halo_px),
+    )
+
+
+def _recipe(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a run and how far it came."""
+    return {
+        "impasto": __version__,
+        **{k: v for k, v in config.to_dict().items() if k not in MACHINE_FIELDS},
+        "steps_done": values["step"],
+        "steps_planned": values["schedule_steps"],
+        "images_seen": values["step"] * values["images_per_step"],
+    }
+
+
+def model_path(config: RunConfig) -> Path:
+    """Returns where a run's model goes: into the run folder."""
+    return config.run_folder / f"{config.model_name}.onnx"
 
 
 def _title(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -170,6 +171,25 @@ def compose_gallery(
         x = i * (side + GAP_PX)
         canvas[:side, x : x + side] = _middle_square(painting, side)
         canvas[side + GAP_PX :, x : x + side] = results[i]
+    return canvas
+
+
+def compose_strips(columns: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
+    """Lays out pictures in columns.
+
+    Args:
+        columns: as many ``(S, S, 3)`` uint8 in each.
+
+    Returns:
+        ``(H, W, 3)`` uint8 on white.
+    """
+    side = columns[0][0].shape[0]
+    step = side + GAP_PX
+    height, width = len(columns[0]) * step - GAP_PX, len(columns) * step - GAP_PX
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    for x, column in enumerate(columns):
+        for y, picture in enumerate(column):
+            canvas[y * step : y * step + side, x * step : x * step + side] = picture
     return canvas
 
 

@@ -6,21 +6,19 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_type_hints
 
 from impasto.errors import UsageError
 from impasto.networks.spec import NETWORKS, SHIPPED, FastSpec, NetworkSpec
 from impasto.training.config import (
-    LISTS,
     NETWORK_SETTINGS,
     Preset,
     TrainingConfig,
-    flag,
     is_style_targets,
-    listed,
-    numbers,
 )
+from impasto.training.run_config import RunConfig, entry_type, flag, listed, numbers
 from impasto.training.start import default_start, start_settings
+from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
 
 # A set of scales and shifts alone is learned in fewer, larger steps than a whole network; small
 # crops of large photos cost little and look like the pictures that will be painted.
@@ -206,8 +204,12 @@ def with_network(settings: dict[str, Any], base: NetworkSpec | FastSpec) -> dict
     return settings | {"network": spec}
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
-    """Reads a recipe: a TOML file whose ``[settings]`` are fields of `TrainingConfig`.
+def read_recipe(path: Path, config: type[RunConfig] = TrainingConfig) -> dict[str, Any]:
+    """Reads a recipe: a TOML file whose ``[settings]`` are fields of a config.
+
+    Args:
+        path: the file.
+        config: `TrainingConfig` or `UpscalerConfig`.
 
     Raises:
         UsageError: the file cannot be read, or names a setting there is not.
@@ -218,13 +220,14 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise UsageError(f"the recipe {path} cannot be read: {error}") from error
     if not isinstance(settings, dict):
         raise UsageError(f"the recipe {path} has no [settings]")
-    known = {item.name for item in fields(TrainingConfig)} - {"paintings", "photos", "output"}
-    known |= set(NETWORK_SETTINGS)
+    hints = get_type_hints(config)
+    known = {item.name for item in fields(config)} - {"paintings", "photos", "output"}
+    known |= set(NETWORK_SETTINGS if config is TrainingConfig else UPSCALER_SETTINGS)
     if unknown := sorted(set(settings) - known):
         raise UsageError(f"the recipe {path} has unknown settings: {', '.join(unknown)}")
-    for name in LISTS:
-        if name in settings:
-            settings[name] = tuple(_as_list(settings[name], name, path))
+    for name, value in settings.items():
+        if entry_type(hints.get(name)):
+            settings[name] = tuple(_as_list(value, name, path))
     return settings
 
 

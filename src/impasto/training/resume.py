@@ -9,13 +9,14 @@ from typing import Any
 
 from impasto.errors import ResumeError, UsageError
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import (
-    NETWORK_SETTINGS,
-    TrainingConfig,
-    default_run_folder,
-    flag,
-)
+from impasto.training.config import NETWORK_SETTINGS, TrainingConfig, default_run_folder
 from impasto.training.recipes import each_painting, with_network
+from impasto.training.run_config import RunConfig, flag
+from impasto.training.upscaler_config import (
+    UpscalerConfig,
+    default_upscaler_folder,
+    with_upscaler_network,
+)
 
 RUNTIME_FIELDS = frozenset(
     [
@@ -37,22 +38,26 @@ RUNTIME_FIELDS = frozenset(
 CHANGEABLE = RUNTIME_FIELDS | {"precision", "style_scale"}
 """Those, and what a later machine or a second look at the results may ask for."""
 
-NEEDED = frozenset(
-    ["config", "references", "paintings_sha256", "step", "schedule_steps", "images_per_step"]
-)
+NEEDED = frozenset(["config", "step", "schedule_steps", "images_per_step"])
 """What a checkpoint's values must hold."""
 
+NEEDED_OF_STYLE = frozenset(["references", "paintings_sha256"])
+"""And those of a style's run."""
 
-def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig:
+
+def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig | UpscalerConfig:
     """Rebuilds the settings of a run from its checkpoint's values.
 
     Raises:
         ResumeError: this version cannot read them.
     """
     try:
-        if missing := sorted(NEEDED - set(values)):
+        upscales = "scale" in values.get("config", {})
+        needed = NEEDED if upscales else NEEDED | NEEDED_OF_STYLE
+        if missing := sorted(needed - set(values)):
             raise UsageError(f"its checkpoint lacks {', '.join(missing)}")
-        return TrainingConfig.from_dict(values["config"])
+        kind = UpscalerConfig if upscales else TrainingConfig
+        return kind.from_dict(values["config"])
     except (AttributeError, TypeError, ValueError, UsageError) as error:
         raise ResumeError(f"{run_folder} holds a run this version cannot read: {error}") from error
 
@@ -71,6 +76,8 @@ def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> Training
     paintings = each_painting(paintings)
     folder = chosen.get("output") or default_run_folder(paintings)
     saved = read_config(folder, load_checkpoint(folder)[1])
+    if not isinstance(saved, TrainingConfig):
+        raise ResumeError(f"{folder} holds a run of `impasto train-upscaler`: resume it with that")
     # The length that is saved belongs to the schedule; one that is given extends the run.
     length: dict[str, Any] = {"steps": None, "max_time_s": None}
     try:
@@ -82,7 +89,31 @@ def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> Training
     return config
 
 
-def check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
+def resumed_upscaler_config(given: dict[str, Any]) -> UpscalerConfig:
+    """Returns the settings of the super-resolution run in a folder, with what was given.
+
+    Args:
+        given: fields of `UpscalerConfig`, ``output`` among them; None counts as not given.
+
+    Raises:
+        ResumeError: there is no run, or something given would make it another one.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    name = {key: chosen[key] for key in ("scale", "loss") if key in chosen}
+    folder = chosen.setdefault("output", default_upscaler_folder(**name))
+    saved = read_config(folder, load_checkpoint(folder)[1])
+    if not isinstance(saved, UpscalerConfig):
+        raise ResumeError(f"{folder} holds a run of `impasto train`: resume it with that")
+    length: dict[str, Any] = {"steps": None, "max_time_s": None}
+    try:
+        config = replace(saved, **with_upscaler_network(length | chosen, saved.network))
+    except UsageError as error:
+        raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
+    check_same_run(config, saved)
+    return config
+
+
+def check_same_run(config: RunConfig, saved: RunConfig) -> None:
     """Refuses settings that would turn a run into another one.
 
     Raises:
@@ -98,7 +129,7 @@ def check_same_run(config: TrainingConfig, saved: TrainingConfig) -> None:
             )
 
 
-def _flat(config: TrainingConfig) -> dict[str, Any]:
+def _flat(config: RunConfig) -> dict[str, Any]:
     """Lists the settings with the network's own among them, by the command line's names."""
     values = config.to_dict()
     names = {field: name for name, field in NETWORK_SETTINGS.items()}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from impasto.training.config import Schedule
+from impasto.training.run_config import Schedule
 
 WARM_UP = 0.02
 FINAL_RATE = 0.02
@@ -39,14 +39,14 @@ def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> 
 
 
 def seconds_per_step(
-    network: nn.Module, loss: Callable[[nn.Module, Tensor], Tensor], batch: Tensor
+    network: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device
 ) -> float:
     """Times forward and backward of a copy of the network, which stays untouched.
 
     Args:
         network: the image transformation network.
-        loss: maps a network and photos to the total loss.
-        batch: ``(N, 3, H, W)`` photos.
+        loss: maps a network to its total loss on a batch.
+        device: where the network is.
 
     Returns:
         The faster of two timed steps, after one that warms up.
@@ -55,8 +55,8 @@ def seconds_per_step(
     best = math.inf
     for attempt in range(3):
         start = time.perf_counter()
-        loss(trial, batch).backward()  # type: ignore[no-untyped-call]
-        if batch.is_cuda:
+        loss(trial).backward()  # type: ignore[no-untyped-call]
+        if device.type == "cuda":
             torch.cuda.synchronize()
         if attempt:
             best = min(best, time.perf_counter() - start)

@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,23 +19,25 @@ from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from impasto.data import PhotoCrops, open_photos
+from impasto.data import PhotoSource, open_photos
 from impasto.data.crops import collate
 from impasto.data.examples import example_photos_folder
 from impasto.errors import OutputError, ResumeError, UsageError
 from impasto.networks import Network, build_network
-from impasto.training.balancing import References
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint, restore_optimizer
-from impasto.training.config import TrainingConfig, save_config
+from impasto.training.config import TrainingConfig
 from impasto.training.resume import check_same_run, read_config
+from impasto.training.run_config import RunConfig, save_config
 from impasto.training.schedule import (
     PLANNED_SHARE,
     bfloat16_is_faster,
     planned_steps,
     seconds_per_step,
 )
-from impasto.training.start import TABLE, begin
 from impasto.training.style_task import StyleTask
+from impasto.training.task import Task
+from impasto.training.upscale_task import UpscaleTask
+from impasto.training.upscaler_config import UpscalerConfig
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -46,7 +49,6 @@ class Run:
     """The whole state of a training run: what is saved, and what it works with.
 
     Attributes:
-        crops: the photos' crops, one sequence for each part of the run.
         started: `time.perf_counter` when this session began; a time limit counts from here.
         step: steps done.
         schedule_steps: length that the learning rate's schedule was planned for.
@@ -54,10 +56,9 @@ class Run:
         elapsed_s: training time over all sessions.
     """
 
-    config: TrainingConfig
+    config: RunConfig
     fabric: Fabric
-    task: StyleTask
-    crops: list[PhotoCrops]
+    task: Task
     network: _FabricModule
     averaged: nn.Module
     optimizer: torch.optim.Optimizer
@@ -74,7 +75,7 @@ def silent(_: object) -> None:
     """Takes reports that nobody wants."""
 
 
-def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], None]) -> Run:
+def set_up(config: RunConfig, *, resume: bool, on_note: Callable[[str], None]) -> Run:
     """Builds a run, or rebuilds it from the newest checkpoint.
 
     Args:
@@ -102,35 +103,24 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
     examples = example_photos_folder()
     photos = open_photos(config.photos or examples)
     validation = open_photos(config.validation_photos or examples)
-    crops = [
-        PhotoCrops(
-            photos, size, max_zoom=config.max_zoom, min_zoom=config.min_zoom, seed=config.seed
-        )
-        for size in config.crop_px
-    ]
-    references = References.from_dict(values["references"]) if values.get("references") else None
     with fabric.autocast():
-        task = StyleTask(
-            config, crops[0], validation, fabric.device, references=references, resume=resume
-        )
+        task = make_task(config, photos, validation, fabric.device, saved=values)
     if resume:
-        _check_paintings(config, task, values)
-    network = _network(config)
-    if config.add_to and not resume:
-        begin(network, config.add_to, config, task, crops[0])
+        task.check_resumed(values)
+    network = _network(config, task)
+    if not resume:
+        task.begin(network)
     averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
     network.to(fabric.device)
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=config.learning_rate)
     wrapped, optimizer = fabric.setup(network, optimizer)
-    run = Run(config, fabric, task, crops, wrapped, averaged, optimizer, on_note, started)
+    run = Run(config, fabric, task, wrapped, averaged, optimizer, on_note, started)
     if resume:
         _restore(run, network, tensors, values)
     _plan(run, network)
     if fabric.is_global_zero:
-        save_config(
-            config, task.references.to_dict() if task.references else None, folder / "config.json"
-        )
+        save_config(config, task.saved().get("references"), folder / "config.json")
         try:
             run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
         except OSError as error:
@@ -139,25 +129,46 @@ def set_up(config: TrainingConfig, *, resume: bool, on_note: Callable[[str], Non
     return run
 
 
-def _check_paintings(config: TrainingConfig, task: StyleTask, values: dict[str, Any]) -> None:
-    hashes = task.painting_hashes
-    for path, now, before in zip(config.paintings, hashes, values["paintings_sha256"], strict=True):
-        if now != before:
-            raise ResumeError(
-                f"{path} is not the painting that the run in {config.run_folder} began with"
-            )
+def make_task(
+    config: RunConfig,
+    photos: PhotoSource,
+    validation: PhotoSource,
+    device: torch.device,
+    *,
+    saved: dict[str, Any] | None = None,
+) -> Task:
+    """Makes the task that a config describes.
 
+    Args:
+        config: the settings.
+        photos: the training photos.
+        validation: the validation photos.
+        device: where the run happens.
+        saved: the checkpoint's values of a run that is resumed.
 
-def _network(config: TrainingConfig) -> Network:
-    """Builds the network with fresh weights, those frozen that are not learned.
-
-    Where styles are kept, the convolutions are frozen. The kept rows of the table get gradients
-    of zero, with which Adam leaves them bit for bit as they are.
+    Raises:
+        DataError, ImageError: photos or paintings cannot be used.
     """
+    if isinstance(config, TrainingConfig):
+        return StyleTask(config, photos, validation, device, saved=saved)
+    if isinstance(config, UpscalerConfig):
+        return UpscaleTask(config, photos, validation, device, saved=saved)
+    raise TypeError(f"{type(config).__name__} describes no task")
+
+
+def on_device(batch: Any, device: torch.device) -> Any:
+    """Moves a tensor or a list of them, in the layout that convolutions are fastest in."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True, memory_format=torch.channels_last)
+    return tuple(on_device(part, device) for part in batch)
+
+
+def _network(config: RunConfig, task: Task) -> Network:
+    """Builds the network with fresh weights, those frozen that are not learned."""
     torch.manual_seed(config.seed)
     network = build_network(config.network)
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(config.trains_trunk or name == TABLE)
+        parameter.requires_grad_(task.learns(name))
         if parameter.ndim == 4:
             # CPUs and GPUs convolve fastest in this layout. Buffers stay as they are: a lone one
             # in this layout cannot be broadcast to several GPUs.
@@ -169,9 +180,10 @@ def _announce(run: Run) -> None:
     config, folder = run.config, run.config.run_folder
     if config.photos is None:
         run.on_note(
-            "training on the example photos; give a folder of a thousand or more for a better style"
+            "training on the example photos; give a folder of a thousand or more for a better "
+            f"{run.task.product}"
         )
-    for warning in dict.fromkeys(w for painting in run.task.paintings for w in painting.warnings):
+    for warning in run.task.warnings:
         run.on_note(f"warning: {warning}")
     run.on_note(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
     run.on_note(f"preview: {folder / 'preview.jpg'}")
@@ -190,7 +202,7 @@ def _check_writable(folder: Path) -> None:
         raise OutputError(f"cannot write {folder}: no permission to write into {existing}")
 
 
-def _launch(config: TrainingConfig) -> Fabric:
+def _launch(config: RunConfig) -> Fabric:
     """Starts the processes of a run.
 
     Raises:
@@ -234,7 +246,7 @@ def _restore(
         ) from error
 
 
-def _precision(config: TrainingConfig, values: dict[str, Any]) -> Precision:
+def _precision(config: RunConfig, values: dict[str, Any]) -> Precision:
     """Decides ``precision="auto"``, once per run."""
     if config.precision != "auto":
         return config.precision
@@ -284,15 +296,14 @@ def duration(seconds: float) -> str:
 
 def _time_step(run: Run, network: nn.Module) -> float:
     """Times a step of each part of the run and returns their mean by shares, in seconds."""
-    sets = run.task.sets_of(range(run.config.batch_size))
-
-    def loss(trial: nn.Module, images: Tensor) -> Tensor:
-        return run.task.terms(run.task.paint(trial, images, sets), images, sets)["total"]
-
     step_s = 0.0
-    for crops, share in zip(run.crops, run.config.shares, strict=True):
-        samples = [crops[number] for number in range(run.config.batch_size)]
-        batch = collate(samples)[0].to(run.fabric.device, memory_format=torch.channels_last)
+    for samples, share in zip(run.task.samples, run.config.shares, strict=True):
+        batch = collate([samples[number] for number in range(run.config.batch_size)])[0]
+        loss = partial(_loss, run.task, on_device(batch, run.fabric.device))
         with run.fabric.autocast():
-            step_s += share * seconds_per_step(network, loss, batch)
+            step_s += share * seconds_per_step(network, loss, run.fabric.device)
     return step_s
+
+
+def _loss(task: Task, batch: Any, network: nn.Module) -> Tensor:
+    return task.step(network, batch, 0)[0]["total"]

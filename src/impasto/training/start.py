@@ -55,6 +55,24 @@ def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
         raise UsageError(
             f"{model} cannot be added to: its network holds one style, --network fast holds many"
         )
+    sha256 = checked_weights(model)
+    return {
+        "add_to": model,
+        "started_from": sha256,
+        "kept_styles": () if train_trunk else metadata.styles,
+        "network": spec_from_dict(metadata.network),
+        "identity": metadata.strength == "identity",
+        "style_size_px": _style_sizes(model, metadata.recipe.get("style_size_px")),
+    }
+
+
+def checked_weights(model: Path) -> str:
+    """Returns the sha256 of the plain weights beside a model, hexadecimal.
+
+    Raises:
+        ModelError: the model cannot be read, or its plain weights are missing or others.
+    """
+    metadata = read_model_file(model)[1]
     weights = weights_of(model)
     try:
         sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -64,14 +82,7 @@ def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
         ) from error
     if sha256 != metadata.weights_sha256:
         raise ModelError(f"{weights} are not the weights of {model}: the two belong together")
-    return {
-        "add_to": model,
-        "started_from": sha256,
-        "kept_styles": () if train_trunk else metadata.styles,
-        "network": spec_from_dict(metadata.network),
-        "identity": metadata.strength == "identity",
-        "style_size_px": _style_sizes(model, metadata.recipe.get("style_size_px")),
-    }
+    return sha256
 
 
 def _holds_many(metadata: ModelMetadata) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.data import PhotoCrops, PhotoSource
-from impasto.errors import UsageError
+from impasto.errors import ResumeError, UsageError
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix
 from impasto.losses.functional import pixel_loss
-from impasto.networks import FastSpec
+from impasto.networks import FastSpec, Network
 from impasto.training.balancing import (
     PHOTOS,
     References,
@@ -33,6 +34,8 @@ from impasto.training.pictures import (
     to_pictures,
     to_tensor,
 )
+from impasto.training.start import TABLE, begin
+from impasto.training.temporal import temporal_loss
 
 IDENTITY_WEIGHT = 1e-3
 """Weight of the identity set's pixel loss: ten grey levels count as a third of the content."""
@@ -46,24 +49,31 @@ class StyleTask:
 
     Args:
         config: the run's settings.
-        photos: crops that the balancing references are measured on.
+        photos: the training photos; the balancing references are measured on some of them.
         validation: source of the validation photos.
         device: where the loss network runs.
-        references: the references of a run that is resumed.
-        resume: whether earlier previews are continued.
+        saved: what the checkpoint of a run that is resumed keeps; earlier previews are continued.
     """
+
+    product: ClassVar[str] = "style"
+    remedies: ClassVar[str] = "--learning-rate or --style-scale"
 
     def __init__(
         self,
         config: TrainingConfig,
-        photos: PhotoCrops,
+        photos: PhotoSource,
         validation: PhotoSource,
         device: torch.device,
         *,
-        references: References | None = None,
-        resume: bool = False,
+        saved: dict[str, Any] | None = None,
     ) -> None:
         self.config = config
+        self.samples = [
+            PhotoCrops(
+                photos, size, max_zoom=config.max_zoom, min_zoom=config.min_zoom, seed=config.seed
+            )
+            for size in config.crop_px
+        ]
         self.device = device
         self.paintings: list[Painting] = [
             read_painting(path, size) for path in config.paintings for size in config.style_size_px
@@ -82,11 +92,13 @@ class StyleTask:
         ).to(device)
         grams = [self._style_target(painting, device) for painting in self.paintings]
         targets = {layer: torch.cat([gram[layer] for gram in grams]) for layer in grams[0]}
-        self.references = references
+        self.references = None
+        if saved and saved.get("references"):
+            self.references = References.from_dict(saved["references"])
         weights = {layer: [w] * len(grams) for layer, w in self.loss.style_weights.items()}
         if config.style_weight == "auto":
             if self.references is None:
-                crops = [photos[number][0].to(device) for number in range(PHOTOS)]
+                crops = [self.samples[0][number][0].to(device) for number in range(PHOTOS)]
                 self.references = measure_references(
                     loss_network, crops, targets, config.content_layer
                 )
@@ -104,7 +116,7 @@ class StyleTask:
             for layer, values in weights.items()
         }
         self.validation = read_validation_photos(validation).to(device)
-        self.history = History(config.run_folder / "history.png", resume=resume)
+        self.history = History(config.run_folder / "history.png", resume=bool(saved))
 
     def _style_target(self, painting: Painting, device: torch.device) -> dict[str, Tensor]:
         if painting.grams is None:
@@ -117,9 +129,66 @@ class StyleTask:
         return {layer: painting.grams[layer].to(device) for layer in self.loss.style_layers}
 
     @property
-    def painting_hashes(self) -> list[str]:
-        """The sha256 of each painting's file."""
-        return [self.paintings[number].sha256 for number in self.example_sets()]
+    def warnings(self) -> list[str]:
+        """Plain sentences on what may spoil the styles."""
+        return list(dict.fromkeys(w for painting in self.paintings for w in painting.warnings))
+
+    def saved(self) -> dict[str, Any]:
+        """Returns what a checkpoint keeps of the task, JSON-ready."""
+        return {
+            "references": self.references.to_dict() if self.references else None,
+            "paintings_sha256": [self.paintings[i].sha256 for i in self.example_sets()],
+        }
+
+    def check_resumed(self, values: dict[str, Any]) -> None:
+        """Refuses paintings that are not those the run began with.
+
+        Raises:
+            ResumeError: the message names the painting.
+        """
+        pairs = zip(self.saved()["paintings_sha256"], values["paintings_sha256"], strict=True)
+        for path, (now, before) in zip(self.config.paintings, pairs, strict=True):
+            if now != before:
+                raise ResumeError(
+                    f"{path} is not the painting that the run in {self.config.run_folder} "
+                    "began with"
+                )
+
+    def learns(self, parameter: str) -> bool:
+        """Tells whether a parameter of the network is learned.
+
+        Where styles are kept, the convolutions are frozen. The kept rows of the table get
+        gradients of zero, with which Adam leaves them bit for bit as they are.
+        """
+        return self.config.trains_trunk or parameter == TABLE
+
+    def begin(self, network: Network) -> None:
+        """Puts the weights of the model that a new run begins with, if any, into its network.
+
+        Raises:
+            ModelError: that model cannot be used.
+        """
+        if self.config.add_to:
+            begin(network, self.config.add_to, self.config, self, self.samples[0])
+
+    def step(
+        self, network: nn.Module, batch: Tensor, first: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Paints a batch of photos ``(N, 3, H, W)``; returns weighted terms and the paintings."""
+        sets = self.sets_of(range(first, first + len(batch)))
+        output = self.paint(network, batch, sets)
+        terms = self.terms(output, batch, sets)
+        if self.config.temporal_weight:
+            loss = temporal_loss(
+                lambda moved: self.paint(network, moved, sets),
+                batch,
+                output,
+                seed=self.config.seed,
+                number=first,
+            )
+            terms["temporal"] = self.config.temporal_weight * loss
+            terms["total"] = terms["total"] + terms["temporal"]
+        return terms, output
 
     def sets_of(self, numbers: range) -> Tensor:
         """Which parameter set each sample of the run is painted with.

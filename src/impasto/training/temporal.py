@@ -23,7 +23,7 @@ MARGIN_PX = 8
 
 
 def temporal_loss(
-    paint: Callable[[Tensor], Tensor], images: Tensor, output: Tensor, *, seed: int, step: int
+    paint: Callable[[Tensor], Tensor], images: Tensor, output: Tensor, *, seed: int, number: int
 ) -> Tensor:
     """Compares the painting of a moved, noisy photo with the moved painting.
 
@@ -32,12 +32,12 @@ def temporal_loss(
         images: ``(N, 3, H, W)`` photos, RGB in [0, 1], more than 32 px on each side.
         output: what ``paint`` made of them.
         seed: of the run.
-        step: of the run; motion and noise are a pure function of both.
+        number: of the batch's first sample; motion and noise are a pure function of both.
 
     Returns:
         The mean squared difference on the 0..255 scale, a scalar.
     """
-    rng = np.random.default_rng([seed, step, 3])
+    rng = np.random.default_rng([seed, number, 3])
     rows, columns = (int(n) for n in rng.integers(-LARGEST_SHIFT_PX, LARGEST_SHIFT_PX + 1, 2))
     window = (..., _overlap(rows), _overlap(columns))
     noise = torch.from_numpy(rng.standard_normal(images[window].shape, np.float32)) * NOISE

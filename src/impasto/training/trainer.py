@@ -21,11 +21,10 @@ from impasto.data import CropBatches
 from impasto.data.crops import Rejected, collate
 from impasto.errors import DivergedError, OutputError
 from impasto.training.checkpoints import has_checkpoint, optimizer_tensors, save_checkpoint
-from impasto.training.config import TrainingConfig
 from impasto.training.finish import export_run, model_path
+from impasto.training.run_config import RunConfig
 from impasto.training.schedule import learning_rate_factor, phases
-from impasto.training.setup import Run, set_up, silent
-from impasto.training.temporal import temporal_loss
+from impasto.training.setup import Run, on_device, set_up, silent
 
 # A picture of one colour has no deviation; a photo has 40 grey levels and more.
 COLLAPSED_STD = 1.0 / 255
@@ -54,24 +53,25 @@ class StepReport:
 
 
 def train(
-    config: TrainingConfig,
+    config: RunConfig,
     *,
     resume: bool = False,
     on_step: Callable[[StepReport], None] | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Path:
-    """Trains a style and exports its model.
+    """Trains what a config describes and exports its model.
 
     Ctrl-C once ends the run after the current step, with checkpoint and model.
 
     Args:
-        config: the settings; `make_config` applies presets.
+        config: the settings of a style or an upscaler; `make_config` and
+            `make_upscaler_config` apply presets.
         resume: go on from the run folder's newest checkpoint.
         on_step: called after every step.
         on_note: called with plain sentences for people.
 
     Returns:
-        The path of the ONNX model, ``<run folder>/<painting>.onnx``.
+        The path of the ONNX model in the run folder.
 
     Raises:
         UsageError: the run folder already holds a run.
@@ -102,8 +102,8 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
     rate = math.nan
     losses: dict[str, float] = {}
     with _interruptible() as interrupted:
-        for images in _batches(run):
-            terms, output, gradient_norm = _step(run, images)
+        for batch in _batches(run):
+            terms, output, gradient_norm = _step(run, batch)
             now = time.perf_counter()
             run.elapsed_s = now - started
             fresh = images_per_step / (now - last_step_end)
@@ -133,7 +133,7 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
         run.on_note(f"{why} at step {run.step} of {run.last_step}; `--resume` goes on from here")
 
 
-def _batches(run: Run) -> Iterator[Tensor]:
+def _batches(run: Run) -> Iterator[Any]:
     """Loads the batches from the run's step to its last one, naming unusable photos once."""
     config, fabric = run.config, run.fabric
     workers = config.workers
@@ -141,15 +141,15 @@ def _batches(run: Run) -> Iterator[Tensor]:
         # Decoding takes under a hundredth of a training step on a CPU.
         workers = 0 if fabric.device.type == "cpu" else min(8, torch.get_num_threads())
     rejected: dict[str, str] = {}
-    images: Tensor
+    batch: Any
     passed_over: list[Rejected]
     parts = phases(config.shares, run.schedule_steps)
-    for crops, (first, end) in zip(run.crops, parts, strict=True):
+    for samples, (first, end) in zip(run.task.samples, parts, strict=True):
         first_step, last_step = max(first, run.step), int(min(end, run.last_step))
         if first_step >= last_step:  # starting workers for it would take seconds
             continue
         loader: DataLoader[Any] = DataLoader(
-            crops,
+            samples,
             batch_sampler=CropBatches(
                 config.batch_size,
                 first_step,
@@ -164,12 +164,12 @@ def _batches(run: Run) -> Iterator[Tensor]:
             worker_init_fn=_leave_interrupts,
             generator=torch.Generator(),  # the loader would draw from the state that is saved
         )
-        for images, passed_over in loader:
+        for batch, passed_over in loader:
             for photo in passed_over:
                 if photo.name not in rejected:
                     rejected[photo.name] = photo.reason
                     run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
-            yield images.to(fabric.device, non_blocking=True, memory_format=torch.channels_last)
+            yield on_device(batch, fabric.device)
 
 
 def _leave_interrupts(_worker: int) -> None:
@@ -177,26 +177,14 @@ def _leave_interrupts(_worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _step(run: Run, images: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+def _step(run: Run, batch: Any) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """Does one optimisation step; returns weighted terms, output and gradient norm."""
-    first = (run.step * run.fabric.world_size + run.fabric.global_rank) * len(images)
-    sets = run.task.sets_of(range(first, first + len(images)))
+    number = run.step * run.fabric.world_size + run.fabric.global_rank
     factor = learning_rate_factor(run.step, run.config.schedule, run.schedule_steps)
     for group in run.optimizer.param_groups:
         group["lr"] = run.config.learning_rate * factor
-    output = run.task.paint(run.network, images, sets)
     with run.fabric.autocast():
-        terms = run.task.terms(output, images, sets)
-        if run.config.temporal_weight:
-            loss = temporal_loss(
-                lambda moved: run.task.paint(run.network, moved, sets),
-                images,
-                output,
-                seed=run.config.seed,
-                step=run.step,
-            )
-            terms["temporal"] = run.config.temporal_weight * loss
-            terms["total"] = terms["total"] + terms["temporal"]
+        terms, output = run.task.step(run.network, batch, number * run.config.batch_size)
     run.optimizer.zero_grad()
     run.fabric.backward(terms["total"])
     gradients = [p.grad for p in run.network.parameters() if p.grad is not None]
@@ -233,7 +221,7 @@ def _check_health(run: Run, losses: dict[str, float], output: Tensor) -> None:
     if run.step >= COLLAPSE_AFTER and deviation < COLLAPSED_STD:
         raise DivergedError(
             f"the output has collapsed to one colour at step {run.step}: "
-            f"try a lower --learning-rate or --style-scale; {kept}"
+            f"try a lower {run.task.remedies}; {kept}"
         )
 
 
@@ -281,8 +269,7 @@ def save_run(run: Run) -> Path:
         },
         {
             "config": run.config.to_dict(),
-            "references": run.task.references.to_dict() if run.task.references else None,
-            "paintings_sha256": run.task.painting_hashes,
+            **run.task.saved(),
             "step": run.step,
             "schedule_steps": run.schedule_steps,
             "last_step": run.last_step,
@@ -313,7 +300,7 @@ def _interruptible() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _full_disk_reported(config: TrainingConfig) -> Iterator[None]:
+def _full_disk_reported(config: RunConfig) -> Iterator[None]:
     """Turns what TensorBoard's writer raises into one line.
 
     Its thread would print a traceback before the loop is told of the same error.

@@ -1,0 +1,215 @@
+"""The settings that every training run has, whatever it learns."""
+
+from __future__ import annotations
+
+import json
+import math
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+from impasto.errors import UsageError
+from impasto.images.writing import atomic_path
+from impasto.networks import SHIPPED, AnySpec, spec_from_dict
+
+Schedule = Literal["cosine", "constant"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def setting(default: Any, help_text: str, *, cli: bool = True) -> Any:
+    """A dataclass field with the help text that the command line shows."""
+    return field(default=default, metadata={"help": help_text, "cli": cli})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Where a run happens, how long it is and how its steps are done.
+
+    A subclass says which networks there are, and adds what is particular to its task.
+    """
+
+    LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "batch_size": (1, 1024),
+        "learning_rate": (1e-9, 1),
+        "averaging": (0, 0.999999),
+        "steps": (1, 10**9),
+        "max_time_s": (1, 10**8),
+        "seed": (0, 2**63 - 1),
+        "devices": (1, 1024),
+        "threads": (1, 1024),
+        "workers": (0, 256),
+        "log_every": (1, 10**9),
+        "preview_every_s": (1, 10**8),
+        "checkpoint_every_s": (1, 10**8),
+    }
+    """Lowest and highest value of every number; of a list those of each entry."""
+
+    photos: Path | None = setting(
+        None, "Folder, .zip or .tar of photos; the example photos when omitted.", cli=False
+    )
+    output: Path | None = setting(None, "Run folder.", cli=False)
+    network: AnySpec = setting(SHIPPED, "The network.", cli=False)
+
+    batch_size: int = setting(4, "Samples per step and device.")
+    learning_rate: float = setting(2e-3, "Adam's learning rate.")
+    schedule: Schedule = setting("cosine", "Learning rate over the run.")
+    averaging: float = setting(0.995, "Decay of the weight average that is exported; 0 for none.")
+    steps: int | None = setting(None, "Length of the run in steps, instead of a time.")
+    max_time_s: float | None = setting(None, "Length of the run in seconds.", cli=False)
+    seed: int = setting(0, "Seed of weights and samples.")
+
+    validation_photos: Path | None = setting(
+        None, "Photos of previews and validation; the example photos when omitted."
+    )
+    device: DeviceName = setting("auto", "Where to train.")
+    devices: int = setting(1, "Number of GPUs.")
+    precision: Precision = setting(
+        "auto", "Arithmetic of the networks; auto is bfloat16 where that is much faster."
+    )
+    threads: int | None = setting(None, "CPU threads; all cores when omitted.")
+    workers: int | None = setting(
+        None, "Loading processes; when omitted none on a CPU, up to 8 with a GPU."
+    )
+    log_every: int = setting(10, "Steps between points of the curves.")
+    preview_every_s: float = setting(60.0, "Seconds between previews and validations.")
+    checkpoint_every_s: float = setting(120.0, "Seconds between checkpoints.")
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            UsageError: a value is out of range, or two contradict each other.
+        """
+        self._check_choices()
+        self._check_numbers()
+        if self.steps is not None and self.max_time_s is not None:
+            raise UsageError("--steps and --max-time are both given; a run has one length")
+
+    def _check_choices(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            words = choices(hint)
+            if words and (value := getattr(self, name)) not in words:
+                if value is None and type(None) in get_args(hint):
+                    continue
+                allowed = ", ".join(str(word) for word in words)
+                raise UsageError(f"{flag(name)} is {value!r}; allowed are {allowed}")
+
+    def _check_numbers(self) -> None:
+        hints = get_type_hints(type(self))
+        values = [
+            (name, value)
+            for name in self.LIMITS
+            for value in listed(getattr(self, name))
+            if value is not None and not (value == "auto" and "auto" in str(hints[name]))
+        ]
+        for name, value in values:
+            low, high = self.LIMITS[name]
+            whole = "float" not in str(hints[name])
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                kind = "a whole number" if whole else "a number"
+                raise UsageError(f"{flag(name)} is {value!r}; allowed is {kind}")
+            if not low <= value <= high or not math.isfinite(value):
+                upper = "" if high == math.inf else f" to {high:g}"
+                raise UsageError(
+                    f"{flag(name)} is {value:g}; allowed is {low:g}{upper or ' or more'}"
+                )
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of the steps that each part of the run has."""
+        return (1.0,)
+
+    @property
+    def default_folder(self) -> Path:
+        """The run folder where none is named."""
+        raise NotImplementedError
+
+    @property
+    def model_name(self) -> str:
+        """File name of the exported model, without its suffix."""
+        raise NotImplementedError
+
+    @property
+    def run_folder(self) -> Path:
+        """Where checkpoints, curves, previews and the model go."""
+        return self.output or self.default_folder
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns JSON-ready values; paths become strings."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["network"] = self.network.to_dict()
+        return {
+            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Rebuilds a config from `to_dict`.
+
+        Raises:
+            UsageError: a name that this version does not know.
+        """
+        hints = get_type_hints(cls)
+        if unknown := sorted(set(values) - {item.name for item in fields(cls)}):
+            raise UsageError(f"settings {', '.join(unknown)} are not known to this version")
+        values = dict(values)
+        for name, value in values.items():
+            if value is None:
+                continue
+            if entry_type(hints[name]):
+                values[name] = tuple(value)
+            elif Path in (hints[name], *get_args(hints[name])):
+                values[name] = Path(value)
+        values["network"] = network_from_dict(values["network"], hints["network"])
+        return cls(**values)
+
+
+def network_from_dict(values: dict[str, Any], allowed: Any) -> AnySpec:
+    """Rebuilds the spec of a run's network.
+
+    Raises:
+        UsageError: it is one of another task.
+    """
+    spec = spec_from_dict(values)
+    if type(spec) not in get_args(allowed):
+        raise UsageError(f"a network {spec.to_dict()['architecture']!r} does another task")
+    return spec
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """Returns what a ``Literal``, or one that may be None, allows; nothing for other types."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    return get_args(kinds[0]) if len(kinds) == 1 and get_origin(kinds[0]) is Literal else ()
+
+
+def entry_type(hint: Any) -> Any:
+    """Returns the type of the entries of a tuple, or of one that may be None; else None."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return next((get_args(kind)[0] for kind in kinds if get_origin(kind) is tuple), None)
+
+
+def numbers(values: Iterable[float]) -> str:
+    """Shows numbers as the command line takes them."""
+    return ",".join(f"{value:g}" for value in values)
+
+
+def listed(value: Any) -> tuple[Any, ...]:
+    """Makes one value a list of one."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def flag(name: str) -> str:
+    """Returns the command-line flag of a field."""
+    return "--" + name.removesuffix("_s").replace("_", "-")
+
+
+def save_config(config: RunConfig, references: dict[str, Any] | None, path: Path) -> None:
+    """Writes config and balancing references as JSON, for people and for `from_dict`."""
+    text = json.dumps({"config": config.to_dict(), "references": references}, indent=2)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,186 @@
+"""Every setting of a super-resolution run, in one place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from impasto.data import Degradation
+from impasto.errors import UsageError
+from impasto.networks import UPSCALERS, FastUpscalerSpec, PaperUpscalerSpec
+from impasto.training.run_config import RunConfig, flag, setting
+from impasto.training.start import checked_weights
+
+UpscalerLoss = Literal["feature", "pixel", "both"]
+
+NETWORK_SETTINGS = ("width", "residual_blocks", "skip")
+"""Settings that are fields of the network's spec."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscalerConfig(RunConfig):
+    """Settings of a super-resolution run.
+
+    Losses are on the 0..255 scale. The defaults are for a run of an hour on a laptop.
+    """
+
+    LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **RunConfig.LIMITS,
+        "feature_weight": (0, math.inf),
+        "pixel_weight": (0, math.inf),
+        "tv_weight": (0, math.inf),
+        "patch_px": (32, 2048),
+    }
+
+    scale: Literal[4, 8] = setting(4, "How many times larger pictures become.")
+    loss: UpscalerLoss = setting(
+        "feature",
+        "What is compared with the original: maps of the loss network, which gives sharp "
+        "pictures; pixels, which gives faithful ones; or both.",
+    )
+    network: FastUpscalerSpec | PaperUpscalerSpec = setting(
+        FastUpscalerSpec(), "The network.", cli=False
+    )
+    start_from: Path | None = setting(
+        None,
+        "Model to begin with, its plain weights beside it; what does not fit its network, as "
+        "the last convolution of another scale, begins anew.",
+    )
+    started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
+
+    feature_layer: str = setting("relu2_2", "Layer of the feature reconstruction loss.")
+    feature_weight: float = setting(1.0, "Weight of the feature term, of --loss feature and both.")
+    pixel_weight: float = setting(1.0, "Weight of the pixel term, of --loss pixel and both.")
+    tv_weight: float = setting(0.0, "Weight of the total variation.")
+    loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
+
+    degradation: Degradation = setting(
+        "mixed",
+        "How low-resolution pictures are made: bicubic; paper, after a blur; mixed, after none "
+        "or some; photo, with blur, noise and JPEG.",
+    )
+    patch_px: int = setting(96, "Height and width of a high-resolution patch.")
+
+    batch_size: int = setting(16, "Samples per step and device.")
+    learning_rate: float = setting(1e-3, "Adam's learning rate.")
+    averaging: float = setting(0.999, "Decay of the weight average that is exported; 0 for none.")
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            UsageError: a value is out of range, or two contradict each other.
+        """
+        super().__post_init__()
+        object.__setattr__(self, "network", replace(self.network, scale=self.scale))
+        if self.patch_px % self.scale:
+            raise UsageError(
+                f"--patch-px is {self.patch_px}; it must be a multiple of --scale {self.scale}"
+            )
+        if not (self.feature_weight if self.uses_features else self.pixel_weight):
+            raise UsageError(f"--loss {self.loss} with a weight of 0 leaves nothing to learn")
+
+    @property
+    def uses_features(self) -> bool:
+        """Whether the loss has a feature term."""
+        return self.loss != "pixel"
+
+    @property
+    def uses_pixels(self) -> bool:
+        """Whether the loss has a pixel term."""
+        return self.loss != "feature"
+
+    @property
+    def default_folder(self) -> Path:
+        """``runs/x<scale>-<loss>``."""
+        return default_upscaler_folder(self.scale, self.loss)
+
+    @property
+    def model_name(self) -> str:
+        """``x<scale>-<loss>``."""
+        return default_upscaler_folder(self.scale, self.loss).name
+
+
+def default_upscaler_folder(scale: int = 4, loss: str = "feature") -> Path:
+    """Returns the folder of a run that names none: ``runs/x<scale>-<loss>``."""
+    return Path("runs") / f"x{scale}-{loss}"
+
+
+def paper_settings() -> dict[str, Any]:
+    """Returns the settings of Johnson et al. 2016, section 4.2.
+
+    200,000 steps of batch 4 on patches of 288 px, Adam 1e-3, feature loss at relu2_2, and the
+    paper's network and degradation.
+    """
+    return {
+        "network": "paper",
+        "loss": "feature",
+        "degradation": "paper",
+        "patch_px": 288,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "averaging": 0.0,
+        "steps": 200_000,
+    }
+
+
+def make_upscaler_config(
+    *, recipe: dict[str, Any] | None = None, preset: str | None = None, **given: Any
+) -> UpscalerConfig:
+    """Builds a config: defaults, then the preset, then the recipe, then what was given.
+
+    Args:
+        recipe: settings that `read_recipe` returned.
+        preset: ``"paper"`` for the paper's schedule.
+        **given: fields of `UpscalerConfig`, or of the network's spec; ``network`` may be a
+            name: fast, paper. None counts as not given.
+
+    Raises:
+        UsageError: a value is out of range, or two contradict each other.
+        ModelError: the model to begin with cannot be used.
+    """
+    if preset not in (None, "paper"):
+        raise UsageError(f"--preset is {preset!r}; allowed is paper")
+    settings = paper_settings() if preset else {}
+    settings |= recipe or {}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    if given.get("max_time_s") is not None and given.get("steps") is None:
+        settings.pop("steps", None)
+    if start := settings.get("start_from"):
+        settings["started_from"] = checked_weights(start)
+    return UpscalerConfig(**with_upscaler_network(settings, FastUpscalerSpec()))
+
+
+def with_upscaler_network(
+    settings: dict[str, Any], base: FastUpscalerSpec | PaperUpscalerSpec
+) -> dict[str, Any]:
+    """Turns a network's name and the settings of its spec into the spec.
+
+    Args:
+        settings: fields of `UpscalerConfig`, and `NETWORK_SETTINGS`.
+        base: the network where none is named.
+
+    Returns:
+        Fields of `UpscalerConfig` alone.
+
+    Raises:
+        UsageError: there is no network of that name, or it has no such setting.
+    """
+    settings = dict(settings)
+    changed = {name: settings.pop(name) for name in NETWORK_SETTINGS if name in settings}
+    spec = settings.get("network", base)
+    if isinstance(spec, str):
+        if spec not in UPSCALERS:
+            raise UsageError(f"--network is {spec!r}; allowed are {', '.join(UPSCALERS)}")
+        spec = UPSCALERS[spec]()
+    if foreign := [name for name in changed if not hasattr(spec, name)]:
+        raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
+    try:
+        spec = replace(spec, **changed)
+    except UsageError as error:
+        raise UsageError(f"--{str(error).replace('_', '-', 1)}") from error
+    return settings | {"network": spec}
