@@ -94,7 +94,6 @@ def study(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         crop_px=tuple(arguments.crop_px),
         crop_shares=tuple(arguments.crop_shares),
         threads=arguments.threads,
-        precision="bf16-mixed",
         preview_every_s=10_000.0,
     )
     start = time.perf_counter()

@@ -114,6 +114,13 @@ def test_the_new_style_comes_first(old, added, photo):
     assert (model.paint(photo) != StyleModel(old).paint(photo)).mean() > 0.1
 
 
+def test_a_lower_largest_zoom_lowers_the_smallest(old, pictures):
+    painting = pictures / "wave.png"
+    assert make_config(painting, add_to=old).min_zoom == 2.0
+    assert make_config(painting, add_to=old, max_zoom=1.5).min_zoom == 1.5
+    assert make_config(painting, add_to=old, max_zoom=4.0).min_zoom == 2.0
+
+
 def test_a_second_style_is_added_to_the_first(added, adding, tmp_path):
     painting = tiny_runs.write_painting(tmp_path / "dunes.png")
     model = train(adding(tmp_path / "run", painting, add_to=added, steps=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -167,6 +168,7 @@ def _begun_settings(start: Path, chosen: dict[str, Any], *, train_trunk: bool) -
         )
     if not train_trunk:
         settings |= ADDING
+        settings["min_zoom"] = min(ADDING["min_zoom"], chosen.get("max_zoom", math.inf))
         if "steps" in chosen:
             settings.pop("max_time_s")
     return settings
