@@ -39,6 +39,7 @@ def stylize(
     mask: MaskSource | None = ...,
     stroke_size: StrokeSize = ...,
     max_pixels: int | None = ...,
+    memory: int | None = ...,
 ) -> Image: ...
 @overload
 def stylize(
@@ -50,6 +51,7 @@ def stylize(
     mask: MaskSource | None = ...,
     stroke_size: StrokeSize = ...,
     max_pixels: int | None = ...,
+    memory: int | None = ...,
 ) -> bytes: ...
 @overload
 def stylize(
@@ -61,6 +63,7 @@ def stylize(
     mask: MaskSource | None = ...,
     stroke_size: StrokeSize = ...,
     max_pixels: int | None = ...,
+    memory: int | None = ...,
 ) -> NDArray[np.uint8]: ...
 def stylize(
     image: str | Path | bytes | Image | NDArray[np.uint8],
@@ -71,6 +74,7 @@ def stylize(
     mask: MaskSource | None = None,
     stroke_size: StrokeSize = "auto",
     max_pixels: int | None = None,
+    memory: int | None = None,
 ) -> Image | bytes | NDArray[np.uint8]:
     """Paints one picture and returns the kind that was given.
 
@@ -86,6 +90,8 @@ def stylize(
         stroke_size: multiplies the brush strokes; ``"auto"`` makes them as large, relative to
             the picture, as on one of 1024 px; ``"native"`` leaves them at pixel scale.
         max_pixels: largest picture accepted, checked before decoding; None is 200 million.
+        memory: bytes of working memory; larger pictures are painted strip by strip, with the same
+            result. None is 1 GiB.
 
     Returns:
         The painted picture, of the same size, upright, alpha kept. A file's EXIF and colour
@@ -102,6 +108,7 @@ def stylize(
         mask=mask,
         stroke_size=stroke_size,
         max_pixels=max_pixels,
+        memory=memory,
     )
 
 

@@ -628,3 +628,24 @@ def test_libraries_add_no_lines_of_their_own_to_an_error(rgb, catalog, tmp_path,
     assert code == 2
     assert len(err.splitlines()) == 1, err
     assert err.startswith(f"impasto: {path} is damaged")
+
+
+@pytest.mark.parametrize("text", ["lots", "1", "-1GiB", "0MiB", "1e9GiB"])
+def test_memory_must_be_a_size(run_cli, photo, text):
+    code, _, err = run_cli("stylize", photo, "--memory", text)
+    assert code == 2
+    assert err == (f"impasto: --memory must be a size such as 512MiB or 2GiB, not {text!r}\n")
+
+
+def test_memory_reaches_the_painter(run_cli, photo, monkeypatch):
+    from impasto.runtime.stylizer import StyleModel
+
+    seen = []
+    paint = StyleModel.paint
+    monkeypatch.setattr(
+        StyleModel, "paint", lambda *a, **k: seen.append(k["memory"]) or paint(*a, **k)
+    )
+    assert run_cli("stylize", photo, "--memory", "1.5GiB")[0] == 0
+    assert run_cli("stylize", photo, "--memory", "512 mib", "--overwrite")[0] == 0
+    assert run_cli("stylize", photo, "--overwrite")[0] == 0
+    assert seen == [3 * 2**29, 2**29, None]

@@ -14,9 +14,8 @@ def picture(height, width):
 @pytest.fixture
 def network(save_upscaler, tmp_path):
     """Two convolutions, zeros around the picture, and what comes out of them unclipped."""
-    _, session = open_model(
-        save_upscaler(tmp_path / "conv.onnx", see_px=2), "upscale", threads=1, device="cpu"
-    )
+    path = save_upscaler(tmp_path / "conv.onnx", see_px=2)
+    session = open_model(path, "upscale", threads=1, device="cpu").session
 
     def run(rgb):
         batch = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32) / 255

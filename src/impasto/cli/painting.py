@@ -61,6 +61,7 @@ def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int 
             stroke_size=settings.stroke_size,
             keep_colors=settings.keep_colors,
             mask=mask,
+            memory=settings.memory,
         )
         return dataclasses.replace(photo, rgb=rgb)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,8 @@ from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StrokeSize
+
+_UNIT_BYTES: Final = {"M": 2**20, "G": 2**30}
 
 FORMATS: Final = ("jpeg", "png", "webp", "tiff", "avif", "bmp")
 
@@ -42,6 +45,8 @@ class PaintSettings:
         keep_colors: keep the photo's colours.
         mask: a picture, white where the photos are painted; None paints all of them.
         max_side_px: results are made smaller until no side is longer; None keeps the size.
+        memory: bytes of working memory, above which pictures are painted in strips; None is the
+            default.
     """
 
     strength: float = 1.0
@@ -49,6 +54,7 @@ class PaintSettings:
     keep_colors: bool = False
     mask: Path | None = None
     max_side_px: int | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,21 @@ def parse_stroke_size(text: str) -> StrokeSize:
             f"--stroke-size must be auto, native or a number from 0.1 to 10, not {text!r}"
         )
     return number
+
+
+def parse_memory(text: str | None) -> int | None:
+    """Reads ``--memory``: a number with MiB or GiB behind it.
+
+    Raises:
+        UsageError: it is none, or below 1 MiB.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])iB", text.strip(), re.IGNORECASE)
+    size = float(match[1]) * _UNIT_BYTES[match[2].upper()] if match else 0
+    if not 2**20 <= size <= 2**50:
+        raise UsageError(f"--memory must be a size such as 512MiB or 2GiB, not {text!r}")
+    return int(size)
 
 
 def pillow_format(name: str | None) -> str | None:

@@ -16,6 +16,7 @@ from impasto.cli.settings import (
     Voice,
     check_painting,
     check_settings,
+    parse_memory,
     parse_stroke_size,
     pillow_format,
 )
@@ -69,6 +70,14 @@ def command(
             help="Paint where this picture is white, leave the photo where it is black.",
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Working memory, such as 512MiB; larger pictures are painted in strips, through "
+            "temporary files, with the same result. [default: 1GiB]",
+        ),
+    ] = None,
     max_size: Annotated[
         int | None,
         typer.Option(metavar="PX", help="Make larger photos smaller: no side above this."),
@@ -97,6 +106,7 @@ def command(
         keep_colors=keep_colors,
         mask=mask,
         max_side_px=max_size,
+        memory=parse_memory(memory),
     )
     settings = Settings(
         file_format=pillow_format(file_format),

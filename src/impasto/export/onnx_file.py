@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ExportError
+from impasto.export.planning import plan_stages
 from impasto.images.writing import atomic_path
 from impasto.networks import FastNetwork, Network
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
 from impasto.runtime.session import INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME
+from impasto.runtime.stages import STAGES_KEY
 
 TOLERANCE = 1e-3
 """Largest difference from PyTorch, as a share of the value range."""
@@ -44,8 +46,11 @@ def export_network(network: Network, metadata: ModelMetadata, path: Path) -> flo
     """
     network = network.cpu().eval()
     model = _to_onnx(network)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, metadata.to_json()
+    plan = plan_stages(model, network.spec.min_size_px) if metadata.kind == "style" else None
+    entries = {METADATA_KEY: metadata.to_json()}
+    if plan is not None:
+        entries[STAGES_KEY] = plan.to_json()
+    onnx.helper.set_model_props(model, entries)
     onnx.checker.check_model(model)
     data = model.SerializeToString()
     difference = _largest_difference(network, data)

@@ -37,6 +37,10 @@ _CHILDREN: Final[dict[str, dict[int, str]]] = {
     "Tensor": {},
 }
 _MODEL_METADATA_PROPS: Final = 14
+_MODEL_GRAPH: Final = 7
+_GRAPH_NODE, _GRAPH_TENSOR = 1, 5
+_NODE_INPUT: Final = 1
+_TENSOR_NAME: Final = 8
 _TENSOR_EXTERNAL_DATA: Final = 13
 _TENSOR_DATA_LOCATION: Final = 14
 _MAX_FIELD_NUMBER: Final = 2**29 - 1
@@ -105,6 +109,67 @@ def read_model_bytes(data: bytes) -> ModelMetadata:
             "`impasto train` and `impasto export` make them"
         )
     return ModelMetadata.from_json(text)
+
+
+def read_entry(data: bytes, key: str) -> str | None:
+    """Finds an entry beside our metadata.
+
+    Args:
+        data: the content of a model that was judged.
+        key: the entry's key.
+
+    Returns:
+        Its text, or None where there is none.
+    """
+    entries = (
+        _string_entry(data, item)
+        for item in _fields(data, 0, len(data))
+        if item.number == _MODEL_METADATA_PROPS
+    )
+    return next((value for name, value in entries if name == key), None)
+
+
+def read_weights(data: bytes) -> dict[str, bytes]:
+    """Finds the tensors of a model's graph.
+
+    Args:
+        data: the content of a model that was judged.
+
+    Returns:
+        Each tensor's message by its name.
+    """
+    return {
+        _text_field(data, tensor, _TENSOR_NAME): data[tensor.start : tensor.end]
+        for graph in _parts(data, 0, len(data), _MODEL_GRAPH)
+        for tensor in _parts(data, graph.start, graph.end, _GRAPH_TENSOR)
+    }
+
+
+def uses(data: bytes) -> set[str]:
+    """Returns the names of all values that the nodes of a model take.
+
+    Raises:
+        ModelError: the content is damaged, or refers to other files.
+    """
+    try:
+        _check_messages(data)
+        return {
+            data[name.start : name.end].decode("utf-8")
+            for graph in _parts(data, 0, len(data), _MODEL_GRAPH)
+            for node in _parts(data, graph.start, graph.end, _GRAPH_NODE)
+            for name in _parts(data, node.start, node.end, _NODE_INPUT)
+        }
+    except (_MalformedError, UnicodeDecodeError) as error:
+        raise ModelError("a stage of the model is damaged") from error
+
+
+def _parts(data: bytes, start: int, end: int, number: int) -> Iterator[_Field]:
+    return (item for item in _fields(data, start, end) if item.number == number)
+
+
+def _text_field(data: bytes, message: _Field, number: int) -> str:
+    found = list(_parts(data, message.start, message.end, number))
+    return data[found[-1].start : found[-1].end].decode("utf-8", "replace") if found else ""
 
 
 def _check_messages(data: bytes) -> str | None:

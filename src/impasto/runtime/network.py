@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,23 @@ LEVELS: Final = np.float32(255)
 _OTHER_COMMAND: Final = {"style": "", "upscale": ": `impasto stylize` runs it"}
 
 
+class OpenModel(NamedTuple):
+    """A model file that is ready to run.
+
+    Attributes:
+        metadata: what it states about itself.
+        session: its graph.
+        data: its content.
+    """
+
+    metadata: ModelMetadata
+    session: ModelSession
+    data: bytes
+
+
 def open_model(
     path: str | Path, kind: str, *, threads: int | None = None, device: str = "auto"
-) -> tuple[ModelMetadata, ModelSession]:
+) -> OpenModel:
     """Opens a model file of one kind.
 
     Args:
@@ -41,9 +55,10 @@ def open_model(
         )
     scale = metadata.scale if kind == "upscale" else 1
     try:
-        return metadata, ModelSession(data, threads=threads, device=device, scale=scale)
+        session = ModelSession(data, threads=threads, device=device, scale=scale)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+    return OpenModel(metadata, session, data)
 
 
 def run_on_picture(

@@ -17,7 +17,7 @@ OUTPUT_NAME: Final = "output"
 STYLE_INPUT_NAME: Final = "style_weights"
 
 # ONNX Runtime's exceptions have no common base of their own; its binding adds Python's.
-_ORT_ERRORS: Final = (
+ORT_ERRORS: Final = (
     RuntimeError,
     ValueError,
     ort_errors.EPFail,
@@ -127,8 +127,8 @@ class ModelSession:
             if self.parameter_sets is not None and style_weights is not None:
                 feeds[STYLE_INPUT_NAME] = style_weights
             (output,) = self._session.run([OUTPUT_NAME], feeds)
-        except _ORT_ERRORS as error:
-            reason = _first_line(error)
+        except ORT_ERRORS as error:
+            reason = first_line(error)
             if any(word in reason.lower() for word in _MEMORY_WORDS):
                 raise ImageTooLargeError(self._no_memory(size)) from error
             raise ModelError(f"the model fails on a picture of {size}: {reason}") from error
@@ -155,12 +155,23 @@ def _start(data: bytes, threads: int | None, device: str) -> tuple[ort.Inference
     chosen = choose_device(device)
     if device == "auto" and chosen != _CPU:
         with contextlib.suppress(ModelError, UsageError):
-            return _open(data, threads, chosen), chosen
+            return open_session(data, threads, chosen), chosen
         chosen = _CPU
-    return _open(data, threads, chosen), chosen
+    return open_session(data, threads, chosen), chosen
 
 
-def _open(data: bytes, threads: int | None, device: str) -> ort.InferenceSession:
+def open_session(data: bytes, threads: int | None, device: str) -> ort.InferenceSession:
+    """Opens a session on one device.
+
+    Args:
+        data: an ONNX model that was judged.
+        threads: CPU threads; None lets ONNX Runtime take every core.
+        device: its plain name.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the graph.
+        UsageError: the device does not start.
+    """
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or 0
@@ -175,13 +186,14 @@ def _open(data: bytes, threads: int | None, device: str) -> ort.InferenceSession
     try:
         # The fallback would print and try the same provider again.
         session = ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
-    except _ORT_ERRORS as error:
-        raise ModelError(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
+    except ORT_ERRORS as error:
+        raise ModelError(f"ONNX Runtime refuses the model: {first_line(error)}") from error
     # A provider whose libraries are missing is left out without an error.
     if providers[0] not in session.get_providers():
         raise UsageError(f"the device {device} does not start: are its driver and libraries there?")
     return session
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Returns the beginning of what ONNX Runtime says."""
     return str(error).strip().split("\n", maxsplit=1)[0][:200]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
 from impasto.images.resize import mirror_up, resample, restore
 from impasto.runtime.mixing import check_names, covered_stroke_size, mixture
 from impasto.runtime.network import LEVELS, open_model, run_on_picture, to_levels
+from impasto.runtime.stages import StagePlan, read_stages
+from impasto.runtime.strips import Budget, Progress, StripNetwork, nothing, working_bytes
 
 if TYPE_CHECKING:
     from typing import overload
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from impasto.images.masks import MaskSource
 
 StrokeSize: TypeAlias = float | Literal["auto", "native"]
+
+DEFAULT_MEMORY: Final = 1 << 30
+"""Bytes of working memory above which pictures are painted in strips: 1 GiB."""
 
 
 class StyleModel:
@@ -55,7 +61,9 @@ class StyleModel:
             NewerFormatError: a newer version of Impasto made it.
             UsageError: there is no such device.
         """
-        self.metadata, self._session = open_model(path, "style", threads=threads, device=device)
+        opened = open_model(path, "style", threads=threads, device=device)
+        self.metadata, self._session, self._data = opened
+        self._threads = threads
         wanted = self._session.parameter_sets
         if wanted not in (None, self.metadata.parameter_sets):
             raise ModelError(
@@ -98,6 +106,7 @@ class StyleModel:
             mask: MaskSource | None = ...,
             stroke_size: StrokeSize = ...,
             max_pixels: int | None = ...,
+            memory: int | None = ...,
         ) -> Image: ...
         @overload
         def __call__(
@@ -109,6 +118,7 @@ class StyleModel:
             mask: MaskSource | None = ...,
             stroke_size: StrokeSize = ...,
             max_pixels: int | None = ...,
+            memory: int | None = ...,
         ) -> bytes: ...
         @overload
         def __call__(
@@ -120,6 +130,7 @@ class StyleModel:
             mask: MaskSource | None = ...,
             stroke_size: StrokeSize = ...,
             max_pixels: int | None = ...,
+            memory: int | None = ...,
         ) -> NDArray[np.uint8]: ...
 
     def __call__(
@@ -131,6 +142,7 @@ class StyleModel:
         mask: MaskSource | None = None,
         stroke_size: StrokeSize = "auto",
         max_pixels: int | None = None,
+        memory: int | None = None,
     ) -> Image | bytes | NDArray[np.uint8]:
         """Paints a picture of any kind and returns the same kind.
 
@@ -144,6 +156,7 @@ class StyleModel:
                 to the picture, as on one of 1024 px; ``"native"`` leaves them at pixel scale.
             max_pixels: largest picture and mask accepted, checked before decoding; None is
                 200 million.
+            memory: as for `paint`.
 
         Returns:
             The painted picture: EXIF orientation applied, alpha kept, the same size. A path
@@ -171,6 +184,7 @@ class StyleModel:
                 keep_colors=keep_colors,
                 mask=levels,
                 stroke_size=stroke_size,
+                memory=memory,
             )
             return dataclasses.replace(photo, rgb=rgb)
 
@@ -184,6 +198,8 @@ class StyleModel:
         keep_colors: bool = False,
         mask: NDArray[np.uint8] | None = None,
         stroke_size: StrokeSize = "auto",
+        memory: int | None = None,
+        progress: Progress = nothing,
     ) -> NDArray[np.uint8]:
         """Paints an array, the core that everything else wraps.
 
@@ -195,13 +211,17 @@ class StyleModel:
             keep_colors: luma from the result, chroma from the photo.
             mask: (h, w) uint8, 255 painted and 0 photo, of any size with the picture's shape.
             stroke_size: as for `stroke_factor`.
+            memory: bytes of working memory; a picture that needs more is painted strip by strip,
+                with the same result, where model and device allow it. None is 1 GiB.
+            progress: told the share that is done, while a picture is painted in strips.
 
         Returns:
             (H, W, 3) uint8, the same size.
 
         Raises:
             UsageError: ``strength`` lies outside 0..1, ``stroke_size`` is no positive number,
-                or the mask has another aspect ratio.
+                the mask has another aspect ratio, or the memory holds no strip.
+            OutputError: there is not enough temporary space for strips.
             ModelError: the model fails on the picture.
         """
         if not 0.0 <= strength <= 1.0:
@@ -213,14 +233,15 @@ class StyleModel:
             mask = fit_mask(mask, *rgb.shape[:2])  # an unfit one is refused before the work
         if strength == 0.0:
             return rgb.copy()
-        result = self._styled(rgb, strength, factor)
+        budget = Budget(DEFAULT_MEMORY if memory is None else memory, progress)
+        result = self._styled(rgb, strength, factor, budget)
         if keep_colors:
             result = colour.keep_colors(_floats(rgb), result)
         painted = to_levels(result)
         return painted if mask is None else blend(rgb, painted, mask)
 
     def _styled(
-        self, rgb: NDArray[np.uint8], strength: float, stroke_factor: float
+        self, rgb: NDArray[np.uint8], strength: float, stroke_factor: float, budget: Budget
     ) -> NDArray[np.float32]:
         """Paints at the stroke size that parameter sets give; resampling gives the rest."""
         covered = covered_stroke_size(self.metadata, stroke_factor, max(rgb.shape[:2]))
@@ -232,10 +253,10 @@ class StyleModel:
             stroke_size=covered,
             strength=strength if identity else 1.0,
         )
-        result = self._network(work, style)
+        result = self._network(work, style, budget)
         # What is painted is made apart from the photo's share: only that one stays sharp.
         if strength < 1.0 and identity:
-            left = self._network(work, mixture(self.metadata, self.blend, strength=0.0))
+            left = self._network(work, mixture(self.metadata, self.blend, strength=0.0), budget)
             left *= np.float32(1 - strength)
             result -= left
         elif strength < 1.0:
@@ -249,13 +270,22 @@ class StyleModel:
         return np.clip(result, 0.0, 1.0, out=result)
 
     def _network(
-        self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32]
+        self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32], budget: Budget
     ) -> NDArray[np.float32]:
         """Runs the network; returns (H, W, 3) in [0, 1] for uint8 of any size from 1x1 up."""
         height, width = rgb.shape[:2]
+        plan = self._stages if self.device == "cpu" else None
+        if plan is not None and working_bytes(plan, height, width) > budget.memory:
+            weights = None if self._session.parameter_sets is None else style_weights
+            strips = StripNetwork(self._data, plan, threads=self._threads)
+            return strips.paint(rgb, weights, budget)
         enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
         result = run_on_picture(self._session, enlarged, style_weights)
         return result[top : top + height, left : left + width]
+
+    @cached_property
+    def _stages(self) -> StagePlan | None:
+        return read_stages(self._data)
 
 
 def _floats(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -53,7 +53,8 @@ class UpscaleModel:
             NewerFormatError: a newer version of Impasto made it.
             UsageError: there is no such device.
         """
-        self.metadata, self._session = open_model(path, "upscale", threads=threads, device=device)
+        opened = open_model(path, "upscale", threads=threads, device=device)
+        self.metadata, self._session = opened.metadata, opened.session
         if self.metadata.scale not in _SCALES:
             raise ModelError(
                 f"{path}: the model enlarges by {self.metadata.scale}, and only models that "

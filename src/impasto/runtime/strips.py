@@ -1,0 +1,375 @@
+"""Painting a large picture strip by strip, exactly as in one piece.
+
+Every stage of the network runs over all strips before the next one begins, so that norms have
+the statistics of the whole picture. What a stage leaves rests in temporary files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from impasto.errors import ModelError, OutputError, UsageError
+from impasto.runtime.network import LEVELS
+from impasto.runtime.session import (
+    INPUT_NAME,
+    ORT_ERRORS,
+    OUTPUT_NAME,
+    STYLE_INPUT_NAME,
+    first_line,
+    open_session,
+)
+from impasto.runtime.stages import Stage, StagedNorm, StageMap, StagePlan, stage_model
+
+# Of every value that a stage takes or leaves, ONNX Runtime holds about so many copies at once.
+_COPIES: Final = 8
+_FLOAT_BYTES: Final = 4
+_TO_THE_END: Final = np.iinfo(np.int64).max
+
+Rows = Callable[[int, int], NDArray[np.uint8]]
+"""Gives rows of a picture, from one up to another: (rows, W, 3) uint8."""
+
+Keep = Callable[[int, NDArray[np.float32]], None]
+"""Takes finished rows, (rows, W, 3) float32, and the number of the first one."""
+
+Progress = Callable[[float], None]
+"""Takes the share of a picture that is done."""
+
+# Bytes per pixel of what lies in memory beside the strips: the picture, and the result in floats
+# and in levels.
+_HELD_BYTES: Final = 18
+
+
+def nothing(_share: float) -> None:
+    """Takes reports that nobody wants."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a picture may take.
+
+    Attributes:
+        memory: bytes of working memory.
+        progress: told how far it is.
+    """
+
+    memory: int
+    progress: Progress = nothing
+
+
+@dataclass
+class _MapFile:
+    """A map in a temporary file, row by row: (C, W) values each."""
+
+    about: StageMap
+    file: IO[bytes]
+    rows: int = 0
+    width: int = 0
+    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+
+    def append(self, part: NDArray[np.floating[Any]]) -> None:
+        """Writes the next rows."""
+        self.rows += len(part)
+        self.width = part.shape[2]
+        self.file.write(np.ascontiguousarray(part).data)
+
+    def read(self, first: int, end: int) -> NDArray[np.floating[Any]]:
+        """Reads rows as ``(rows, C, W)``."""
+        shape = (end - first, self.about.channels, self.width)
+        part: NDArray[np.floating[Any]] = np.empty(shape, f"f{self.about.bits // 8}")
+        self.file.seek(first * part[0].nbytes)
+        self.file.readinto(part.data)  # type: ignore[attr-defined]
+        return part
+
+    def affine(
+        self, norm: StagedNorm, parameters: dict[str, NDArray[np.float32]]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Returns the norm as what each channel is multiplied by, and what is added."""
+        count = self.rows * self.width
+        mean = self.total / count
+        variance = np.maximum(self.squares / count - mean**2, 0.0)
+        scale = parameters[norm.scale] / np.sqrt(variance + norm.epsilon)
+        shift = parameters[norm.shift] - mean * scale
+        return {
+            f"{norm.output}.{part}": value.astype(np.float32)[:, None, None]
+            for part, value in (("scale", scale), ("shift", shift))
+        }
+
+
+class StripNetwork:
+    """A style network, run in strips; use it from one thread at a time."""
+
+    def __init__(self, data: bytes, plan: StagePlan, *, threads: int | None = None) -> None:
+        """Opens a session for each stage.
+
+        Args:
+            data: the model file's content, already judged.
+            plan: its stages.
+            threads: CPU threads; None takes every core.
+
+        Raises:
+            ModelError: ONNX Runtime refuses a stage.
+        """
+        self._plan = plan
+        self._sessions = [
+            open_session(stage_model(data, stage), threads, "cpu") for stage in plan.stages
+        ]
+
+    def strip_rows(self, width: int, memory_bytes: int) -> int:
+        """Returns how many rows of the picture fit a budget at once, halo not counted.
+
+        Args:
+            width: of the picture, in px.
+            memory_bytes: of working memory.
+
+        Raises:
+            UsageError: not even the narrowest strip fits; the least budget is named.
+        """
+        align, halo = self._plan.align_px, self._plan.halo_px
+        row_bytes = working_bytes(self._plan, 1, width)
+        rows = memory_bytes // row_bytes - 2 * halo
+        if rows < align:
+            least = (align + 2 * halo) * row_bytes / 2**20
+            raise UsageError(
+                f"a picture {width} px wide needs at least {least:.0f} MiB of working memory"
+            )
+        return rows // align * align
+
+    def paint(
+        self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32] | None, budget: Budget
+    ) -> NDArray[np.float32]:
+        """Paints a picture that lies in memory.
+
+        Args:
+            rgb: (H, W, 3) uint8, at least as large as the network needs.
+            style_weights: as for `ModelSession.run`.
+            budget: what it may take.
+
+        Returns:
+            (H, W, 3) float32 in [0, 1].
+
+        Raises:
+            UsageError: the memory holds no strip.
+            OutputError: there is not enough temporary space.
+        """
+        height, width = rgb.shape[:2]
+        # The least that is left to strips keeps them from becoming mere halo.
+        memory = max(budget.memory - _HELD_BYTES * height * width, budget.memory // 4)
+        strip_rows = self.strip_rows(width, memory)
+        result = np.empty((height, width, 3), np.float32)
+
+        def keep(first: int, part: NDArray[np.float32]) -> None:
+            np.clip(part, 0.0, 1.0, out=result[first : first + len(part)])
+
+        self.run(
+            lambda first, end: rgb[first:end],
+            keep,
+            height=height,
+            width=width,
+            style_weights=style_weights,
+            strip_rows=strip_rows,
+            progress=budget.progress,
+        )
+        return result
+
+    def run(
+        self,
+        rows_of: Rows,
+        keep: Keep,
+        *,
+        height: int,
+        width: int,
+        style_weights: NDArray[np.float32] | None,
+        strip_rows: int,
+        progress: Progress = nothing,
+    ) -> None:
+        """Paints a picture that need not lie in memory.
+
+        Args:
+            rows_of: gives rows of the picture; asked for some of them twice.
+            keep: takes rows of the result, in their order.
+            height: of the picture, at least what the network needs.
+            width: likewise.
+            style_weights: as for `ModelSession.run`.
+            strip_rows: as from `strip_rows`.
+            progress: told the share that is done.
+
+        Raises:
+            OutputError: there is not enough temporary space.
+            ModelError: the network fails on the picture.
+        """
+        self._check_space(height, width)
+        parameters = self._parameters(style_weights)
+        stages = self._plan.stages[1:]
+        strips = list(_strips(height, width, strip_rows, self._plan.halo_px))
+        maps: dict[str, _MapFile] = {}
+        with ExitStack() as files:
+            files.enter_context(_full_disk_told())
+            for number, stage in enumerate(stages):
+                for about in stage.leaves:
+                    if about.name != OUTPUT_NAME:
+                        file = files.enter_context(tempfile.TemporaryFile())
+                        maps[about.name] = _MapFile(about, file)
+                feeds: dict[str, NDArray[np.float32]] = {}
+                for norm in stage.norms:
+                    feeds |= maps[norm.source].affine(norm, parameters)
+                session = self._sessions[number + 1]
+                for count, strip in enumerate(strips, start=1):
+                    picture = _batch(rows_of, strip, seen=number == 0)
+                    result = _run_strip(session, stage, strip, maps, feeds | {INPUT_NAME: picture})
+                    if result is not None:
+                        keep(strip.first, result)
+                    progress((number + count / len(strips)) / len(stages))
+                needed = {item.name for later in stages[number + 1 :] for item in later.takes}
+                for name in maps.keys() - needed:
+                    maps.pop(name).file.close()
+
+    def _parameters(
+        self, style_weights: NDArray[np.float32] | None
+    ) -> dict[str, NDArray[np.float32]]:
+        session = self._sessions[0]
+        feeds = {STYLE_INPUT_NAME: style_weights} if session.get_inputs() else {}
+        names = [output.name for output in session.get_outputs()]
+        values = session.run(names, feeds)
+        return {
+            name.removesuffix(".value"): value for name, value in zip(names, values, strict=True)
+        }
+
+    def _check_space(self, height: int, width: int) -> None:
+        """Refuses a picture whose maps the temporary folder cannot hold.
+
+        Raises:
+            OutputError: the folder, what is needed and what is free are named.
+        """
+        stages = self._plan.stages[1:]
+        most = 0
+        held: dict[str, StageMap] = {}
+        for number, stage in enumerate(stages):
+            held |= {item.name: item for item in stage.leaves if item.name != OUTPUT_NAME}
+            most = max(most, sum(_map_bytes(item, height, width) for item in held.values()))
+            needed = {item.name for later in stages[number + 1 :] for item in later.takes}
+            held = {name: item for name, item in held.items() if name in needed}
+        folder = Path(tempfile.gettempdir())
+        free = shutil.disk_usage(folder).free
+        if free < most:
+            raise OutputError(
+                f"a picture of {width}x{height} needs {most / 2**30:.1f} GiB of temporary space, "
+                f"and {folder} has {free / 2**30:.1f} GiB: name another folder by TMPDIR"
+            )
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Rows of a picture: those that are made, ``first`` to ``stop``, and those that are read.
+
+    The rows that a map has beyond the picture's last one belong to the strip at the end.
+    """
+
+    first: int
+    stop: int
+    start: int
+    end: int
+    height: int
+    width: int
+
+
+def _strips(height: int, width: int, rows: int, halo_px: int) -> Iterator[_Strip]:
+    for first in range(0, height, rows):
+        stop = min(height, first + rows)
+        end = min(height, stop + halo_px)
+        yield _Strip(first, stop, max(0, first - halo_px), end, height, width)
+
+
+def _run_strip(
+    session: ort.InferenceSession,
+    stage: Stage,
+    strip: _Strip,
+    maps: dict[str, _MapFile],
+    feeds: dict[str, NDArray[Any]],
+) -> NDArray[np.float32] | None:
+    """Runs a stage on a strip; returns rows of the result, which the last stage makes."""
+    for about in stage.takes:
+        source = maps[about.name]
+        end = source.rows if strip.end == strip.height else strip.end // about.step_px
+        feeds[f"{about.name}.rows"] = source.read(strip.start // about.step_px, end)
+    for about in stage.leaves:
+        first = (strip.first - strip.start) // about.step_px
+        count = (strip.stop - strip.first) // about.step_px
+        end = _TO_THE_END if strip.stop == strip.height else first + count
+        feeds[f"{about.name}.crop"] = np.array([first, end], np.int64)
+    inputs = {value.name for value in session.get_inputs()}
+    names = [output.name for output in session.get_outputs()]
+    try:
+        values = session.run(names, {k: v for k, v in feeds.items() if k in inputs})
+    except ORT_ERRORS as error:
+        raise ModelError(
+            f"stage {stage.name} of the model fails on rows {strip.first} to {strip.stop}: "
+            f"{first_line(error)}"
+        ) from error
+    found = dict(zip(names, values, strict=True))
+    for about in stage.leaves:
+        part = found[f"{about.name}.kept"]
+        if about.name == OUTPUT_NAME:
+            result: NDArray[np.float32] = part[0].transpose(1, 2, 0)
+            return result
+        target = maps[about.name]
+        target.append(part)
+        if f"{about.name}.sum" in found:
+            target.total = target.total + found[f"{about.name}.sum"].astype(np.float64)
+            target.squares = target.squares + found[f"{about.name}.squares"].astype(np.float64)
+    return None
+
+
+def _batch(rows_of: Rows, strip: _Strip, *, seen: bool) -> NDArray[np.float32]:
+    """Returns the strip's rows as the first stage takes them; later ones ask for their size."""
+    if not seen:
+        return np.zeros((1, 3, strip.end - strip.start, strip.width), np.float32)
+    rgb = rows_of(strip.start, strip.end)
+    batch = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)
+    batch /= LEVELS
+    return batch
+
+
+def working_bytes(plan: StagePlan, height: int, width: int) -> int:
+    """Estimates the working memory of a picture that is painted in one piece.
+
+    Args:
+        plan: the network's stages.
+        height: of the picture, in px.
+        width: likewise.
+    """
+    values = max(
+        3 + sum(item.channels / item.step_px**2 for item in (*stage.takes, *stage.leaves))
+        for stage in plan.stages
+    )
+    return int(height * width * values * _COPIES * _FLOAT_BYTES)
+
+
+def _map_bytes(about: StageMap, height: int, width: int) -> int:
+    rows, columns = (-(-side // about.step_px) + 1 for side in (height, width))
+    return about.channels * rows * columns * about.bits // 8
+
+
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    """Tells of temporary files that cannot be written, in one line.
+
+    Raises:
+        OutputError: the folder and the reason are named.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write temporary files in {tempfile.gettempdir()}: {error.strerror or error}"
+        ) from error
