@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
-import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,8 @@ from impasto.images.writing import (
     write_image,
 )
 
+# Of decoded pixels: 20 megapixels.
+_LARGE_BYTES: Final = 60_000_000
 _DISK_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -48,6 +51,29 @@ class Task:
     how: dict[str, str | int]
     device: str
     scale: int = 1
+
+
+@dataclass
+class _Item:
+    """A picture on its way through a run.
+
+    Attributes:
+        job: where it comes from and goes to.
+        file_format: of the result; unknown until the picture is read where it goes to stdout.
+        photo: as far as it has come.
+        error: what stopped it.
+        skipped: the result was there.
+        given: the picture in words.
+        times_s: of reading, working and writing.
+    """
+
+    job: Job
+    file_format: str = ""
+    photo: Photo | None = None
+    error: ImpastoError | None = None
+    skipped: bool = False
+    given: str = ""
+    times_s: list[float] = dataclasses.field(default_factory=list)
 
 
 class Run:
@@ -74,75 +100,100 @@ class Run:
         shown = total > 1 and not self._voice.quiet
         with progress_bar(total, shown=shown, doing=words.doing) as screen:
             for path, error in plan.failures:
-                self._tell(report, screen, self._failed(Job(path, None), error, 0.0), error)
-            for number, job in enumerate(plan.jobs, start=1):
-                outcome, failure = self._work_on_one(job, screen)
-                self._tell(report, screen, outcome, failure)
-                screen.advance()
-                if failure is not None and _disk_is_full(failure):
-                    not_begun = total - number
-                    break
+                self._tell(report, screen, _Item(Job(path, None), error=error))
+            with contextlib.closing(self._items(plan.jobs)) as items:
+                for number, item in enumerate(items, start=1):
+                    self._tell(report, screen, item)
+                    screen.advance()
+                    if item.error is not None and _disk_is_full(item.error):
+                        not_begun = total - number
+                        break
         report.finish(quiet=self._voice.quiet, not_begun=not_begun)
 
-    def _tell(
-        self, report: Report, screen: Screen, outcome: Outcome, error: ImpastoError | None
-    ) -> None:
-        report.add(outcome, error)
+    def _items(self, jobs: Sequence[Job]) -> Generator[_Item, None, None]:
+        """Does the jobs in their order.
+
+        While the network works on one picture, the one before is written and the next one read.
+        """
+        if len(jobs) == 1:  # stdin, for which a thread could not be told to stop waiting
+            yield self._write(self._change(self._read(jobs[0])))
+            return
+        steps = [self._read, self._write]
+        with ThreadPoolExecutor(len(steps), "impasto") as pool:
+            ahead: Future[_Item] | None = None
+            writing: Future[_Item] | None = None
+            for number, job in enumerate(jobs):
+                item = self._read(job) if ahead is None else ahead.result()
+                ahead = None
+                if number + 1 < len(jobs) and not _is_large(item):
+                    ahead = pool.submit(self._read, jobs[number + 1])
+                item = self._change(item)
+                if writing is not None:
+                    yield writing.result()
+                writing = pool.submit(self._write, item)
+                if _is_large(item):
+                    yield writing.result()
+                    writing = None
+            if writing is not None:
+                yield writing.result()
+
+    def _tell(self, report: Report, screen: Screen, item: _Item) -> None:
+        """Keeps what became of a picture, and prints it."""
+        outcome, name = self._outcome(item), _name(item.job.source)
+        report.add(outcome, item.error)
+        photo = item.photo
+        if item.error is None and photo is not None:
+            done = self._task.words.done
+            if photo.frames > 1 and not self._voice.quiet:
+                pages = photo.format == "TIFF"
+                kind = f"{photo.frames} pages" if pages else f"animated ({photo.frames} frames)"
+                screen.note(f"{name} {'has' if pages else 'is'} {kind}: the first one was {done}")
+            if self._voice.verbose:
+                read_s, change_s, write_s = item.times_s
+                screen.note(
+                    f"{item.given}, read in {read_s:.3f} s, {done} in {change_s:.3f} s, "
+                    f"written in {write_s:.3f} s"
+                )
         if self._voice.as_json:
             screen.result(outcome.to_json())
         elif outcome.status == "done" and outcome.output != PIPE and not self._voice.quiet:
             screen.result(str(outcome.output))
 
-    def _work_on_one(self, job: Job, screen: Screen) -> tuple[Outcome, ImpastoError | None]:
-        start_s = time.perf_counter()
-        skip = not self._settings.overwrite and job.target is not None and exists(job.target)
-        if skip:
-            return self._outcome(job, "skipped"), None
-        try:
-            photo = self._change_and_write(job, screen)
-        except (ImpastoError, MemoryError) as caught:
-            error = (
-                caught
-                if isinstance(caught, ImpastoError)
-                else ImageTooLargeError(f"{_name(job.source)} does not fit into memory")
-            )
-            return self._failed(job, error, time.perf_counter() - start_s), error
-        height, width = photo.rgb.shape[:2]
-        elapsed_s = time.perf_counter() - start_s
-        done = self._outcome(job, "done", elapsed_s)
-        return dataclasses.replace(done, width=width, height=height), None
+    def _read(self, job: Job) -> _Item:
+        item = _Item(job)
+        if not self._settings.overwrite and job.target is not None and exists(job.target):
+            item.skipped = True
+            return item
+        with _timed(item):
+            if job.target is not None:
+                _check_writable(job.target)
+            source = read_stdin() if job.source is None else job.source
+            max_pixels = self._settings.max_pixels or DEFAULT_MAX_PIXELS
+            photo = read_image(source, max_pixels=max_pixels, name="stdin")
+            height, width = photo.rgb.shape[:2]
+            item.given = f"{_name(job.source)}: {width}x{height} {photo.format}"
+            item.file_format = self._format(job, photo)
+            if self._task.scale > 1:  # found out before minutes of work
+                check_sides(item.file_format, self._task.scale * width, self._task.scale * height)
+            item.photo = photo
+        return item
 
-    def _change_and_write(self, job: Job, screen: Screen) -> Photo:
-        settings, done, clock = self._settings, self._task.words.done, [time.perf_counter()]
-        if job.target is not None:
-            _check_writable(job.target)
-        source = read_stdin() if job.source is None else job.source
-        max_pixels = settings.max_pixels or DEFAULT_MAX_PIXELS
-        photo = read_image(source, max_pixels=max_pixels, name="stdin")
-        height, width = photo.rgb.shape[:2]
-        given = f"{_name(job.source)}: {width}x{height} {photo.format}"
-        if photo.frames > 1 and not self._voice.quiet:
-            pages = photo.format == "TIFF"
-            kind = f"has {photo.frames} pages" if pages else f"is animated ({photo.frames} frames)"
-            screen.note(f"{_name(job.source)} {kind}: the first one was {done}")
-        file_format = self._format(job, photo)
-        if self._task.scale > 1:  # found out before minutes of work
-            check_sides(file_format, self._task.scale * width, self._task.scale * height)
-        clock.append(time.perf_counter())
-        photo = self._task.change(photo)
-        clock.append(time.perf_counter())
-        if job.target is None:
-            write_stdout(encode_image(photo, file_format, quality=settings.quality))
-        else:
-            write_image(job.target, photo, quality=settings.quality)
-        clock.append(time.perf_counter())
-        if self._voice.verbose:
-            read_s, change_s, write_s = (b - a for a, b in itertools.pairwise(clock))
-            screen.note(
-                f"{given}, read in {read_s:.3f} s, {done} in {change_s:.3f} s, "
-                f"written in {write_s:.3f} s"
-            )
-        return photo
+    def _change(self, item: _Item) -> _Item:
+        if item.photo is not None:
+            with _timed(item):
+                item.photo = self._task.change(item.photo)
+        return item
+
+    def _write(self, item: _Item) -> _Item:
+        if item.photo is None or item.error is not None:
+            return item
+        quality = self._settings.quality
+        with _timed(item):
+            if item.job.target is None:
+                write_stdout(encode_image(item.photo, item.file_format, quality=quality))
+            else:
+                write_image(item.job.target, item.photo, quality=quality)
+        return item
 
     def _format(self, job: Job, photo: Photo) -> str:
         """Returns the result's format; for stdout it may be known only from the photo."""
@@ -153,22 +204,42 @@ class Run:
             raise lossless(chosen)
         return chosen
 
-    def _outcome(self, job: Job, status: str, elapsed_s: float = 0.0) -> Outcome:
+    def _outcome(self, item: _Item) -> Outcome:
+        height = width = None
+        output: str | None = _name(item.job.target)
+        if item.error is not None:
+            output = None if item.job.target is None else output
+        elif item.photo is not None:
+            height, width = item.photo.rgb.shape[:2]
         return Outcome(
-            input=_name(job.source),
-            output=_name(job.target),
-            width=None,
-            height=None,
+            input=_name(item.job.source),
+            output=output,
+            width=width,
+            height=height,
             how=self._task.how,
             device=self._task.device,
-            elapsed_s=round(elapsed_s, 4),
-            status=status,
+            elapsed_s=round(sum(item.times_s), 4),
+            status="skipped" if item.skipped else "failed" if item.error else "done",
+            error=None if item.error is None else one_line(str(item.error)),
         )
 
-    def _failed(self, job: Job, error: ImpastoError, elapsed_s: float) -> Outcome:
-        output = None if job.target is None else str(job.target)
-        failed = self._outcome(job, "failed", elapsed_s)
-        return dataclasses.replace(failed, output=output, error=one_line(str(error)))
+
+@contextlib.contextmanager
+def _timed(item: _Item) -> Iterator[None]:
+    """Times a step of a picture, and keeps what makes it fail."""
+    start_s = time.perf_counter()
+    try:
+        yield
+    except ImpastoError as error:
+        item.error = error
+    except MemoryError:
+        item.error = ImageTooLargeError(f"{_name(item.job.source)} does not fit into memory")
+    item.times_s.append(time.perf_counter() - start_s)
+
+
+def _is_large(item: _Item) -> bool:
+    """Tells whether a picture's neighbours shall not lie in memory with it."""
+    return item.photo is not None and item.photo.rgb.size > _LARGE_BYTES
 
 
 def check_plan(plan: Plan, settings: Settings, voice: Voice, *, command: str) -> None:

@@ -1,0 +1,113 @@
+"""Reading, working and writing overlap, and what comes out is in the order of what went in."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from impasto.cli import running
+from impasto.cli.plan import Job, Plan
+from impasto.cli.report import PAINTING
+from impasto.cli.running import Run, Task
+from impasto.cli.settings import Settings, Voice
+from impasto.errors import OutputError
+
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def plan(tmp_path):
+    jobs = []
+    for number in range(4):
+        source = tmp_path / f"{number}.png"
+        Image.fromarray(np.full((8, 9 + number, 3), 50 * number, np.uint8)).save(source)
+        jobs.append(Job(source, tmp_path / "out" / f"{number}.png"))
+    return Plan(jobs)
+
+
+def run(plan, change, **settings):
+    task = Task(change, PAINTING, {"style": "x"}, "cpu")
+    Run(task, Settings(**settings), Voice(as_json=True)).work(plan)
+
+
+def rows(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_next_picture_is_read_and_the_last_one_written_meanwhile(plan, monkeypatch, capsys):
+    read, written = ({job.source.name: threading.Event() for job in plan.jobs} for _ in range(2))
+    read_image, write_image = running.read_image, running.write_image
+
+    def reading(source, **settings):
+        photo = read_image(source, **settings)
+        read[source.name].set()
+        return photo
+
+    def writing(target, photo, **settings):
+        write_image(target, photo, **settings)
+        written[target.name].set()
+
+    monkeypatch.setattr(running, "read_image", reading)
+    monkeypatch.setattr(running, "write_image", writing)
+
+    def change(photo):
+        number = photo.rgb.shape[1] - 9
+        if number < 3:
+            assert read[f"{number + 1}.png"].wait(PATIENCE_S)
+        if number > 0:
+            assert written[f"{number - 1}.png"].wait(PATIENCE_S)
+        return photo
+
+    run(plan, change)
+    found = rows(capsys)
+    assert [row["status"] for row in found] == ["done"] * 4
+    assert [row["width"] for row in found] == [9, 10, 11, 12]
+    assert all(job.target.exists() for job in plan.jobs)
+
+
+def test_a_large_picture_lies_in_memory_alone(plan, monkeypatch, capsys):
+    monkeypatch.setattr(running, "_LARGE_BYTES", 10)
+    events = []
+    for step in ("read_image", "write_image"):
+        function = getattr(running, step)
+
+        def seen(*args, step=step, function=function, **settings):
+            events.append(step)
+            return function(*args, **settings)
+
+        monkeypatch.setattr(running, step, seen)
+    run(plan, lambda photo: events.append("change") or photo)
+    assert events == ["read_image", "change", "write_image"] * 4
+    assert len(rows(capsys)) == 4
+
+
+def test_an_error_stops_one_picture(plan, capsys):
+    def change(photo):
+        if photo.rgb.shape[1] == 10:
+            raise MemoryError
+        return photo
+
+    plan.jobs[2].source.write_bytes(b"no picture")
+    with pytest.raises(typer.Exit) as caught:
+        run(plan, change)
+    assert caught.value.exit_code == 1
+    found = rows(capsys)
+    assert [row["status"] for row in found] == ["done", "failed", "failed", "done"]
+    assert found[1]["error"].endswith("1.png does not fit into memory")
+    assert not plan.jobs[1].target.exists()
+
+
+def test_a_full_disk_ends_the_run(plan, monkeypatch, capsys):
+    def full(target, _photo, **_settings):
+        raise OutputError(f"cannot write {target}: full") from OSError(28, "full")
+
+    monkeypatch.setattr(running, "write_image", full)
+    with pytest.raises(typer.Exit) as caught:
+        run(plan, lambda photo: photo)
+    assert caught.value.exit_code == 1
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1
+    assert "stopped, since the disk is full: 3 more were not begun" in captured.err
