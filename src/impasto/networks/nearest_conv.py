@@ -63,11 +63,12 @@ class NearestConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C_in, H, W)`` to ``(N, C_out, scale H, scale W)``."""
         mode = "constant" if self.padding == "zeros" else "replicate"
-        x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), self.small_kernel())
+        bias = None if self.bias is None else self.bias.repeat_interleave(self.scale**2)
+        x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), self.small_kernel(), bias)
         x = F.pixel_shuffle(x, self.scale)
         if crop := self.shift:
             x = x[:, :, crop:-crop, crop:-crop]
-        return x if self.bias is None else x + self.bias[:, None, None]
+        return x
 
 
 def _tap_sums(scale: int, size: int, shift: int) -> Tensor:
