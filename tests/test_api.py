@@ -83,4 +83,5 @@ def test_upscale_settings(upscalers, rgb):
     with pytest.raises(ImpastoError, match="the scale must be 2, 4 or 8, not 3"):
         impasto.upscale(rgb, scale=3)
     with pytest.raises(ImpastoError, match="no upscaling model 'photo' for scale 8 is there"):
-        impasto.upscale(rgb, scale=8)
+        impasto.upscale(rgb, scale=8, model="photo")
+    assert impasto.upscale(rgb, scale=8).shape == (248, 320, 3)

@@ -117,7 +117,7 @@ def upscale(
     image: str | Path | Image,
     *,
     scale: int = ...,
-    model: str | Path = ...,
+    model: str | Path | None = ...,
     match_histogram: bool = ...,
     max_pixels: int | None = ...,
 ) -> Image: ...
@@ -126,7 +126,7 @@ def upscale(
     image: bytes,
     *,
     scale: int = ...,
-    model: str | Path = ...,
+    model: str | Path | None = ...,
     match_histogram: bool = ...,
     max_pixels: int | None = ...,
 ) -> bytes: ...
@@ -135,7 +135,7 @@ def upscale(
     image: NDArray[np.uint8],
     *,
     scale: int = ...,
-    model: str | Path = ...,
+    model: str | Path | None = ...,
     match_histogram: bool = ...,
     max_pixels: int | None = ...,
 ) -> NDArray[np.uint8]: ...
@@ -143,7 +143,7 @@ def upscale(
     image: str | Path | bytes | Image | NDArray[np.uint8],
     *,
     scale: int = 2,
-    model: str | Path = "photo",
+    model: str | Path | None = None,
     match_histogram: bool = False,
     max_pixels: int | None = None,
 ) -> Image | bytes | NDArray[np.uint8]:
@@ -154,7 +154,7 @@ def upscale(
             a Pillow image, or a uint8 array of (H, W, 3), (H, W, 4) with alpha or (H, W) grey.
         scale: 2, 4 or 8 times as wide and high.
         model: ``"photo"`` for usual pictures, ``"sharp"`` or ``"faithful"`` for clean ones, or
-            a model file.
+            a model file; None is the first of these that there is for the scale.
         match_histogram: give each channel of the result the histogram of the picture's.
         max_pixels: largest picture and result accepted, checked before the work; None is 200
             million.

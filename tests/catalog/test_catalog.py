@@ -74,6 +74,8 @@ def test_an_upscaler_is_found_by_name_and_scale(upscalers):
     for name, scale, file in [
         ("photo", 4, "photo_x4.onnx"),
         ("photo", 2, "photo_x4.onnx"),
+        (None, 2, "photo_x4.onnx"),
+        (None, 8, "sharp_x8.onnx"),
         ("sharp", 2, "sharp_x4.onnx"),
         ("sharp", 8, "sharp_x8.onnx"),
     ]:

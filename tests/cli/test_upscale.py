@@ -162,7 +162,10 @@ def test_animated_input_gives_its_first_frame_and_a_note(run_cli, upscalers):
         (["nothing"], "no pictures in folder nothing"),
         (["photo.png", "--scale", "3"], "--scale must be 2, 4 or 8, not 3"),
         (["photo.png", "--scale", "large"], "`impasto upscale --help` says what it takes"),
-        (["photo.png", "--scale", "8"], "no upscaling model 'photo' for scale 8 is there: for t"),
+        (
+            ["photo.png", "--scale", "8", "--model", "photo"],
+            "no upscaling model 'photo' for scale 8 is there: for t",
+        ),
         (["photo.png", "-m", "phto"], "did you mean photo? for that scale there are photo, sharp;"),
         (["photo.png", "-m", ""], "no upscaling model '' for scale 2 is there"),
         (["photo.png", "-m", "missing.onnx"], "no such model file: missing.onnx"),
@@ -225,8 +228,8 @@ def test_without_shipped_models(run_cli, catalog, photo):
     code, out, err = run_cli("upscale", "photo.png")
     assert (code, out) == (2, "")
     assert err == (
-        "impasto: no upscaling model 'photo' for scale 2 is there: none is shipped for that "
-        "scale; or give a model file\n"
+        "impasto: no upscaling model for scale 2 is there: none is shipped for that scale; or "
+        "give a model file\n"
     )
 
 

@@ -27,7 +27,6 @@ from impasto.catalog.own import own_models
 from impasto.errors import ModelError, UsageError
 
 CATALOG_FOLDER = Path(__file__).parent
-DEFAULT_UPSCALER: Final = "photo"
 
 # The network that gives a scale: twice the size is four times the size, halved.
 _NETWORK_SCALES: Final = {2: 4, 4: 4, 8: 8}
@@ -149,11 +148,11 @@ def list_upscalers() -> tuple[Upscaler, ...]:
     )
 
 
-def find_upscaler(name: str, scale: int) -> Upscaler:
+def find_upscaler(name: str | None, scale: int) -> Upscaler:
     """Finds the network of a name that can enlarge by a scale.
 
     Args:
-        name: its name.
+        name: its name; None is the first one of the scale.
         scale: 2, 4 or 8. Twice the size is made from four times the size.
 
     Raises:
@@ -164,14 +163,15 @@ def find_upscaler(name: str, scale: int) -> Upscaler:
         raise UsageError(f"the scale must be 2, 4 or 8, not {scale}")
     fitting = [item for item in list_upscalers() if item.scale == _NETWORK_SCALES[scale]]
     for item in fitting:
-        if item.name == name:
+        if name in (item.name, None):
             return item
     names = [item.name for item in fitting]
     hint = "none is shipped for that scale"
-    if names:
+    if names and name is not None:
         hint = f"{close_name(name, names)}for that scale there are {', '.join(names)}"
+    called = "" if name is None else f" {name!r}"
     raise ModelError(
-        f"no upscaling model {name!r} for scale {scale} is there: {hint}; or give a model file"
+        f"no upscaling model{called} for scale {scale} is there: {hint}; or give a model file"
     )
 
 

@@ -28,16 +28,16 @@ def command(
         int, typer.Option(metavar="2|4|8", help="How many times as wide and high.")
     ] = 2,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--model",
             "-m",
             metavar="photo|sharp|faithful|FILE",
             help="photo for usual pictures; sharp and faithful for clean ones, with more "
-            "detail or fewer errors; or a model file.",
+            "detail or fewer errors; or a model file. [default: the first for the scale]",
             autocompletion=complete_upscaler,
         ),
-    ] = "photo",
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -93,11 +93,13 @@ def command(
         raise UsageError(f"--scale must be 2, 4 or 8, not {scale}")
     check_at_least_one("tile", tile)
     check_settings(settings, voice, threads)
+    from impasto.catalog import find_upscaler
     from impasto.cli.plan import make_plan
     from impasto.cli.report import UPSCALING
     from impasto.cli.running import Run, Task, check_plan
     from impasto.runtime.loading import load_upscaler
 
+    model = find_upscaler(None, scale).name if model is None else model
     upscaler = load_upscaler(model, scale=scale, threads=threads, device=device)
     plan = make_plan(inputs, output, f"x{scale}", file_format=settings.file_format)
     check_plan(plan, settings, voice, command="upscale")

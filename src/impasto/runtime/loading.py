@@ -8,7 +8,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from impasto.catalog import DEFAULT_UPSCALER, find_upscaler
+from impasto.catalog import find_upscaler
 from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.runtime.mixing import parse_blend
 from impasto.runtime.styles import find_style, held_styles
@@ -68,7 +68,7 @@ def load_upscaler(
 
     Args:
         name_or_path: ``"photo"``, ``"sharp"``, ``"faithful"`` or a model file; None is the
-            first of these.
+            first of these that there is for the scale.
         scale: 2, 4 or 8: what the model enlarges by unless a call says otherwise.
         threads: CPU threads for one picture; None takes every core.
         device: as for `load_model`.
@@ -81,7 +81,7 @@ def load_upscaler(
             cannot be used.
         UsageError: the model cannot give that scale, or there is no such device.
     """
-    path = _upscaler_path(DEFAULT_UPSCALER if name_or_path is None else name_or_path, scale)
+    path = _upscaler_path(name_or_path, scale)
     from impasto.runtime.upscaler import UpscaleModel
 
     return _loaded(UpscaleModel, path, threads, device).with_scale(scale)
@@ -104,13 +104,13 @@ def _loaded(kind: type[_Model], path: Path, threads: int | None, device: str) ->
         return model
 
 
-def _upscaler_path(name_or_path: str | Path, scale: int) -> Path:
+def _upscaler_path(name_or_path: str | Path | None, scale: int) -> Path:
     if isinstance(name_or_path, Path):
         return _model_file(name_or_path, _NO_UPSCALER)
     try:
         return find_upscaler(name_or_path, scale).path
     except ModelError:
-        if _means_a_file(name_or_path):
+        if name_or_path is not None and _means_a_file(name_or_path):
             return _model_file(Path(name_or_path), _NO_UPSCALER)
         raise
 
