@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from impasto.catalog import Style, shipped_styles
+from impasto.catalog import Style, Upscaler, list_upscalers, shipped_styles
 from impasto.runtime.model_file import read_model_file
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
@@ -33,6 +33,11 @@ photo's, averaged over four layers of VGG-16: lower is closer to the painting. *
 relu3_3 features says how much of the photo is left. *Lattice* is a grid's amplitude in grey levels.
 `impasto.evaluation.StyleScores` defines them all.
 """
+UPSCALERS = """\
+PSNR and SSIM are those of the Y channel, in dB and without a border as wide as the scale; distances
+are those of VGG-16's features from the original's, at relu2_2 and relu3_3. Less distance looks more
+alike; more PSNR is nearer pixel by pixel.
+"""
 LIMITS = """\
 ## Limits
 
@@ -51,28 +56,19 @@ def models_page(note: str) -> str:
     files = dict.fromkeys(style.path for style in shipped_styles())
     for path in files:
         parts += _model(path, [style for style in shipped_styles() if style.path == path])
+    if upscalers := list_upscalers():
+        parts += ["# Upscaling models", UPSCALERS.strip()]
+    for upscaler in upscalers:
+        parts += _upscaler(upscaler)
     parts += [*_photos(), LIMITS.strip()]
     return "\n\n".join(parts) + "\n"
 
 
 def _model(path: Path, styles: list[Style]) -> Iterator[str]:
-    metadata = read_model_file(path)[1]
-    recipe, facts = metadata.recipe, _recipe_facts(styles[0].recipe)
-    weights = path.with_suffix(".safetensors")
-    sizes = ", ".join(f"`{p.name}` {p.stat().st_size / 1e6:.1f} MB" for p in (path, weights))
-    yield f"## `{path.stem}`"
-    crops = recipe["crop_px"]
+    crops = read_model_file(path)[1].recipe["crop_px"]
     crops_px = " and ".join(map(str, crops if isinstance(crops, list) else [crops]))
-    yield "\n".join(
-        [
-            f"- Recipe: [`recipes/{styles[0].recipe}`](../recipes/{styles[0].recipe})",
-            f"- Schedule run: {recipe['steps_done']:,} steps, {recipe['images_seen']:,} crops of "
-            f"{crops_px} px, {recipe['precision']}",
-            f"- Hardware: {facts['hardware']}",
-            f"- Files: {sizes}, weights' sha256 `{metadata.weights_sha256}`",
-            f"- Licence of the weights: {metadata.licence}",
-        ]
-    )
+    yield f"## `{path.stem}`"
+    yield _facts(path, styles[0].recipe, f"crops of {crops_px} px")
     photos = styles[0].scores["photos"]
     rows = [f"| style | painting | source | {' | '.join(SCORES.values())} |"]
     rows.append("|" + " --- |" * (len(SCORES) + 3))
@@ -81,6 +77,33 @@ def _model(path: Path, styles: list[Style]) -> Iterator[str]:
         painting = f"{style.title}, {style.artist}, {style.year}"
         rows.append(f"| {style.name} | {painting} | {style.source} | {scores} |")
     yield "\n".join([*rows, "", f"Scores on {photos:.0f} photos."])
+
+
+def _upscaler(item: Upscaler) -> Iterator[str]:
+    recipe = read_model_file(item.path)[1].recipe
+    yield f"## `{item.name}` x{item.scale}"
+    yield f"{item.title}."
+    samples = f"patches of {recipe['patch_px']} px, degradation {recipe['degradation']}"
+    yield _facts(item.path, item.recipe, samples)
+    rows = [f"| {' | '.join(item.scores)} |", "|" + " --- |" * len(item.scores)]
+    yield "\n".join([*rows, f"| {' | '.join(map(_number, item.scores.values()))} |"])
+
+
+def _facts(path: Path, recipe_name: str, samples: str) -> str:
+    """Lists what a model file was made by."""
+    metadata, facts = read_model_file(path)[1], _recipe_facts(recipe_name)
+    recipe, weights = metadata.recipe, path.with_suffix(".safetensors")
+    sizes = ", ".join(f"`{p.name}` {p.stat().st_size / 1e6:.1f} MB" for p in (path, weights))
+    return "\n".join(
+        [
+            f"- Recipe: [`recipes/{recipe_name}`](../recipes/{recipe_name})",
+            f"- Schedule run: {recipe['steps_done']:,} steps, {recipe['images_seen']:,} {samples}, "
+            f"{recipe['precision']}",
+            f"- Hardware: {facts['hardware']}",
+            f"- Files: {sizes}, weights' sha256 `{metadata.weights_sha256}`",
+            f"- Licence of the weights: {metadata.licence}",
+        ]
+    )
 
 
 def _recipe_facts(name: str) -> dict[str, str]:
