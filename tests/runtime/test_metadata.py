@@ -8,11 +8,11 @@ from impasto.runtime.metadata import FORMAT_VERSION, ModelMetadata, Tiling
 
 
 def test_round_trip_and_version_first(metadata):
-    stated = dataclasses.replace(metadata, tiling=Tiling(True, 32), scores={"balanced": 0.3})
+    stated = dataclasses.replace(metadata, tiling=Tiling(True, 32, 4), scores={"balanced": 0.3})
     text = stated.to_json()
     assert text.startswith('{"format_version": 2, "kind": "style"')
     assert ModelMetadata.from_json(text) == stated
-    assert json.loads(text)["tiling"] == {"allowed": True, "halo_px": 32}
+    assert json.loads(text)["tiling"] == {"allowed": True, "halo_px": 32, "align_px": 4}
 
 
 def test_unknown_keys_are_ignored(metadata):

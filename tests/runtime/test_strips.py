@@ -7,59 +7,21 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
-import torch
+from tiny_models import SPECS, exported
 
 from impasto.errors import ModelError, OutputError, UsageError
-from impasto.export import export_network
-from impasto.networks import FastSpec, NetworkSpec, build_network
+from impasto.networks import NetworkSpec, build_network
 from impasto.runtime import strips
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stages import PARAMETERS, read_stages, stage_model
 from impasto.runtime.strips import Budget, StripNetwork, working_bytes
 from impasto.runtime.stylizer import StyleModel
 
-SPECS = {
-    "fast": FastSpec(width=8, half_width=4, residual_blocks=2, parameter_sets=2),
-    "eighth": FastSpec(width=8, half_width=4, residual_blocks=1, stride=8, parameter_sets=2),
-    "johnson": NetworkSpec(width=4, residual_blocks=2),
-    "bilinear": NetworkSpec(width=4, residual_blocks=1, upsampling="bilinear", padding="zero"),
-}
-
-
-def exported(spec, path, metadata):
-    torch.manual_seed(0)
-    network = build_network(spec)
-    for name, parameter in network.named_parameters():  # norms that do something
-        if name.endswith("table"):
-            parameter.data += 0.3 * torch.randn(parameter.shape)
-    sets = getattr(spec, "parameter_sets", 1)
-    styles = tuple(
-        dataclasses.replace(metadata.styles[0], name=f"style{number}") for number in range(sets)
-    )
-    export_network(
-        network,
-        dataclasses.replace(metadata, styles=styles, min_size_px=spec.min_size_px),
-        path,
-    )
-    return path
-
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory, style_metadata):
+def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    return {
-        name: exported(spec, folder / f"{name}.onnx", style_metadata)
-        for name, spec in SPECS.items()
-    }
-
-
-@pytest.fixture(scope="module")
-def style_metadata():
-    from impasto.runtime.metadata import ModelMetadata, StyleEntry
-
-    return ModelMetadata(
-        styles=(StyleEntry("wave", "Wave"),), min_size_px=8, network={}, weights_sha256=""
-    )
+    return {name: exported(spec, folder / f"{name}.onnx") for name, spec in SPECS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +98,8 @@ def test_a_model_holds_its_weights_once(models, name):
         NetworkSpec(width=4, residual_blocks=1, padding="reflection_start"),
     ],
 )
-def test_other_networks_have_no_stages(spec, tmp_path, style_metadata):
-    path = exported(spec, tmp_path / "m.onnx", style_metadata)
+def test_other_networks_have_no_stages(spec, tmp_path):
+    path = exported(spec, tmp_path / "m.onnx")
     data, _ = read_model_file(path)
     assert read_stages(data) is None
     rgb = np.random.default_rng(0).integers(0, 256, (90, 64, 3), dtype=np.uint8)

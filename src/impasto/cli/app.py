@@ -52,6 +52,7 @@ COMMANDS: Final[dict[str, str]] = {
     "upscale": "Upscale pictures.",
     "train": "Train a style on your own painting.",
     "train-upscaler": "Train a super-resolution model.",
+    "freeze": "Make a model that paints every picture like one of them.",
     "export": "Make a model file from a training run.",
     "evaluate": "Measure the quality of models.",
     "info": "Show versions, devices and folders.",

@@ -50,10 +50,12 @@ class Tiling:
     Attributes:
         allowed: False for networks with global statistics such as instance normalisation.
         halo_px: overlap that makes tiles exact, in pixels, or None where tiles are refused.
+        align_px: tiles begin at multiples of this, the stride of the network.
     """
 
     allowed: bool = False
     halo_px: int | None = None
+    align_px: int = 1
 
 
 @dataclass(frozen=True)
@@ -267,4 +269,8 @@ def _tiling(values: Mapping[str, Any]) -> Tiling:
         raise _bad("tiling.allowed", "true or false", allowed)
     if halo_px is None:
         return Tiling(allowed, None)
-    return Tiling(allowed, _integer({"tiling.halo_px": halo_px}, "tiling.halo_px", minimum=0))
+    sides = {"tiling.halo_px": halo_px, "tiling.align_px": value.get("align_px", 1)}
+    align_px = _integer(sides, "tiling.align_px", minimum=1)
+    if align_px > LARGEST_MIN_SIZE_PX:
+        raise _bad("tiling.align_px", f"at most {LARGEST_MIN_SIZE_PX}", align_px)
+    return Tiling(allowed, _integer(sides, "tiling.halo_px", minimum=0), align_px)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from impasto.errors import ModelError
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
@@ -38,8 +38,9 @@ _CHILDREN: Final[dict[str, dict[int, str]]] = {
 }
 _MODEL_METADATA_PROPS: Final = 14
 _MODEL_GRAPH: Final = 7
-_GRAPH_NODE, _GRAPH_TENSOR = 1, 5
-_NODE_INPUT: Final = 1
+_GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 1, 5, 11, 12, 13
+_NODE_INPUT, _NODE_OUTPUT = 1, 2
+_VALUE_NAME: Final = 1
 _TENSOR_NAME: Final = 8
 _TENSOR_EXTERNAL_DATA: Final = 13
 _TENSOR_DATA_LOCATION: Final = 14
@@ -129,20 +130,57 @@ def read_entry(data: bytes, key: str) -> str | None:
     return next((value for name, value in entries if name == key), None)
 
 
-def read_weights(data: bytes) -> dict[str, bytes]:
-    """Finds the tensors of a model's graph.
+class GraphParts(NamedTuple):
+    """A model, taken apart.
+
+    Attributes:
+        nodes: of its graph: names of what a node takes and gives, and its message.
+        tensors: messages by name.
+        inputs: fields of the graph by name.
+        outputs: names.
+        rest: the graph's other fields that are needed.
+        model: the model's own fields but the graph and what lies beside it.
+    """
+
+    nodes: list[tuple[list[str], list[str], bytes]]
+    tensors: dict[str, bytes]
+    inputs: dict[str, bytes]
+    outputs: list[str]
+    rest: bytes
+    model: bytes
+
+
+def graph_parts(data: bytes) -> GraphParts:
+    """Takes a model apart.
 
     Args:
         data: the content of a model that was judged.
-
-    Returns:
-        Each tensor's message by its name.
     """
-    return {
-        _text_field(data, tensor, _TENSOR_NAME): data[tensor.start : tensor.end]
-        for graph in _parts(data, 0, len(data), _MODEL_GRAPH)
-        for tensor in _parts(data, graph.start, graph.end, _GRAPH_TENSOR)
-    }
+    parts = GraphParts([], {}, {}, [], b"", b"")
+    rest, model = [], []
+    position = 0
+    for item in _fields(data, 0, len(data)):
+        if item.number not in (_MODEL_GRAPH, _MODEL_METADATA_PROPS):
+            model.append(data[position : item.end])
+        position = item.end
+        if item.number != _MODEL_GRAPH:
+            continue
+        within = item.start
+        for field in _fields(data, item.start, item.end):
+            whole, content = data[within : field.end], data[field.start : field.end]
+            within = field.end
+            if field.number == _GRAPH_NODE:
+                takes, gives = (_texts(data, field, n) for n in (_NODE_INPUT, _NODE_OUTPUT))
+                parts.nodes.append((takes, gives, content))
+            elif field.number == _GRAPH_TENSOR:
+                parts.tensors["".join(_texts(data, field, _TENSOR_NAME))] = content
+            elif field.number == _GRAPH_INPUT:
+                parts.inputs["".join(_texts(data, field, _VALUE_NAME))] = whole
+            elif field.number != _GRAPH_VALUE_INFO:
+                rest.append(whole)
+                if field.number == _GRAPH_OUTPUT:
+                    parts.outputs.extend(_texts(data, field, _VALUE_NAME))
+    return parts._replace(rest=b"".join(rest), model=b"".join(model))
 
 
 def uses(data: bytes) -> set[str]:
@@ -167,9 +205,11 @@ def _parts(data: bytes, start: int, end: int, number: int) -> Iterator[_Field]:
     return (item for item in _fields(data, start, end) if item.number == number)
 
 
-def _text_field(data: bytes, message: _Field, number: int) -> str:
-    found = list(_parts(data, message.start, message.end, number))
-    return data[found[-1].start : found[-1].end].decode("utf-8", "replace") if found else ""
+def _texts(data: bytes, message: _Field, number: int) -> list[str]:
+    return [
+        data[item.start : item.end].decode("utf-8", "replace")
+        for item in _parts(data, message.start, message.end, number)
+    ]
 
 
 def _check_messages(data: bytes) -> str | None:

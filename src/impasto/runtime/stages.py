@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from impasto.errors import ModelError
-from impasto.runtime.model_file import read_entry, read_weights, uses
+from impasto.runtime import wire
+from impasto.runtime.model_file import graph_parts, read_entry, uses
 
 STAGES_KEY: Final = "impasto.stages"
 PARAMETERS: Final = "parameters"
@@ -23,7 +24,6 @@ PARAMETERS: Final = "parameters"
 
 _LARGEST_HALO_PX: Final = 4096
 _MOST_STAGES: Final = 256
-_GRAPH_TAG, _TENSOR_TAG = b"\x3a", b"\x2a"  # field 7 of a model, field 5 of a graph
 
 
 @dataclass(frozen=True)
@@ -149,21 +149,13 @@ def stage_model(data: bytes, stage: Stage) -> bytes:
     except binascii.Error as error:
         raise ModelError(f"stage {stage.name} of the model is damaged") from error
     used = uses(graph)
-    tensors = b"".join(
-        _TENSOR_TAG + _varint(len(tensor)) + tensor
-        for name, tensor in read_weights(data).items()
+    tensors = [
+        wire.message(wire.GRAPH_TENSOR, tensor)
+        for name, tensor in graph_parts(data).tensors.items()
         if name in used
-    )
+    ]
     # Of a message that comes twice, protobuf joins the parts.
-    return graph + _GRAPH_TAG + _varint(len(tensors)) + tensors
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*parts, value])
+    return graph + wire.message(wire.MODEL_GRAPH, b"".join(tensors))
 
 
 def _stage(values: dict[str, Any]) -> Stage:

@@ -33,6 +33,7 @@ from impasto.runtime.stages import Stage, StagedNorm, StageMap, StagePlan, stage
 # Of every value that a stage takes or leaves, ONNX Runtime holds about so many copies at once.
 _COPIES: Final = 8
 _FLOAT_BYTES: Final = 4
+_STRIP_ROWS: Final = 256
 _TO_THE_END: Final = np.iinfo(np.int64).max
 
 Rows = Callable[[int, int], NDArray[np.uint8]]
@@ -93,17 +94,14 @@ class _MapFile:
 
     def affine(
         self, norm: StagedNorm, parameters: dict[str, NDArray[np.float32]]
-    ) -> dict[str, NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Returns the norm as what each channel is multiplied by, and what is added."""
         count = self.rows * self.width
         mean = self.total / count
         variance = np.maximum(self.squares / count - mean**2, 0.0)
         scale = parameters[norm.scale] / np.sqrt(variance + norm.epsilon)
         shift = parameters[norm.shift] - mean * scale
-        return {
-            f"{norm.output}.{part}": value.astype(np.float32)[:, None, None]
-            for part, value in (("scale", scale), ("shift", shift))
-        }
+        return scale.astype(np.float32)[:, None, None], shift.astype(np.float32)[:, None, None]
 
 
 class StripNetwork:
@@ -182,6 +180,20 @@ class StripNetwork:
         )
         return result
 
+    def norms(
+        self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32] | None
+    ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Returns what the norms become with the statistics of a picture, as `run` does."""
+        height, width = rgb.shape[:2]
+        return self.run(
+            lambda first, end: rgb[first:end],
+            lambda _first, _rows: None,
+            height=height,
+            width=width,
+            style_weights=style_weights,
+            strip_rows=_STRIP_ROWS // self._plan.align_px * self._plan.align_px,
+        )
+
     def run(
         self,
         rows_of: Rows,
@@ -192,7 +204,7 @@ class StripNetwork:
         style_weights: NDArray[np.float32] | None,
         strip_rows: int,
         progress: Progress = nothing,
-    ) -> None:
+    ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Paints a picture that need not lie in memory.
 
         Args:
@@ -204,6 +216,10 @@ class StripNetwork:
             strip_rows: as from `strip_rows`.
             progress: told the share that is done.
 
+        Returns:
+            What the norms became with the statistics of the picture: by the name of each one's
+            output its scales and shifts, (C, 1, 1).
+
         Raises:
             OutputError: there is not enough temporary space.
             ModelError: the network fails on the picture.
@@ -213,6 +229,7 @@ class StripNetwork:
         stages = self._plan.stages[1:]
         strips = list(_strips(height, width, strip_rows, self._plan.halo_px))
         maps: dict[str, _MapFile] = {}
+        norms = {}
         with ExitStack() as files:
             files.enter_context(_full_disk_told())
             for number, stage in enumerate(stages):
@@ -222,7 +239,8 @@ class StripNetwork:
                         maps[about.name] = _MapFile(about, file)
                 feeds: dict[str, NDArray[np.float32]] = {}
                 for norm in stage.norms:
-                    feeds |= maps[norm.source].affine(norm, parameters)
+                    scale, shift = norms[norm.output] = maps[norm.source].affine(norm, parameters)
+                    feeds |= {f"{norm.output}.scale": scale, f"{norm.output}.shift": shift}
                 session = self._sessions[number + 1]
                 for count, strip in enumerate(strips, start=1):
                     picture = _batch(rows_of, strip, seen=number == 0)
@@ -233,6 +251,7 @@ class StripNetwork:
                 needed = {item.name for later in stages[number + 1 :] for item in later.takes}
                 for name in maps.keys() - needed:
                     maps.pop(name).file.close()
+        return norms
 
     def _parameters(
         self, style_weights: NDArray[np.float32] | None

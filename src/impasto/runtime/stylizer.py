@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +17,13 @@ from impasto.errors import ModelError, UsageError
 from impasto.images import colour
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
 from impasto.images.resize import mirror_up, resample, restore
+from impasto.runtime.freezing import freeze_graph
+from impasto.runtime.metadata import LONGEST_NAME, METADATA_KEY, Tiling
 from impasto.runtime.mixing import check_names, covered_stroke_size, mixture
 from impasto.runtime.network import LEVELS, open_model, run_on_picture, to_levels
 from impasto.runtime.stages import StagePlan, read_stages
 from impasto.runtime.strips import Budget, Progress, StripNetwork, nothing, working_bytes
+from impasto.runtime.tiling import run_in_tiles
 
 if TYPE_CHECKING:
     from typing import overload
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
     from impasto.images.masks import MaskSource
 
 StrokeSize: TypeAlias = float | Literal["auto", "native"]
+
+# Bytes per pixel that a network without stages is taken to need.
+_TILED_BYTES: Final = 512
 
 DEFAULT_MEMORY: Final = 1 << 30
 """Bytes of working memory above which pictures are painted in strips: 1 GiB."""
@@ -279,9 +286,72 @@ class StyleModel:
             weights = None if self._session.parameter_sets is None else style_weights
             strips = StripNetwork(self._data, plan, threads=self._threads)
             return strips.paint(rgb, weights, budget)
+        if self.metadata.tiling.allowed and height * width * _TILED_BYTES > budget.memory:
+            return self._in_tiles(rgb, budget)
         enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
         result = run_on_picture(self._session, enlarged, style_weights)
         return result[top : top + height, left : left + width]
+
+    def _in_tiles(self, rgb: NDArray[np.uint8], budget: Budget) -> NDArray[np.float32]:
+        """Runs a network without global statistics, in pieces that fit the budget."""
+        tiling = self.metadata.tiling
+        result = np.empty(rgb.shape, np.float32)
+        tiles = run_in_tiles(
+            rgb,
+            lambda tile: run_on_picture(self._session, tile),
+            scale=1,
+            tile_px=max(math.isqrt(budget.memory // _TILED_BYTES), tiling.align_px),
+            halo_px=tiling.halo_px or 0,
+            min_size_px=self.metadata.min_size_px,
+            align_px=tiling.align_px,
+        )
+        for rows, columns, part in tiles:
+            result[rows, columns] = part
+        return result
+
+    def frozen(self, rgb: NDArray[np.uint8], *, stroke_size: StrokeSize = "auto") -> bytes:
+        """Makes a model whose norms have the statistics of one picture, for all others.
+
+        It paints this picture as before, anything in another one as it would here, and may be
+        run in tiles. It holds one style, without strokes of other sizes and without identity.
+
+        Args:
+            rgb: (H, W, 3) uint8, the picture.
+            stroke_size: as for `paint`.
+
+        Returns:
+            The content of an ``.onnx`` file.
+
+        Raises:
+            ModelError: the model does not state its stages, as those of older versions.
+            UsageError: ``stroke_size`` is no positive number.
+        """
+        plan = self._stages
+        if plan is None:
+            raise ModelError(
+                f"the model of {self.name} has no norms to freeze, or was exported by an older "
+                "impasto: `impasto export` makes it anew from its run"
+            )
+        factor = stroke_factor(stroke_size, max(rgb.shape[:2]), self.metadata.reference_px)
+        covered = covered_stroke_size(self.metadata, factor, max(rgb.shape[:2]))
+        work, _, _ = mirror_up(resample(rgb, covered / factor), self.metadata.min_size_px)
+        weights = mixture(self.metadata, self.blend, stroke_size=covered, strength=1.0)
+        norms = StripNetwork(self._data, plan, threads=self._threads).norms(
+            work, None if self._session.parameter_sets is None else weights
+        )
+        titles = {style.name: style for style in self.metadata.styles}
+        style = dataclasses.replace(
+            titles[next(iter(self.blend))], name="_".join(self.blend)[:LONGEST_NAME]
+        )
+        metadata = dataclasses.replace(
+            self.metadata,
+            styles=(style,),
+            stroke_sizes=(1.0,),
+            strength="fade",
+            scores={},
+            tiling=Tiling(True, len(plan.stages) * plan.halo_px, plan.align_px),
+        )
+        return freeze_graph(self._data, norms, {METADATA_KEY: metadata.to_json()})
 
     @cached_property
     def _stages(self) -> StagePlan | None:

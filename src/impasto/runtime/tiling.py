@@ -52,6 +52,7 @@ def run_in_tiles(
     tile_px: int,
     halo_px: int,
     min_size_px: int = 1,
+    align_px: int = 1,
 ) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
     """Runs a network on each tile of a picture.
 
@@ -62,14 +63,16 @@ def run_in_tiles(
         tile_px: largest side of a tile without its halo, from 1 up.
         halo_px: how far from a pixel the network's result for it depends on others.
         min_size_px: smallest side that the network takes.
+        align_px: tiles begin at multiples of this.
 
     Yields:
         Rows and columns of a tile in ``rgb``, and what the network made of it: (scale rows,
         scale columns, 3) float32.
     """
     height, width = rgb.shape[:2]
-    for rows in _spans(height, tile_px, halo_px, min_size_px):
-        for columns in _spans(width, tile_px, halo_px, min_size_px):
+    halo_px = -(-halo_px // align_px) * align_px
+    for rows in _spans(height, tile_px, halo_px, min_size_px, align_px):
+        for columns in _spans(width, tile_px, halo_px, min_size_px, align_px):
             result = network(rgb[rows.read, columns.read])
             yield rows.kept, columns.kept, result[rows.within(scale), columns.within(scale)]
 
@@ -87,13 +90,16 @@ class _Span:
         return slice(start, stop)
 
 
-def _spans(size: int, tile_px: int, halo_px: int, min_size_px: int) -> Iterator[_Span]:
-    """Cuts a side of a picture into equal parts, the last one up to the others' count shorter."""
+def _spans(
+    size: int, tile_px: int, halo_px: int, min_size_px: int, align_px: int
+) -> Iterator[_Span]:
+    """Cuts a side of a picture into equal parts, of which the last one may be shorter."""
     step = -(-size // -(-size // tile_px))
+    step = -(-step // align_px) * align_px
     for start in range(0, size, step):
         stop = min(start + step, size)
         first, last = max(0, start - halo_px), min(size, stop + halo_px)
         if last - first < min_size_px:  # more halo than needed does no harm
             last = min(size, first + min_size_px)
-            first = max(0, last - min_size_px)
+            first = max(0, last - min_size_px) // align_px * align_px
         yield _Span(slice(start, stop), slice(first, last))

@@ -26,6 +26,9 @@ MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {
     "loss_network",
 }
 
+TRUNK_STRIDE_PX = 4
+"""Of the paper's style network, whose trunk has a quarter of the height and width."""
+
 REFERENCE_PX = 1024
 """Longer side of the picture that shows strokes as large as in training: an ordinary photo."""
 
@@ -131,7 +134,7 @@ def style_metadata(
         network=spec.to_dict(),
         weights_sha256=weights_sha256,
         recipe=recipe,
-        tiling=Tiling(halo_px is not None, halo_px),
+        tiling=Tiling(halo_px is not None, halo_px, TRUNK_STRIDE_PX),
         stroke_sizes=tuple(size / config.style_size_px[0] for size in config.style_size_px),
         reference_px=REFERENCE_PX,
         strength="identity" if config.identity else "fade",

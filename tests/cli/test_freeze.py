@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from impasto.export import export_network
+from impasto.networks import NetworkSpec, build_network
+from impasto.runtime.metadata import ModelMetadata, StyleEntry
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, rgb):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(rgb).save("photo.png")
+    metadata = ModelMetadata(
+        styles=(StyleEntry("wave", "Wave"),), min_size_px=5, network={}, weights_sha256=""
+    )
+    export_network(
+        build_network(NetworkSpec(width=2, residual_blocks=1)), metadata, tmp_path / "wave.onnx"
+    )
+    return tmp_path
+
+
+def test_a_frozen_model_paints(here, run_cli):
+    code, out, err = run_cli("freeze", "wave.onnx", "--from", "photo.png", "-o", "frozen.onnx")
+    assert (code, out, err) == (0, "frozen.onnx\n", "")
+    for model in ("wave", "frozen"):
+        line = ("stylize", "photo.png", "--model", f"{model}.onnx", "-o", f"{model}.png")
+        assert run_cli(*line)[0] == 0
+    one, other = (np.asarray(Image.open(f"{n}.png")).astype(int) for n in ("wave", "frozen"))
+    assert np.abs(one - other).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["wave.onnx", "--from", "photo.png", "-o", "x.pt"], "-o is x.pt; a model file ends in"),
+        (["wave.onnx", "--from", "photo.png", "-o", "wave.onnx"], "wave.onnx is already there"),
+        (["none.onnx", "--from", "photo.png", "-o", "x.onnx"], "no such model file: none.onnx"),
+        (["wave.onnx", "--from", "none.png", "-o", "x.onnx"], "none.png"),
+        (
+            ["wave.onnx", "--style", "dunes", "--from", "photo.png", "-o", "x.onnx"],
+            "dunes",
+        ),
+        (
+            ["wave.onnx", "--from", "photo.png", "-o", "x.onnx", "--stroke-size", "big"],
+            "--stroke-size must be auto, native or a number",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(here, run_cli, given, message):
+    code, out, err = run_cli("freeze", *given)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.startswith("impasto: ")
+    assert len(err.splitlines()) == 1
+    assert not (here / "x.onnx").exists()

@@ -1,0 +1,31 @@
+"""Exported style networks that are tiny."""
+
+import torch
+
+from impasto.export import export_network
+from impasto.networks import FastSpec, NetworkSpec, build_network
+from impasto.runtime.metadata import ModelMetadata, StyleEntry
+
+SPECS = {
+    "fast": FastSpec(width=8, half_width=4, residual_blocks=2, parameter_sets=2),
+    "eighth": FastSpec(width=8, half_width=4, residual_blocks=1, stride=8, parameter_sets=2),
+    "johnson": NetworkSpec(width=4, residual_blocks=2),
+    "bilinear": NetworkSpec(width=4, residual_blocks=1, upsampling="bilinear", padding="zero"),
+}
+
+
+def exported(spec, path):
+    """Exports a network of random weights, a style for each of its parameter sets."""
+    torch.manual_seed(0)
+    network = build_network(spec)
+    for name, parameter in network.named_parameters():  # norms that do something
+        if name.endswith("table"):
+            parameter.data += 0.3 * torch.randn(parameter.shape)
+    sets = getattr(spec, "parameter_sets", 1)
+    styles = tuple(StyleEntry(f"style{number}", f"Style {number}") for number in range(sets))
+    export_network(
+        network,
+        ModelMetadata(styles=styles, min_size_px=spec.min_size_px, network={}, weights_sha256=""),
+        path,
+    )
+    return path
