@@ -131,8 +131,8 @@ def _check_scale(scale: object) -> None:
         raise UsageError(f"scale is {scale!r}; allowed are {' and '.join(map(str, SCALES))}")
 
 
-UPSCALERS: Final[dict[str, type[PaperUpscalerSpec | FastUpscalerSpec]]] = {
-    "fast": FastUpscalerSpec,
-    "paper": PaperUpscalerSpec,
+UPSCALERS: Final[dict[str, PaperUpscalerSpec | FastUpscalerSpec]] = {
+    "fast": FastUpscalerSpec(),
+    "paper": PaperUpscalerSpec(),
 }
 """The super-resolution networks by name, as ``impasto train-upscaler --network`` takes them."""

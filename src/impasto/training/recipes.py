@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
 from impasto.errors import UsageError
-from impasto.networks.spec import NETWORKS, SHIPPED, FastSpec, NetworkSpec
+from impasto.networks.spec import NETWORKS, SHIPPED
 from impasto.training.config import (
     NETWORK_SETTINGS,
     Preset,
     TrainingConfig,
     is_style_targets,
 )
-from impasto.training.run_config import RunConfig, entry_type, flag, listed, numbers
+from impasto.training.run_config import RunConfig, entry_type, flag, listed, numbers, with_spec
 from impasto.training.start import default_start, start_settings
 from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
 
@@ -109,7 +109,7 @@ def make_config(
         settings |= _begun_settings(start, chosen, train_trunk=train_trunk)
     elif train_trunk:
         raise UsageError("--train-trunk needs a model to begin with: name one by --add-to")
-    settings = with_network(settings | chosen, SHIPPED)
+    settings = with_spec(settings | chosen, SHIPPED, NETWORKS, NETWORK_SETTINGS)
     for name in ("style_scale", "style_size_px", "crop_px"):
         if name in settings:
             settings[name] = listed(settings[name])  # one number is a list of one
@@ -172,38 +172,6 @@ def _begun_settings(start: Path, chosen: dict[str, Any], *, train_trunk: bool) -
         if "steps" in chosen:
             settings.pop("max_time_s")
     return settings
-
-
-def with_network(settings: dict[str, Any], base: NetworkSpec | FastSpec) -> dict[str, Any]:
-    """Turns a network's name and the settings of its spec into the spec.
-
-    Args:
-        settings: fields of `TrainingConfig`, and `NETWORK_SETTINGS`.
-        base: the network where none is named.
-
-    Returns:
-        Fields of `TrainingConfig` alone.
-
-    Raises:
-        UsageError: there is no network of that name, or it has no such setting.
-    """
-    settings = dict(settings)
-    changed = {name: settings.pop(name) for name in NETWORK_SETTINGS if name in settings}
-    spec = settings.get("network", base)
-    if isinstance(spec, str):
-        if spec not in NETWORKS:
-            raise UsageError(f"--network is {spec!r}; allowed are {', '.join(NETWORKS)}")
-        spec = NETWORKS[spec]
-    known = {item.name for item in fields(spec)}
-    if foreign := [name for name in changed if NETWORK_SETTINGS[name] not in known]:
-        raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
-    try:
-        spec = replace(spec, **{NETWORK_SETTINGS[name]: value for name, value in changed.items()})
-    except UsageError as error:
-        field_name, rest = str(error).split(" ", 1)
-        name = next(name for name, own in NETWORK_SETTINGS.items() if own == field_name)
-        raise UsageError(f"{flag(name)} {rest}") from error
-    return settings | {"network": spec}
 
 
 def read_recipe(path: Path, config: type[RunConfig] = TrainingConfig) -> dict[str, Any]:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import ResumeError, UsageError
+from impasto.networks import NETWORKS, UPSCALERS
 from impasto.training.checkpoints import load_checkpoint
 from impasto.training.config import NETWORK_SETTINGS, TrainingConfig, default_run_folder
-from impasto.training.recipes import each_painting, with_network
-from impasto.training.run_config import RunConfig, flag
+from impasto.training.recipes import each_painting
+from impasto.training.run_config import RunConfig, flag, with_spec
+from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
 from impasto.training.upscaler_config import (
     UpscalerConfig,
     default_upscaler_folder,
-    with_upscaler_network,
 )
 
 RUNTIME_FIELDS = frozenset(
@@ -81,7 +82,7 @@ def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> Training
     # The length that is saved belongs to the schedule; one that is given extends the run.
     length: dict[str, Any] = {"steps": None, "max_time_s": None}
     try:
-        chosen = with_network(length | chosen, saved.network)
+        chosen = with_spec(length | chosen, saved.network, NETWORKS, NETWORK_SETTINGS)
         config = replace(saved, **(chosen | {"paintings": paintings, "output": folder}))
     except UsageError as error:
         raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
@@ -106,7 +107,9 @@ def resumed_upscaler_config(given: dict[str, Any]) -> UpscalerConfig:
         raise ResumeError(f"{folder} holds a run of `impasto train`: resume it with that")
     length: dict[str, Any] = {"steps": None, "max_time_s": None}
     try:
-        config = replace(saved, **with_upscaler_network(length | chosen, saved.network))
+        config = replace(
+            saved, **with_spec(length | chosen, saved.network, UPSCALERS, UPSCALER_SETTINGS)
+        )
     except UsageError as error:
         raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
     check_same_run(config, saved)

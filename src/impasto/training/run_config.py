@@ -6,7 +6,7 @@ import json
 import math
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
@@ -177,6 +177,45 @@ def network_from_dict(values: dict[str, Any], allowed: Any) -> AnySpec:
     if type(spec) not in get_args(allowed):
         raise UsageError(f"a network {spec.to_dict()['architecture']!r} does another task")
     return spec
+
+
+def with_spec(
+    settings: Mapping[str, Any],
+    base: AnySpec,
+    networks: Mapping[str, AnySpec],
+    spec_fields: Mapping[str, str],
+) -> dict[str, Any]:
+    """Turns a network's name and the settings of its spec into the spec.
+
+    Args:
+        settings: fields of a config, and settings of the spec.
+        base: the network where none is named.
+        networks: those that have names.
+        spec_fields: which setting changes which field of the spec.
+
+    Returns:
+        Fields of the config alone.
+
+    Raises:
+        UsageError: there is no network of that name, or it has no such setting.
+    """
+    settings = dict(settings)
+    changed = {name: settings.pop(name) for name in spec_fields if name in settings}
+    spec = settings.get("network", base)
+    if isinstance(spec, str):
+        if spec not in networks:
+            raise UsageError(f"--network is {spec!r}; allowed are {', '.join(networks)}")
+        spec = networks[spec]
+    known = {item.name for item in fields(spec)}
+    if foreign := [name for name in changed if spec_fields[name] not in known]:
+        raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
+    try:
+        spec = replace(spec, **{spec_fields[name]: value for name, value in changed.items()})
+    except UsageError as error:
+        field_name, rest = str(error).split(" ", 1)
+        name = next(name for name, own in spec_fields.items() if own == field_name)
+        raise UsageError(f"{flag(name)} {rest}") from error
+    return settings | {"network": spec}
 
 
 def choices(hint: Any) -> tuple[Any, ...]:

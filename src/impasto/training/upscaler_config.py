@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Literal
 from impasto.data import Degradation
 from impasto.errors import UsageError
 from impasto.networks import UPSCALERS, FastUpscalerSpec, PaperUpscalerSpec
-from impasto.training.run_config import RunConfig, flag, setting
+from impasto.training.run_config import RunConfig, setting, with_spec
 from impasto.training.start import checked_weights
 
 UpscalerLoss = Literal["feature", "pixel", "both"]
 
-NETWORK_SETTINGS = ("width", "residual_blocks", "skip")
-"""Settings that are fields of the network's spec."""
+NETWORK_SETTINGS = {name: name for name in ("width", "residual_blocks", "skip")}
+"""Settings that change a field of the network's spec, and that field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,35 +152,4 @@ def make_upscaler_config(
         settings.pop("steps", None)
     if start := settings.get("start_from"):
         settings["started_from"] = checked_weights(start)
-    return UpscalerConfig(**with_upscaler_network(settings, FastUpscalerSpec()))
-
-
-def with_upscaler_network(
-    settings: dict[str, Any], base: FastUpscalerSpec | PaperUpscalerSpec
-) -> dict[str, Any]:
-    """Turns a network's name and the settings of its spec into the spec.
-
-    Args:
-        settings: fields of `UpscalerConfig`, and `NETWORK_SETTINGS`.
-        base: the network where none is named.
-
-    Returns:
-        Fields of `UpscalerConfig` alone.
-
-    Raises:
-        UsageError: there is no network of that name, or it has no such setting.
-    """
-    settings = dict(settings)
-    changed = {name: settings.pop(name) for name in NETWORK_SETTINGS if name in settings}
-    spec = settings.get("network", base)
-    if isinstance(spec, str):
-        if spec not in UPSCALERS:
-            raise UsageError(f"--network is {spec!r}; allowed are {', '.join(UPSCALERS)}")
-        spec = UPSCALERS[spec]()
-    if foreign := [name for name in changed if not hasattr(spec, name)]:
-        raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
-    try:
-        spec = replace(spec, **changed)
-    except UsageError as error:
-        raise UsageError(f"--{str(error).replace('_', '-', 1)}") from error
-    return settings | {"network": spec}
+    return UpscalerConfig(**with_spec(settings, FastUpscalerSpec(), UPSCALERS, NETWORK_SETTINGS))
