@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
-from machine import describe_machine
 
 from impasto.evaluation import mean_scores, score_style
+from impasto.evaluation.machine import describe_machine
 from impasto.export import load_weights
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine, usable_cores
 from PIL import Image
 
 from impasto.data.examples import example_photos_folder
+from impasto.evaluation.machine import describe_machine, usable_cores
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.runtime.loading import model_path

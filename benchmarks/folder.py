@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
 from PIL import Image, ImageOps
 
 import impasto
 from impasto.data.examples import example_photos_folder
+from impasto.evaluation.machine import describe_machine
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 

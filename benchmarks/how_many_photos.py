@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import describe_machine
 from numpy.typing import NDArray
 
 import impasto
 from impasto.data import PhotoCrops, open_photos
 from impasto.evaluation import StyleScores, mean_scores, score_style
+from impasto.evaluation.machine import describe_machine
 from impasto.evaluation.quality import PHOTO_PX, resize_longer_side
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import describe_machine, usable_cores
 
+from impasto.evaluation.machine import describe_machine, usable_cores
 from impasto.export import export_network, load_weights, save_weights
 from impasto.networks import build_network
 from impasto.networks.spec import FAST, PAPER, RELEASED, SHIPPED, FastSpec, NetworkSpec

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from architectures import PEER, timings
 from inference import fresh_model
-from machine import usable_cores
 
+from impasto.evaluation.machine import usable_cores
 from impasto.networks import FAST, PAPER, RELEASED
 
 NETWORKS = {

@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 import torch
-from machine import describe_machine, usable_cores
 
+from impasto.evaluation.machine import describe_machine, usable_cores
 from impasto.training import StepReport, make_config, train
 
 PAINTINGS = Path(__file__).parent.parent / "examples" / "paintings"

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from machine import describe_machine
 
 from impasto.data import degrade
+from impasto.evaluation.machine import describe_machine
 from impasto.evaluation.superres import crop_to_multiple, luma_scores
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image

@@ -1,4 +1,4 @@
-"""Says in one line what the numbers of a benchmark were taken on."""
+"""Says in one line what figures were taken on."""
 
 from __future__ import annotations
 
