@@ -55,6 +55,9 @@ COMMANDS: Final[dict[str, str]] = {
     "freeze": "Make a model that paints every picture like one of them.",
     "export": "Make a model file from a training run.",
     "evaluate": "Measure the quality of models.",
+    "optimize": "Paint one photo by optimisation, without a trained network.",
+    "invert": "Rebuild a picture from one layer of the loss network.",
+    "reproduce": "Measure the paper's tables and figures on this machine.",
     "info": "Show versions, devices and folders.",
 }
 

@@ -21,6 +21,7 @@ from impasto.cli.console import (
     print_result,
     progress_bar,
 )
+from impasto.cli.evaluate_style import style
 from impasto.cli.extras import needs_extra
 from impasto.cli.scores import MEAN, ScoreTable, scores_json, write_csv
 from impasto.errors import DataError, ImageError, MissingExtraError, UsageError
@@ -170,7 +171,7 @@ def superres(
         save=save,
         max_pixels=MAX_PIXELS if max_pixels is None else max_pixels,
     )
-    pictures = _find_pictures(data, save)
+    pictures = find_pictures("data", data, save)
     with needs_extra("train", "impasto evaluate superres"):
         from impasto.evaluation.superres import mean_scores, resampling_methods
     methods = resampling_methods(scale)
@@ -196,7 +197,7 @@ def superres(
         raise typer.Exit(1 if scores else 2)
 
 
-SUBCOMMANDS = {"superres": superres}
+SUBCOMMANDS = {"superres": superres, "style": style}
 
 
 def _check_numbers(scale: int, jpeg: int | None, max_pixels: int | None) -> None:
@@ -233,8 +234,18 @@ def _check_outputs(data: Path, csv_file: Path | None, save: Path | None) -> None
         raise UsageError(f"--save {save} holds the pictures of --data: choose another folder")
 
 
-def _find_pictures(data: Path, save: Path | None) -> dict[str, Path]:
-    """Returns the pictures by their path in the folder, ``/`` between its parts."""
+def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, Path]:
+    """Returns the pictures by their path in the folder, ``/`` between its parts.
+
+    Args:
+        flag: what names the folder.
+        data: the folder.
+        save: where results go; what lies there is passed over.
+
+    Raises:
+        DataError: the folder is missing or holds no pictures.
+        UsageError: results of two pictures would have one name.
+    """
     from impasto.cli.plan import exists, is_folder
     from impasto.images.folders import iterate_pictures
     from impasto.images.opening import READABLE
@@ -242,7 +253,7 @@ def _find_pictures(data: Path, save: Path | None) -> dict[str, Path]:
     if not exists(data):
         raise DataError(f"no such folder: {data}")
     if not is_folder(data):
-        raise DataError(f"--data takes a folder, and {data} is a file")
+        raise DataError(f"--{flag} takes a folder, and {data} is a file")
     pictures = {
         path.relative_to(data).as_posix(): path for path in iterate_pictures(data, skip=save)
     }

@@ -1,0 +1,119 @@
+"""``impasto invert``: what a layer of the loss network holds of a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from impasto.cli import optimizing
+from impasto.cli.console import own_stderr
+from impasto.cli.extras import needs_extra
+from impasto.errors import UsageError
+from impasto.losses.layers import LAYERS, STYLE_LAYERS
+
+ALL: Final = "all"
+
+
+def command(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo, or a painting.")],
+    *,
+    layer: Annotated[
+        str,
+        typer.Option(
+            "--layer",
+            metavar="LAYER",
+            help="A layer, such as relu3_3; with --style also all: the four style layers.",
+        ),
+    ],
+    style: Annotated[
+        bool, typer.Option("--style", help="From Gram matrices, which know no places.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="The result. [default: PHOTO.LAYER.png]"
+        ),
+    ] = None,
+    iterations: Annotated[int, typer.Option(metavar="N", help="Of L-BFGS.")] = 300,
+    size: Annotated[
+        int, typer.Option(metavar="PX", help="Longer side of the result; none is enlarged.")
+    ] = 256,
+    tv_scale: Annotated[
+        float,
+        typer.Option(metavar="X", help="Strength of the total variation, which smooths."),
+    ] = 0.02,
+    loss_network: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Other VGG-16 weights: .safetensors or .pth, up to relu5_3 if they reach there.",
+        ),
+    ] = None,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="The objective per iteration as .csv."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a result that is there.")
+    ] = False,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the noise that it begins with.")] = 0,
+    device: Annotated[
+        str, typer.Option(metavar="|".join(optimizing.DEVICES), help="Where to compute.")
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="CPU threads. [default: all cores]")
+    ] = None,
+) -> None:
+    """Rebuild a picture from one layer of the loss network.
+
+    From noise, by L-BFGS, a picture is found with the photo's features at a layer: the lower
+    the layer, the more like the photo (the paper's figure 3). With --style it has the same
+    Gram matrices instead: colours and textures without their places (figure 4).
+    """
+    optimizing.check_numbers(iterations=iterations, size_px=size, seed=seed, threads=threads)
+    optimizing.check_scale("tv-scale", tv_scale)
+    optimizing.one_of("device", device, optimizing.DEVICES)
+    if layer not in (*LAYERS, ALL):
+        raise UsageError(f"--layer is {layer!r}; VGG-16 has {', '.join(LAYERS)}")
+    if layer == ALL and not style:
+        raise UsageError("--layer all is for --style: name one layer, such as relu3_3")
+    target = optimizing.choose_target(photo, output, f"style_{layer}" if style else layer)
+    optimizing.check_csv(csv_file)
+    optimizing.check_target(target, None, overwrite=overwrite, resume=False)
+    optimizing.check_writable(target, csv_file)
+    with needs_extra("train", "impasto invert"):
+        from impasto.images.reading import read_image
+        from impasto.optimization import (
+            Level,
+            feature_objective,
+            gram_objective,
+            noise,
+            prepared_loss_network,
+            style_grams,
+        )
+        from impasto.optimization.balance import tv_reference
+        from impasto.optimization.descent import begin
+        from impasto.optimization.device import find_device
+        from impasto.optimization.pictures import shrink_checked, to_image
+    device = find_device(device, threads)
+    network = prepared_loss_network(loss_network, device)
+    network.check_layers(STYLE_LAYERS if layer == ALL else (layer,))
+    with own_stderr():
+        picture = shrink_checked(read_image(photo), size, photo)
+    image = to_image(picture.rgb, device)
+    if style:
+        layers = STYLE_LAYERS if layer == ALL else (layer,)
+        grams = style_grams(network, image, layers)
+        objective = gram_objective(network, grams, tv_weight=tv_scale / tv_reference(image))
+    else:
+        objective = feature_objective(network, image, layer, tv_scale=tv_scale)
+    height, width = picture.rgb.shape[:2]
+    optimizing.run(
+        [Level(height, width, iterations, lambda: objective)],
+        lambda: begin(noise(height, width, seed=seed).to(device), "lbfgs"),
+        picture,
+        optimizing.Output(target, csv_file),
+        device=device,
+    )

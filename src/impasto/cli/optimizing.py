@@ -1,0 +1,359 @@
+"""What ``optimize`` and ``invert`` have in common: a run that is shown, kept and resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from impasto.cli.console import print_note
+from impasto.cli.plan import PIPE, exists, is_folder, make_plan
+from impasto.cli.settings import check_at_least_one
+from impasto.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from impasto.images.reading import Photo
+    from impasto.optimization import Level, State
+
+DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+LINE_EVERY_S: Final = 30.0
+STATE_EVERY_S: Final = 120.0
+SMALLEST_PX: Final = 16
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written.
+
+    Attributes:
+        target: the result.
+        csv: the objective per iteration.
+        tensorboard: a folder for the same as curves.
+        save_every: iterations between pictures beside the result.
+        state: what `--resume` goes on from; None keeps none.
+        settings: what the run is begun with, by name; resuming takes the same.
+    """
+
+    target: Path
+    csv: Path | None = None
+    tensorboard: Path | None = None
+    save_every: int | None = None
+    state: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_numbers(
+    *, iterations: int, size_px: int, seed: int, threads: int | None, save_every: int | None = None
+) -> None:
+    """Checks ranges.
+
+    Raises:
+        UsageError: a number lies outside its range.
+    """
+    check_at_least_one("iterations", iterations)
+    check_at_least_one("save-every", save_every)
+    check_size("size", size_px)
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"--seed must be at least 0 and below 2^63, not {seed}")
+    if threads is not None and not 1 <= threads <= 1024:
+        raise UsageError(f"--threads must lie between 1 and 1024, not {threads}")
+
+
+def check_size(flag: str, size_px: int) -> None:
+    """Checks a longer side.
+
+    Raises:
+        UsageError: the loss network needs more.
+    """
+    if size_px < SMALLEST_PX:
+        raise UsageError(f"--{flag} must be at least {SMALLEST_PX}, not {size_px}")
+
+
+def check_scale(flag: str, value: float) -> None:
+    """Checks a strength.
+
+    Raises:
+        UsageError: it is negative or no number.
+    """
+    if not 0 <= value < math.inf:
+        raise UsageError(f"--{flag} must be 0 or more, not {value:g}")
+
+
+def check_csv(csv_file: Path | None) -> None:
+    """Refuses a file of another kind.
+
+    Raises:
+        UsageError: the name does not end in ``.csv``, or is a folder's.
+    """
+    if csv_file is None:
+        return
+    if csv_file.suffix.lower() != ".csv":
+        raise UsageError(f"--csv is {csv_file}; its name must end in .csv")
+    if is_folder(csv_file):
+        raise UsageError(f"--csv takes a file, and {csv_file} is a folder")
+
+
+def one_of(flag: str, value: str, words: Sequence[str]) -> None:
+    """Checks a word.
+
+    Raises:
+        UsageError: it is none of ``words``.
+    """
+    if value not in words:
+        *most, last = words
+        raise UsageError(f"--{flag} must be {', '.join(most)} or {last}, not {value!r}")
+
+
+def choose_target(
+    source: Path, output: Path | None, label: str, also_read: Sequence[Path] = ()
+) -> Path:
+    """Decides where the result goes.
+
+    Args:
+        source: the photo.
+        output: ``-o``; None is ``PHOTO.<label>.png`` beside the photo.
+        label: part of that name.
+        also_read: pictures that it may not replace.
+
+    Raises:
+        UsageError: it would replace a picture that is read, or has no ending of a picture.
+    """
+    if PIPE in (str(source), str(output)):
+        raise UsageError("the photo and -o are files here, not -")
+    if is_folder(source):
+        raise UsageError(f"{source} is a folder: give one photo")
+    if output is None:
+        output = source.with_name(f"{source.stem}.{label}.png")
+    (job,) = make_plan([str(source)], str(output), label, also_read=also_read).jobs
+    assert job.target is not None  # noqa: S101 (for mypy: only stdout has none)
+    return job.target
+
+
+def check_target(target: Path, state: Path | None, *, overwrite: bool, resume: bool) -> None:
+    """Refuses to replace a result, or an unfinished run.
+
+    Raises:
+        UsageError: the message says how it is replaced.
+    """
+    if overwrite or resume:
+        return
+    if state is not None and exists(state):
+        raise UsageError(
+            f"{target} is the result of a run that has not ended: --resume goes on with it, "
+            "--overwrite begins again"
+        )
+    if exists(target):
+        raise UsageError(f"{target} is already there: --overwrite replaces it")
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Finds out before the work, as far as that is possible, that files can be written.
+
+    Raises:
+        OutputError: a file is in the way, or permission is missing.
+    """
+    for path in filter(None, paths):
+        folder = next(parent for parent in path.absolute().parents if exists(parent))
+        if not is_folder(folder):
+            raise OutputError(f"cannot write {path}: {folder} is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"cannot write {path}: no permission to write in {folder}")
+
+
+def run(
+    levels: Sequence[Level],
+    begin: Callable[[], State],
+    photo: Photo,
+    output: Output,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+) -> None:
+    """Optimises, shows how it goes, and writes the result; prints its path.
+
+    Args:
+        levels: from small to large.
+        begin: makes the state of a new run.
+        photo: at the last level's size; its alpha and metadata are kept.
+        output: what is written.
+        resume: go on from ``output.state``.
+        device: where.
+
+    Raises:
+        ResumeError: there is nothing to resume, or it was begun with other settings.
+        DivergedError: the objective is not finite.
+        OutputError: a file cannot be written.
+        KeyboardInterrupt: by Ctrl-C, after the iteration; the state and the best are written.
+    """
+    from impasto.images.writing import write_image
+    from impasto.optimization import coarse_to_fine, load_state
+    from impasto.optimization.curves import tensorboard_curves, write_curve
+    from impasto.optimization.pictures import to_rgb
+
+    if resume and output.state is not None:
+        state = load_state(output.state, output.settings, device)
+    else:
+        state = begin()
+    with ExitStack() as opened:
+        watch = Watch(
+            output,
+            [(level.iterations, level.height * level.width) for level in levels],
+            done=state.iteration,
+            show=opened.enter_context(_display()),
+            log=opened.enter_context(tensorboard_curves(output.tensorboard, state.iteration))
+            if output.tensorboard
+            else None,
+            interrupted=opened.enter_context(_interruptible()),
+        )
+        result = coarse_to_fine(levels, state.image, on_iteration=watch, state=state)
+    write_image(output.target, dataclasses.replace(photo, rgb=to_rgb(result.image)))
+    if output.csv is not None:
+        write_curve(output.csv, result.curve)
+    if output.state is not None:
+        output.state.unlink(missing_ok=True)
+    typer.echo(str(output.target))
+
+
+class Watch:
+    """What happens after each iteration.
+
+    Args:
+        output: what is written on the way.
+        levels: iterations and pixels of each size.
+        done: iterations done when the run begins or goes on.
+        show: shows iterations done, of how many, and a line on them.
+        log: writes a state's latest iteration; None does not.
+        interrupted: set by Ctrl-C.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        levels: Sequence[tuple[int, int]],
+        *,
+        done: int,
+        show: Callable[[int, int, str], None],
+        log: Callable[[State], None] | None,
+        interrupted: threading.Event,
+    ) -> None:
+        self.output = output
+        # The work of an iteration is its number of pixels.
+        self.work = [pixels for iterations, pixels in levels for _ in range(iterations)]
+        self.done = done
+        self.show = show
+        self.log = log
+        self.interrupted = interrupted
+        self.started = self.saved = time.monotonic()
+
+    def __call__(self, state: State) -> None:
+        """Shows and keeps what an iteration brought.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed meanwhile.
+        """
+        now = time.monotonic()
+        self.show(state.iteration, len(self.work), self._describe(state, now))
+        if self.log is not None:
+            self.log(state)
+        every = self.output.save_every
+        if every is not None and state.iteration % every == 0:
+            target = self.output.target
+            name = f"{target.stem}.{state.iteration:06}{target.suffix}"
+            self._write_best(state, target.with_name(name))
+        if self.interrupted.is_set():
+            self._save(state)
+            self._write_best(state, self.output.target)
+            onwards = "; `--resume` goes on from here" if self.output.state else ""
+            print_note(f"stopped at iteration {state.iteration} of {len(self.work)}{onwards}")
+            raise KeyboardInterrupt
+        if now - self.saved >= STATE_EVERY_S:
+            self._save(state)
+            self.saved = time.monotonic()
+
+    def _describe(self, state: State, now: float) -> str:
+        values = state.curve[-1].values._asdict()
+        total = values.pop("total")
+        terms = " ".join(f"{name} {value:.3g}" for name, value in values.items() if value)
+        spent = sum(self.work[self.done : state.iteration])
+        left_s = (now - self.started) * sum(self.work[state.iteration :]) / spent
+        minutes, seconds = divmod(round(left_s), 60)
+        return (
+            f"iteration {state.iteration}/{len(self.work)}, {minutes}:{seconds:02} left, "
+            f"objective {total:.3g}: {terms}"
+        )
+
+    def _save(self, state: State) -> None:
+        from impasto.optimization import save_state
+        from impasto.optimization.curves import write_curve
+
+        if self.output.state is not None:
+            save_state(state, self.output.state, self.output.settings)
+        if self.output.csv is not None:
+            write_curve(self.output.csv, state.curve)
+
+    def _write_best(self, state: State, path: Path) -> None:
+        from impasto.images.writing import write_image
+        from impasto.optimization.pictures import to_rgb
+
+        write_image(path, to_rgb(state.best))
+
+
+@contextmanager
+def _display() -> Iterator[Callable[[int, int, str], None]]:
+    """Shows iterations: a bar on a terminal, a line every half minute elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        last = time.monotonic()
+
+        def line(done: int, total: int, text: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= LINE_EVERY_S or done == total:
+                last = time.monotonic()
+                print_note(text)
+
+        yield line
+        return
+    with Progress(
+        BarColumn(), TextColumn("{task.description}"), console=console, transient=True
+    ) as progress:
+        task = progress.add_task("getting ready", total=None)
+
+        def bar(done: int, total: int, text: str) -> None:
+            progress.update(task, completed=done, total=total, description=text)
+
+        yield bar
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turns the first Ctrl-C into an event; the second one interrupts as usual."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, previous)
