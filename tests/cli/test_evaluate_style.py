@@ -103,7 +103,8 @@ def test_a_baseline_that_never_comes_as_low_is_told(run_cli, place, monkeypatch)
     assert (code, err) == (0, "")
     title, empty, head, _, *rows = out.splitlines()
     assert title == (
-        "wave, objective at 256 px as in its training, and the iteration of L-BFGS that comes as low"
+        "wave, objective at 256 px as in its training, "
+        "and the iteration of L-BFGS that comes as low"
     )
     assert empty == ""
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in (head, *rows)]
@@ -135,7 +136,8 @@ def test_style_targets_stand_for_the_painting(run_cli, place, vgg):
     line = ("evaluate", "style", "model.onnx", "--photos", "photos")
     code, out, _ = run_cli(*line, "--painting", "x.targets.safetensors", "--iterations", 1)
     assert code == 0
-    assert out.count("|           - |") == 3
+    for row in out.splitlines()[4:]:
+        assert [cell.strip() for cell in row.split("|")[7:10]] == ["-"] * 3
 
 
 def test_one_style_of_several(run_cli, place, save_gallery, metadata, monkeypatch):

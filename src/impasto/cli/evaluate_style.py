@@ -269,13 +269,13 @@ class _Table:
             print_line(one_line(self._title))
             print_line("")
             print_line(self._line("photo", list(_COLUMNS.values())))
-            dashes = [f"{'-' * (len(head) - 1)}:" for head in _COLUMNS.values()]
+            dashes = [f"{'-' * (_width(head) - 1)}:" for head in _COLUMNS.values()]
             print_line(self._line("-" * self._width, dashes))
         print_line(self._line(one_line(name), [self._cell(key, row) for key in _COLUMNS]))
 
     def _line(self, name: str, cells: list[str]) -> str:
         padded = [
-            f"{cell:>{len(head)}}" for cell, head in zip(cells, _COLUMNS.values(), strict=True)
+            f"{cell:>{_width(head)}}" for cell, head in zip(cells, _COLUMNS.values(), strict=True)
         ]
         return f"| {name:{self._width}} | {' | '.join(padded)} |"
 
@@ -287,3 +287,7 @@ class _Table:
             return f">{self._iterations}"
         below = row.get(f"{key}_reached", 0) < row.get("photos", 0)
         return f"{'>' if below else ''}{value:.4g}"
+
+
+def _width(head: str) -> int:
+    return max(len(head), len("999.999"))
