@@ -46,8 +46,8 @@ from impasto.evaluation.quality import PHOTO_PX, resize_longer_side
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.images.writing import atomic_path
+from impasto.losses.balancing import References
 from impasto.training import StepReport, TrainingConfig, make_config, train
-from impasto.training.balancing import References
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint
 from impasto.training.finish import model_path
 from impasto.training.pictures import to_tensor

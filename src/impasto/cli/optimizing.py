@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,8 +21,6 @@ from impasto.cli.settings import check_at_least_one
 from impasto.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from impasto.images.reading import Photo
     from impasto.optimization import Level, State
 
@@ -201,6 +198,7 @@ def run(
     from impasto.optimization import coarse_to_fine, load_state
     from impasto.optimization.curves import tensorboard_curves, write_curve
     from impasto.optimization.pictures import to_rgb
+    from impasto.training.interrupts import interruptible
 
     if resume and output.state is not None:
         state = load_state(output.state, output.settings, device)
@@ -215,7 +213,7 @@ def run(
             log=opened.enter_context(tensorboard_curves(output.tensorboard, state.iteration))
             if output.tensorboard
             else None,
-            interrupted=opened.enter_context(_interruptible()),
+            interrupted=opened.enter_context(interruptible()),
         )
         result = coarse_to_fine(levels, state.image, on_iteration=watch, state=state)
     write_image(output.target, dataclasses.replace(photo, rgb=to_rgb(result.image)))
@@ -337,23 +335,3 @@ def _display() -> Iterator[Callable[[int, int, str], None]]:
             progress.update(task, completed=done, total=total, description=text)
 
         yield bar
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event; the second one interrupts as usual."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from impasto.data import PhotoSource
+from impasto.data.crops import to_unit_tensor
 from impasto.data.sources import decode_photo
 from impasto.errors import DataError, ImageError
 from impasto.images.reading import read_image
@@ -118,7 +119,7 @@ def read_validation_photos(source: PhotoSource) -> Tensor:
 
 def to_tensor(rgb: NDArray[np.uint8]) -> Tensor:
     """``(H, W, 3)`` uint8 to ``(1, 3, H, W)`` float32 in [0, 1]."""
-    return torch.from_numpy(rgb.copy()).permute(2, 0, 1).float().div(255)[None]
+    return to_unit_tensor(rgb)[None]
 
 
 def to_pictures(images: Tensor) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import types
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ def setting(default: Any, help_text: str, *, cli: bool = True) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(ABC):
     """Where a run happens, how long it is and how its steps are done.
 
     A subclass says which networks there are, and adds what is particular to its task.
@@ -123,14 +124,14 @@ class RunConfig:
         return (1.0,)
 
     @property
+    @abstractmethod
     def default_folder(self) -> Path:
         """The run folder where none is named."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def model_name(self) -> str:
         """File name of the exported model, without its suffix."""
-        raise NotImplementedError
 
     @property
     def run_folder(self) -> Path:

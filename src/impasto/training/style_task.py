@@ -15,14 +15,9 @@ from impasto.data import PhotoCrops, PhotoSource
 from impasto.errors import ResumeError, UsageError
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix
+from impasto.losses.balancing import References, balanced_weights, measure_references
 from impasto.losses.functional import pixel_loss
 from impasto.networks import FastSpec, Network
-from impasto.training.balancing import (
-    PHOTOS,
-    References,
-    balanced_weights,
-    measure_references,
-)
 from impasto.training.config import TrainingConfig
 from impasto.training.pictures import (
     History,
@@ -36,6 +31,9 @@ from impasto.training.pictures import (
 )
 from impasto.training.start import TABLE, begin
 from impasto.training.temporal import temporal_loss
+
+REFERENCE_CROPS = 64
+"""How many crops the references of the loss weights are measured on."""
 
 IDENTITY_WEIGHT = 1e-3
 """Weight of the identity set's pixel loss: ten grey levels count as a third of the content."""
@@ -98,7 +96,7 @@ class StyleTask:
         weights = {layer: [w] * len(grams) for layer, w in self.loss.style_weights.items()}
         if config.style_weight == "auto":
             if self.references is None:
-                crops = [self.samples[0][number][0].to(device) for number in range(PHOTOS)]
+                crops = [self.samples[0][number][0].to(device) for number in range(REFERENCE_CROPS)]
                 self.references = measure_references(
                     loss_network, crops, targets, config.content_layer
                 )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from impasto.data.crops import Rejected, collate
 from impasto.errors import DivergedError, OutputError
 from impasto.training.checkpoints import has_checkpoint, optimizer_tensors, save_checkpoint
 from impasto.training.finish import export_run, model_path
+from impasto.training.interrupts import interruptible
 from impasto.training.run_config import RunConfig
 from impasto.training.schedule import learning_rate_factor, phases
 from impasto.training.setup import Run, on_device, set_up, silent
@@ -101,7 +101,7 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
     last_step_end = last_preview = last_checkpoint = time.perf_counter()
     rate = math.nan
     losses: dict[str, float] = {}
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         for batch in _batches(run):
             terms, output, gradient_norm = _step(run, batch)
             now = time.perf_counter()
@@ -277,26 +277,6 @@ def save_run(run: Run) -> Path:
             "images_per_step": run.config.batch_size * run.fabric.world_size,
         },
     )
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event; the second one interrupts as usual."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager

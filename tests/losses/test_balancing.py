@@ -5,7 +5,7 @@ import torch
 
 from impasto.errors import TrainingError
 from impasto.losses import gram_matrix
-from impasto.training.balancing import References, balanced_weights, measure_references
+from impasto.losses.balancing import References, balanced_weights, measure_references
 
 
 class ColourNetwork:
