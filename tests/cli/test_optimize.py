@@ -170,7 +170,7 @@ def test_the_default_name(run_cli, place):
 
 
 def test_lines_say_how_it_goes(run_cli, place, monkeypatch):
-    monkeypatch.setattr("impasto.cli.optimizing.LINE_EVERY_S", 0.0)
+    monkeypatch.setattr("impasto.cli.console.LINE_EVERY_S", 0.0)
     code, _, err = run_cli("optimize", "photo.png", "wave.png", "-o", "x.png", "--iterations", 3)
     assert code == 0
     lines = err.splitlines()

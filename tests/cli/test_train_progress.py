@@ -27,7 +27,7 @@ def test_on_a_terminal_a_bar_moves_and_notes_stay_above_it(monkeypatch, capsys):
 def test_elsewhere_a_line_comes_every_half_minute_and_at_the_end(monkeypatch, capsys):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     now = 100.0
-    monkeypatch.setattr("impasto.cli.training.time.monotonic", lambda: now)
+    monkeypatch.setattr("impasto.cli.console.time.monotonic", lambda: now)
     with reporter() as (on_step, _):
         for step in range(1, 11):
             now += 9.0

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import typer
+
+LINE_EVERY_S: Final = 30.0
+"""How often a long run prints a line where no bar can be drawn."""
 
 
 def print_error(message: str) -> None:
@@ -126,6 +130,46 @@ def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterato
             result=above if sys.stdout.isatty() else print_result,
             note=above,
         )
+
+
+@contextlib.contextmanager
+def steps_shown() -> Iterator[tuple[Callable[[int, int, str], None], Callable[[str], None]]]:
+    """Shows a run of many steps: a bar on a terminal, a line every half minute elsewhere.
+
+    Yields:
+        What takes the steps done, their number and a line on them, and what prints a note.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        last = time.monotonic()
+
+        def line(done: int, total: int, text: str) -> None:
+            nonlocal last
+            if time.monotonic() - last >= LINE_EVERY_S or done == total:
+                last = time.monotonic()
+                print_note(text)
+
+        yield line, print_note
+        return
+    with Progress(
+        BarColumn(), TextColumn("{task.description}"), console=console, transient=True
+    ) as progress:
+        task = progress.add_task("getting ready", total=None)
+
+        def bar(done: int, total: int, text: str) -> None:
+            progress.update(task, completed=done, total=total, description=text)
+
+        yield bar, lambda text: console.out(text, highlight=False)
+
+
+def clock(seconds: float) -> str:
+    """Writes a time as ``m:ss`` or ``h:mm:ss``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _colour() -> bool:

@@ -24,6 +24,7 @@ from impasto.cli.console import (
 from impasto.cli.evaluate_style import style
 from impasto.cli.extras import needs_extra
 from impasto.cli.scores import MEAN, ScoreTable, scores_json, write_csv
+from impasto.cli.settings import check_csv
 from impasto.errors import DataError, ImageError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -222,10 +223,7 @@ def _check_outputs(data: Path, csv_file: Path | None, save: Path | None) -> None
     from impasto.cli.plan import exists, is_folder
     from impasto.images.folders import real_path
 
-    if csv_file is not None and csv_file.suffix.lower() != ".csv":
-        raise UsageError(f"--csv is {csv_file}; its name must end in .csv")
-    if csv_file is not None and is_folder(csv_file):
-        raise UsageError(f"--csv takes a file, and {csv_file} is a folder")
+    check_csv(csv_file)
     if save is None:
         return
     if exists(save) and not is_folder(save):

@@ -10,6 +10,7 @@ import typer
 from impasto.cli import optimizing
 from impasto.cli.console import own_stderr
 from impasto.cli.extras import needs_extra
+from impasto.cli.settings import check_csv
 from impasto.errors import UsageError
 from impasto.losses.layers import LAYERS, STYLE_LAYERS
 
@@ -80,7 +81,7 @@ def command(
     if layer == ALL and not style:
         raise UsageError("--layer all is for --style: name one layer, such as relu3_3")
     target = optimizing.choose_target(photo, output, f"style_{layer}" if style else layer)
-    optimizing.check_csv(csv_file)
+    check_csv(csv_file)
     optimizing.check_target(target, None, overwrite=overwrite, resume=False)
     optimizing.check_writable(target, csv_file)
     with needs_extra("train", "impasto invert"):

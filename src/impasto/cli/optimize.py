@@ -13,6 +13,7 @@ import typer
 from impasto.cli import optimizing
 from impasto.cli.console import own_stderr
 from impasto.cli.extras import needs_extra
+from impasto.cli.settings import check_csv
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def command(
     _check_scales(style_scale, tv_scale, weights_of)
     target = optimizing.choose_target(content, output, "optimized", styles)
     state = target.with_name(f"{target.name}.state.safetensors")
-    optimizing.check_csv(csv_file)
+    check_csv(csv_file)
     optimizing.check_target(target, state, overwrite=overwrite, resume=resume)
     optimizing.check_writable(target, csv_file)
     with needs_extra("train", "impasto optimize"):

@@ -7,27 +7,26 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from impasto.cli.console import print_note
+from impasto.cli.console import clock, print_note, steps_shown
 from impasto.cli.plan import PIPE, exists, is_folder, make_plan
 from impasto.cli.settings import check_at_least_one
 from impasto.errors import OutputError, UsageError
+from impasto.losses.layers import SMALLEST_SIDE_PX
 
 if TYPE_CHECKING:
     from impasto.images.reading import Photo
     from impasto.optimization import Level, State
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
-LINE_EVERY_S: Final = 30.0
 STATE_EVERY_S: Final = 120.0
-SMALLEST_PX: Final = 16
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ def check_size(flag: str, size_px: int) -> None:
     Raises:
         UsageError: the loss network needs more.
     """
-    if size_px < SMALLEST_PX:
-        raise UsageError(f"--{flag} must be at least {SMALLEST_PX}, not {size_px}")
+    if size_px < SMALLEST_SIDE_PX:
+        raise UsageError(f"--{flag} must be at least {SMALLEST_SIDE_PX}, not {size_px}")
 
 
 def check_scale(flag: str, value: float) -> None:
@@ -86,20 +85,6 @@ def check_scale(flag: str, value: float) -> None:
     """
     if not 0 <= value < math.inf:
         raise UsageError(f"--{flag} must be 0 or more, not {value:g}")
-
-
-def check_csv(csv_file: Path | None) -> None:
-    """Refuses a file of another kind.
-
-    Raises:
-        UsageError: the name does not end in ``.csv``, or is a folder's.
-    """
-    if csv_file is None:
-        return
-    if csv_file.suffix.lower() != ".csv":
-        raise UsageError(f"--csv is {csv_file}; its name must end in .csv")
-    if is_folder(csv_file):
-        raise UsageError(f"--csv takes a file, and {csv_file} is a folder")
 
 
 def one_of(flag: str, value: str, words: Sequence[str]) -> None:
@@ -205,11 +190,12 @@ def run(
     else:
         state = begin()
     with ExitStack() as opened:
+        show, _ = opened.enter_context(steps_shown())
         watch = Watch(
             output,
             [(level.iterations, level.height * level.width) for level in levels],
             done=state.iteration,
-            show=opened.enter_context(_display()),
+            show=show,
             log=opened.enter_context(tensorboard_curves(output.tensorboard, state.iteration))
             if output.tensorboard
             else None,
@@ -286,9 +272,8 @@ class Watch:
         terms = " ".join(f"{name} {value:.3g}" for name, value in values.items() if value)
         spent = sum(self.work[self.done : state.iteration])
         left_s = (now - self.started) * sum(self.work[state.iteration :]) / spent
-        minutes, seconds = divmod(round(left_s), 60)
         return (
-            f"iteration {state.iteration}/{len(self.work)}, {minutes}:{seconds:02} left, "
+            f"iteration {state.iteration}/{len(self.work)}, {clock(left_s)} left, "
             f"objective {total:.3g}: {terms}"
         )
 
@@ -306,32 +291,3 @@ class Watch:
         from impasto.optimization.pictures import to_rgb
 
         write_image(path, to_rgb(state.best))
-
-
-@contextmanager
-def _display() -> Iterator[Callable[[int, int, str], None]]:
-    """Shows iterations: a bar on a terminal, a line every half minute elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        last = time.monotonic()
-
-        def line(done: int, total: int, text: str) -> None:
-            nonlocal last
-            if time.monotonic() - last >= LINE_EVERY_S or done == total:
-                last = time.monotonic()
-                print_note(text)
-
-        yield line
-        return
-    with Progress(
-        BarColumn(), TextColumn("{task.description}"), console=console, transient=True
-    ) as progress:
-        task = progress.add_task("getting ready", total=None)
-
-        def bar(done: int, total: int, text: str) -> None:
-            progress.update(task, completed=done, total=total, description=text)
-
-        yield bar

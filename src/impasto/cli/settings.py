@@ -144,6 +144,22 @@ def parse_memory(text: str | None) -> int | None:
     return int(size)
 
 
+def check_csv(csv_file: Path | None) -> None:
+    """Checks ``--csv``.
+
+    Raises:
+        UsageError: the name does not end in ``.csv``, or is a folder's.
+    """
+    from impasto.cli.plan import is_folder
+
+    if csv_file is None:
+        return
+    if csv_file.suffix.lower() != ".csv":
+        raise UsageError(f"--csv is {csv_file}; its name must end in .csv")
+    if is_folder(csv_file):
+        raise UsageError(f"--csv takes a file, and {csv_file} is a folder")
+
+
 def pillow_format(name: str | None) -> str | None:
     """Returns Pillow's name of a format, which may also be named by its suffix.
 

@@ -6,7 +6,6 @@ import inspect
 import os
 import re
 import shlex
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from impasto.cli.console import print_note
+from impasto.cli.console import clock, print_note, steps_shown
 from impasto.errors import UsageError
 from impasto.training.run_config import RunConfig, choices, entry_type, flag
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from impasto.training import StepReport
 
 UNITS_S = {"s": 1, "m": 60, "h": 3600}
-LINE_EVERY_S = 30.0
 
 Options = dict[str, tuple[Any, Any]]
 """Annotation and default by parameter."""
@@ -68,36 +66,9 @@ def parse_setting(config: type[RunConfig], name: str, value: Any) -> Any:
 
 @contextmanager
 def reporter() -> Iterator[tuple[Callable[[StepReport], None], Callable[[str], None]]]:
-    """Shows steps and notes: a bar on a terminal, a line every half minute elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        last = time.monotonic()
-
-        def on_step(report: StepReport) -> None:
-            nonlocal last
-            if time.monotonic() - last >= LINE_EVERY_S or report.step == report.total_steps:
-                last = time.monotonic()
-                print_note(describe(report))
-
-        yield on_step, print_note
-        return
-    with Progress(
-        BarColumn(), TextColumn("{task.description}"), console=console, transient=True
-    ) as progress:
-        task = progress.add_task("getting ready", total=None)
-
-        def advance(report: StepReport) -> None:
-            progress.update(
-                task,
-                completed=report.step,
-                total=report.total_steps,
-                description=describe(report),
-            )
-
-        yield advance, lambda text: console.out(text, highlight=False)
+    """Shows steps and notes."""
+    with steps_shown() as (show, note):
+        yield lambda report: show(report.step, report.total_steps, describe(report)), note
 
 
 def describe(report: StepReport) -> str:
@@ -105,14 +76,8 @@ def describe(report: StepReport) -> str:
     losses = " ".join(f"{name} {value:.3g}" for name, value in report.losses.items() if value)
     return (
         f"step {report.step}/{report.total_steps}, {report.images_per_s:.2f} images/s, "
-        f"{_clock(report.remaining_s)} left, {losses}"
+        f"{clock(report.remaining_s)} left, {losses}"
     )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def run_options(folder: str) -> Options:

@@ -27,5 +27,8 @@ LAYERS = tuple(f"relu{name}" for name in CONVOLUTIONS)
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 """The paper's style layers."""
 
+SMALLEST_SIDE_PX = 16
+"""relu4_3 has an eighth of the height and width, relu5_3 a sixteenth."""
+
 StyleReduction = Literal["sum", "mean"]
 """How the squared Gram differences of a layer are joined."""

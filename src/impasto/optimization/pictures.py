@@ -16,11 +16,9 @@ from impasto.errors import DataError, ImageError, UsageError
 from impasto.images.reading import Photo, read_image
 from impasto.images.resize import shrink
 from impasto.losses import LossNetwork, load_style_targets
+from impasto.losses.layers import SMALLEST_SIDE_PX
 from impasto.losses.style_targets import Grams, StyleTarget
 from impasto.optimization.objective import style_grams
-
-SMALLEST_PX: Final = 16
-"""The deepest layer of the loss network has a sixteenth of the height and width."""
 
 _TARGETS_SUFFIX: Final = ".safetensors"
 
@@ -111,11 +109,11 @@ def shrink_checked(photo: Photo, longer_side_px: int, name: str | Path) -> Photo
     """
     small = shrink(photo, longer_side_px)
     height, width = small.rgb.shape[:2]
-    if min(height, width) < SMALLEST_PX:
+    if min(height, width) < SMALLEST_SIDE_PX:
         given = "x".join(map(str, photo.rgb.shape[1::-1]))
         shrunk = "" if small is photo else f", {width}x{height} px at that size"
         raise ImageError(
-            f"{name} is {given} px{shrunk}; both sides must be at least {SMALLEST_PX} px"
+            f"{name} is {given} px{shrunk}; both sides must be at least {SMALLEST_SIDE_PX} px"
         )
     return small
 

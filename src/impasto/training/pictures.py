@@ -20,11 +20,10 @@ from impasto.data.sources import decode_photo
 from impasto.errors import DataError, ImageError
 from impasto.images.reading import read_image
 from impasto.images.writing import write_image
+from impasto.losses.layers import SMALLEST_SIDE_PX
 from impasto.losses.style_targets import Grams, StyleTarget, load_style_targets
 from impasto.training.config import is_style_targets
 
-# The deepest layer of the loss network has a sixteenth of the height and width.
-SMALLEST_PAINTING_PX = 16
 PREVIEW_PX = 256
 PREVIEW_PHOTOS = 4
 HISTORY_ROWS = 12
@@ -79,10 +78,10 @@ def read_painting(path: Path, longer_side_px: int) -> Painting:
         warnings.append(f"{path.name} is nearly one colour; there is little style to learn")
     scale = min(1.0, longer_side_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if min(size) < SMALLEST_PAINTING_PX:
+    if min(size) < SMALLEST_SIDE_PX:
         raise ImageError(
             f"{path.name} is {width}x{height} px, {size[0]}x{size[1]} while training; "
-            f"both sides must be at least {SMALLEST_PAINTING_PX}"
+            f"both sides must be at least {SMALLEST_SIDE_PX}"
         )
     resized = Image.fromarray(picture.rgb).resize(size, Image.Resampling.LANCZOS)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
