@@ -4,7 +4,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from impasto.export.rewriting import merge_slices
+from impasto.export.rewriting import merge_slices, unfold_depth_to_space
 
 
 def graph(nodes, constants, output="b"):
@@ -83,3 +83,26 @@ def test_others_stay(nodes, output):
     merge_slices(model.graph)
     assert kinds(model) == before
     assert np.array_equal(run(model), expected)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_sub_pixels_are_interleaved_in_two_steps(scale):
+    channels = 5 * scale**2
+    x = np.random.default_rng(0).random((2, channels, 3, 4), np.float32)
+    model = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("DepthToSpace", ["x"], ["b"], blocksize=scale, mode="CRD")],
+            "sub-pixels",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", channels, "h", "w"])],
+            [helper.make_tensor_value_info("b", TensorProto.FLOAT, ["n", 5, "p", "q"])],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    unfold_depth_to_space(model.graph)
+    onnx.checker.check_model(model, full_check=True)
+    assert "DepthToSpace" not in kinds(model)
+    (result,) = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    # Channel c scale^2 + a scale + b goes to row scale y + a and column scale x + b.
+    by_hand = x.reshape(2, 5, scale, scale, 3, 4).transpose(0, 1, 4, 2, 5, 3)
+    assert np.array_equal(result, by_hand.reshape(2, 5, 3 * scale, 4 * scale))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from impasto.errors import ExportError
 from impasto.export.planning import plan_stages
-from impasto.export.rewriting import merge_slices
+from impasto.export.rewriting import merge_slices, unfold_depth_to_space
 from impasto.images.writing import atomic_path
 from impasto.networks import FastNetwork, Network
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
@@ -93,6 +93,7 @@ def _to_onnx(network: Network) -> onnx.ModelProto:
         raise ExportError("PyTorch returned no ONNX program")
     model = program.model_proto
     merge_slices(model.graph)
+    unfold_depth_to_space(model.graph)
     for node in model.graph.node:  # source locations of the exporting machine
         del node.metadata_props[:]
     del model.graph.metadata_props[:]

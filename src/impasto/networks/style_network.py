@@ -70,7 +70,8 @@ def scaled_tanh(x: Tensor, output: OutputScaling, mean: Tensor) -> Tensor:
     Returns:
         ``(N, 3, H, W)`` RGB in [0, 1], or a little beyond for ``tanh_150``.
     """
-    x = torch.tanh(x)
+    # tanh(x) = 2 sigmoid(2 x) - 1, and runtimes are faster at this side of it.
+    x = torch.sigmoid(2.0 * x)
     if output == "tanh_0_255":
-        return x * 0.5 + 0.5
-    return x * (150.0 / 255.0) + mean / 255.0
+        return x
+    return x * (300.0 / 255.0) + (mean - 150.0) / 255.0
