@@ -1,0 +1,224 @@
+"""The endpoints for programs, which the page uses too: everything under ``/v1``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from impasto.server import pictures
+from impasto.server.parameters import FormatName, StylizeParameters, UpscaleParameters
+from impasto.server.pictures import Picture
+from impasto.server.pool import Task
+from impasto.server.problems import ProblemError
+from impasto.server.service import Service
+
+
+class StyleEntry(BaseModel):
+    """One style."""
+
+    name: str
+    title: str
+    artist: str
+    year: str
+    licence: str
+    thumbnail: str
+    stroke_sizes: list[float]
+    blends_with: list[str]
+
+
+class StyleList(BaseModel):
+    """All styles; the first one is the default."""
+
+    styles: list[StyleEntry]
+
+
+class UpscalerEntry(BaseModel):
+    """One upscaling model and what it can enlarge by."""
+
+    name: str
+    scales: list[int]
+
+
+class Limits(BaseModel):
+    """What the service takes on."""
+
+    max_upload_bytes: int
+    max_pixels: int
+    time_limit_s: float
+    formats: list[str]
+    upscalers: list[UpscalerEntry]
+
+
+class State(BaseModel):
+    """How the service is."""
+
+    status: Literal["ok", "ready", "starting", "busy"]
+
+
+_PICTURE: Final = {"type": "string", "format": "binary"}
+_PROBLEM: Final = {
+    "description": "What is wrong, in one line.",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "status": {"type": "integer"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "request_id": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+_STATUSES: Final = (400, 401, 413, 415, 422, 500, 503, 504)
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The picture. The header Server-Timing says how long each stage took.",
+        "content": {f"image/{name}": {"schema": _PICTURE} for name in get_args(FormatName)},
+    },
+    **dict.fromkeys(_STATUSES, _PROBLEM),
+}
+
+
+def api_routes(service: Service) -> APIRouter:
+    """Returns the endpoints of one service."""
+    router = APIRouter()
+    for tag, add in (("Pictures", _add_pictures), ("Lists", _add_lists), ("Health", _add_health)):
+        part = APIRouter(tags=[tag])
+        add(part, service)
+        router.include_router(part)
+    return router
+
+
+def _add_pictures(router: APIRouter, service: Service) -> None:
+    @router.post(
+        "/v1/stylize",
+        summary="Paint a photo in a style, or in a blend of styles",
+        response_class=Response,
+        responses=_ANSWERS,
+        openapi_extra=_body_of(StylizeParameters),
+    )
+    async def stylize(
+        request: Request, parameters: Annotated[StylizeParameters, Query()]
+    ) -> Response:
+        def prepare(asked: StylizeParameters, data: bytes) -> Callable[[Task], Picture]:
+            painter = service.gallery.painter(asked.style)
+            return partial(pictures.stylize, data, painter, asked, service.settings)
+
+        return await service.picture(request, parameters, prepare)
+
+    @router.post(
+        "/v1/upscale",
+        summary="Enlarge a photo",
+        response_class=Response,
+        responses={**_ANSWERS, 501: _PROBLEM},
+        openapi_extra=_body_of(UpscaleParameters),
+    )
+    async def upscale(
+        request: Request, parameters: Annotated[UpscaleParameters, Query()]
+    ) -> Response:
+        def prepare(asked: UpscaleParameters, data: bytes) -> Callable[[Task], Picture]:
+            enlarger = service.gallery.upscaler(asked.model, asked.scale)
+            return partial(pictures.upscale, data, enlarger, asked, service.settings)
+
+        return await service.picture(request, parameters, prepare)
+
+
+def _add_lists(router: APIRouter, service: Service) -> None:
+    gallery = service.gallery
+
+    @router.get("/v1/styles", summary="List the styles")
+    async def styles() -> StyleList:
+        return StyleList(
+            styles=[
+                StyleEntry(
+                    name=style.name,
+                    title=style.title,
+                    artist=style.artist,
+                    year=style.year,
+                    licence=style.licence,
+                    thumbnail=f"v1/styles/{quote(style.name)}/thumbnail",
+                    stroke_sizes=list(style.model.metadata.stroke_sizes),
+                    blends_with=gallery.blends_with(style.name),
+                )
+                for style in gallery.styles.values()
+            ]
+        )
+
+    @router.get(
+        "/v1/styles/{name}/thumbnail",
+        summary="Show the example photo in a style",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {"schema": _PICTURE}}}, 404: _PROBLEM},
+    )
+    async def thumbnail(name: str) -> Response:
+        if name not in gallery.styles:
+            raise ProblemError(404, "unknown-style", f"there is no style {name!r:.100}")
+        data = await asyncio.shield(asyncio.wrap_future(gallery.thumbnail(name)))
+        return Response(
+            data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"}
+        )
+
+    @router.get("/v1/example", summary="Get the photo of the thumbnails", response_class=Response)
+    async def example() -> FileResponse:
+        return FileResponse(service.settings.example_photo)
+
+    @router.get("/v1/limits", summary="Say what the service takes on, and its upscaling models")
+    async def limits() -> Limits:
+        scales: dict[str, list[int]] = {}
+        for name, scale in gallery.upscalers:
+            scales.setdefault(name, []).append(scale)
+        return Limits(
+            max_upload_bytes=service.settings.max_upload_bytes,
+            max_pixels=service.settings.max_pixels,
+            time_limit_s=service.settings.time_limit_s,
+            formats=list(get_args(FormatName)),
+            upscalers=[UpscalerEntry(name=name, scales=known) for name, known in scales.items()],
+        )
+
+
+def _add_health(router: APIRouter, service: Service) -> None:
+    @router.get("/healthz", summary="Say that the service is alive")
+    async def healthz() -> State:
+        return State(status="ok")
+
+    @router.get(
+        "/readyz",
+        summary="Say whether the service takes on work",
+        description="Not before all thumbnails are painted, nor while no place is free.",
+        responses={503: {"model": State}},
+    )
+    async def readyz(response: Response) -> State:
+        if service.gallery.waiting_thumbnails:
+            response.status_code = 503
+            return State(status="starting")
+        if service.pool.taken >= service.pool.places:
+            response.status_code = 503
+            return State(status="busy")
+        return State(status="ready")
+
+
+def _body_of(parameters: type[BaseModel]) -> dict[str, Any]:
+    """Describes a body: a form, whose fields may be the parameters, or a picture alone."""
+    fields = parameters.model_json_schema()["properties"]
+    form = {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": _PICTURE, **fields},
+    }
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": form}, "image/*": {"schema": _PICTURE}},
+        }
+    }

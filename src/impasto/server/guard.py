@@ -1,0 +1,127 @@
+"""Who is answered: the Host header, the token, and the origin of what changes or costs something.
+
+A browser shows the token once, on the page of `sign-in`, and then carries a cookie that is made
+from it; programs send ``Authorization: Bearer TOKEN``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from impasto.server.problems import ProblemError
+from impasto.server.settings import ServerSettings
+
+COOKIE: Final = "impasto_session"
+SIGN_IN: Final = "/sign-in"
+
+_HEALTH: Final = ("/healthz", "/readyz")
+_WITHOUT_TOKEN: Final = (*_HEALTH, SIGN_IN, "/style.css", "/icon.svg")
+_READING: Final = ("GET", "HEAD", "OPTIONS")
+
+
+class Guard:
+    """Refuses requests before anything of them is read but their headers."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+        """Wraps an application.
+
+        Args:
+            app: what answers.
+            settings: whom.
+        """
+        self._app, self._settings = app, settings
+        self._hosts = settings.answered_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes a request on, or refuses it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        refusal = self._refusal(request)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif isinstance(refusal, ProblemError):
+            response = refusal.response(request.state.request_id)
+            await response(scope, receive, send)
+        else:
+            await refusal(scope, receive, send)
+
+    def _refusal(self, request: Request) -> ProblemError | Response | None:
+        path = request.scope["path"]
+        if path in _HEALTH:  # asked by whatever address a container has
+            return None
+        if host_of(request.headers.get("host", "")) not in self._hosts:
+            return ProblemError(
+                421,
+                "unknown-host",
+                "this service is not answering to that name: --allow-host NAME lets it",
+            )
+        if request.method not in _READING and not is_same_origin(
+            request, self._settings.cors_origins
+        ):
+            return ProblemError(
+                403, "foreign-origin", "the request comes from another site's page: it is refused"
+            )
+        token = self._settings.token
+        if token is None or path in _WITHOUT_TOKEN or _carries(request, token):
+            return None
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(request.scope.get("root_path", "") + SIGN_IN, 303)
+        return ProblemError(
+            401,
+            "no-token",
+            "this service asks for a token: send it as Authorization: Bearer TOKEN",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+
+def host_of(header: str) -> str:
+    """Returns the name in a Host header, in small letters and without the port."""
+    name, colon, port = header.lower().rpartition(":")
+    return name if colon and port.isdecimal() else header.lower()
+
+
+def is_same_origin(request: Request, others: Collection[str]) -> bool:
+    """Tells whether a request comes from this service's own page, or from no page at all.
+
+    Args:
+        request: of which the headers are read.
+        others: further origins that may send requests.
+    """
+    origin = request.headers.get("origin")
+    if origin is None:
+        return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    if origin in others:
+        return True
+    # Not the scheme, which a proxy that speaks HTTPS for us may not have told.
+    return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+
+
+def is_token(given: str, token: str) -> bool:
+    """Compares two tokens, in a time that says nothing about where they differ."""
+    return hmac.compare_digest(_digest(given), _digest(token))
+
+
+def session_of(token: str) -> str:
+    """Returns what the cookie holds of whoever has shown the token."""
+    return hmac.new(token.encode(), b"impasto session", hashlib.sha256).hexdigest()
+
+
+def _carries(request: Request, token: str) -> bool:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and is_token(given.strip(), token):
+        return True
+    return is_token(request.cookies.get(COOKIE, ""), session_of(token))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,107 @@
+"""Running the service until somebody stops it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+
+from impasto.errors import UsageError
+from impasto.server.application import create_app
+from impasto.server.observing import JsonLines
+from impasto.server.settings import ServerSettings
+
+_LOGGERS: Final = ("impasto.server", "uvicorn.error")
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+_WAITING_CONNECTIONS: Final = 2048
+
+
+class _Server(uvicorn.Server):
+    """A server that tells when it answers."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._tell()
+
+
+def run(
+    settings: ServerSettings, started: Callable[[str], None], *, log_level: int = logging.INFO
+) -> None:
+    """Serves until SIGINT or SIGTERM, and then finishes the requests that it has begun.
+
+    Args:
+        settings: where to listen, whom to answer and how much to take on.
+        started: told the page's address once requests are answered.
+        log_level: of the log on stderr.
+
+    Raises:
+        UsageError: a setting cannot be used, or the port is taken.
+        ModelError: a model file cannot be used.
+    """
+    settings.check()
+    listener = _listen(settings.host, settings.port)
+    with listener:
+        _log_to_stderr(log_level)
+        app = create_app(settings)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            lifespan="on",
+            timeout_graceful_shutdown=math.ceil(settings.time_limit_s),
+        )
+        address = page_address(settings.host, listener.getsockname()[1])
+        server = _Server(config, lambda: started(address))
+        with _stopping_is_no_failure():
+            server.run(sockets=[listener])
+
+
+def page_address(host: str, port: int) -> str:
+    """Returns the address that a browser on this machine opens."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}/"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_WAITING_CONNECTIONS)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host} port {port} ({error.strerror or error}): choose another "
+            "--port, or --port 0 for any free one"
+        ) from error
+
+
+@contextmanager
+def _stopping_is_no_failure() -> Iterator[None]:
+    """Ignores what uvicorn raises again once it has stopped because of it."""
+    before = {number: signal.signal(number, lambda *_: None) for number in _STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _log_to_stderr(level: int) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)

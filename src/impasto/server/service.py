@@ -1,0 +1,86 @@
+"""What the parts of the service share, and how a picture goes through it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from impasto.server.gallery import Gallery
+from impasto.server.observing import Metrics, log_fields
+from impasto.server.parameters import with_fields
+from impasto.server.pictures import Picture
+from impasto.server.pool import AbandonedError, Task, WorkerPool
+from impasto.server.problems import ProblemError
+from impasto.server.settings import ServerSettings
+from impasto.server.uploads import read_upload
+
+_Parameters = TypeVar("_Parameters", bound=BaseModel)
+
+# What nginx writes into its log of a request whose sender has left; nobody reads the answer.
+_CLIENT_GONE: Final = 499
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts.
+
+    Attributes:
+        settings: what the service was told.
+        gallery: what it can paint.
+        pool: what paints.
+        metrics: what counts.
+    """
+
+    settings: ServerSettings
+    gallery: Gallery
+    pool: WorkerPool
+    metrics: Metrics
+
+    async def picture(
+        self,
+        request: Request,
+        parameters: _Parameters,
+        prepare: Callable[[_Parameters, bytes], Callable[[Task], Picture]],
+    ) -> Response:
+        """Reads a request's picture, has a worker change it and answers with the result.
+
+        Args:
+            request: of which nothing but the headers has been read.
+            parameters: of its query.
+            prepare: makes the work out of all parameters and the picture's file.
+
+        Raises:
+            ProblemError: there is no place, the time is up, or the request cannot be used.
+            ImpastoError: the picture cannot be used.
+        """
+        limit_s, task = self.settings.time_limit_s, Task()
+        try:
+            async with asyncio.timeout(limit_s):
+                with self.pool.place() as place:
+                    upload = await read_upload(request, self.settings.max_upload_bytes)
+                    log_fields(request.state, bytes_in=len(upload.picture))
+                    work = prepare(with_fields(parameters, upload.fields), upload.picture)
+                    picture = await place.run(work, task, request.is_disconnected)
+        except TimeoutError as error:
+            raise ProblemError(
+                504, "time-limit", f"the picture took longer than the limit of {limit_s:g} s"
+            ) from error
+        except (AbandonedError, ClientDisconnect):
+            return Response(status_code=_CLIENT_GONE)
+        finally:
+            times_s = dict(task.times_s)
+            self.metrics.count_stages(times_s)
+            stages_ms = {name: round(1000 * s, 1) for name, s in times_s.items()}
+            log_fields(request.state, stages_ms=stages_ms)
+        size = {"width": picture.width, "height": picture.height}
+        log_fields(request.state, bytes_out=len(picture.data), **size)
+        timing = ", ".join(f"{name};dur={elapsed}" for name, elapsed in stages_ms.items())
+        return Response(
+            picture.data, media_type=picture.media_type, headers={"Server-Timing": timing}
+        )

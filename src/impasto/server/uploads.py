@@ -1,0 +1,88 @@
+"""Taking a picture out of a request; nothing that the request says about it is trusted."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.types import Message
+
+from impasto.server.problems import ProblemError
+
+_MAX_FIELDS: Final = 20
+_MAX_FIELD_BYTES: Final = 10_000
+
+
+class Upload(NamedTuple):
+    """What a request brought.
+
+    Attributes:
+        picture: the content of the picture's file.
+        fields: the form's other fields.
+    """
+
+    picture: bytes
+    fields: dict[str, str]
+
+
+async def read_upload(request: Request, max_bytes: int) -> Upload:
+    """Reads the picture that is a request's body, or the one file of its form.
+
+    Args:
+        request: of which nothing has been read.
+        max_bytes: largest body.
+
+    Raises:
+        ProblemError: the body is too large, or there is no picture in it.
+    """
+    bounded = limited(request, max_bytes)
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        picture = await bounded.body()
+        fields: dict[str, str] = {}
+    else:
+        async with bounded.form(
+            max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
+        ) as form:
+            files = [value for value in form.values() if isinstance(value, UploadFile)]
+            picture = await files[0].read() if files else b""
+            fields = {name: text for name, text in form.items() if isinstance(text, str)}
+    if not picture:
+        raise ProblemError(
+            400,
+            "no-picture",
+            "there is no picture: send its file as the body, or as a file of multipart/form-data",
+        )
+    return Upload(picture, fields)
+
+
+def limited(request: Request, max_bytes: int) -> Request:
+    """Returns the same request, whose body ends with an error when it grows too long.
+
+    Args:
+        request: of which nothing has been read.
+        max_bytes: largest body.
+
+    Raises:
+        ProblemError: the body is stated to be larger.
+    """
+    seen = 0
+
+    async def receive() -> Message:
+        nonlocal seen
+        message = await request.receive()
+        seen += len(message.get("body", b""))
+        if seen > max_bytes:
+            raise _too_long(max_bytes)
+        return message
+
+    stated = request.headers.get("content-length", "")
+    if stated.isdecimal() and int(stated[:20]) > max_bytes:
+        raise _too_long(max_bytes)
+    return Request(request.scope, receive)
+
+
+def _too_long(max_bytes: int) -> ProblemError:
+    return ProblemError(
+        413, "too-large", f"the request is larger than the limit of {max_bytes / 1e6:g} MB"
+    )
