@@ -7,6 +7,7 @@ The tree::
     ├── ImageError               a picture that cannot be used
     │   ├── ImageReadError       missing, empty, truncated, not an image
     │   └── ImageTooLargeError   more pixels than the limit allows
+    ├── VideoError               a clip that cannot be used
     ├── OutputError              a result that cannot be written
     ├── ModelError               a model file that cannot be used
     │   ├── UnknownStyleError    no style of that name
@@ -49,6 +50,10 @@ class ImageReadError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """A picture has more pixels than the limit allows."""
+
+
+class VideoError(ImpastoError):
+    """A clip is missing, damaged, or has no video."""
 
 
 class OutputError(ImpastoError):

@@ -1,0 +1,176 @@
+"""``impasto evaluate video``: how steady a painted clip is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from impasto.cli.completion import complete_style
+from impasto.cli.console import own_stderr, print_result, progress_bar
+from impasto.cli.extras import needs_extra
+from impasto.cli.settings import check_at_least_one
+from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.video.frames import Picture
+    from impasto.video.measuring import Footage
+    from impasto.video.moves import Shot
+
+    Painter = Callable[[Iterable[Shot]], Iterator[Picture]]
+
+_UNPAINTED: Final = "unpainted"
+_MODES: Final = ("off", "light", "strong")
+_HEADS: Final = ("clip", "painting", "warp error", "times unpainted", "followed", "pairs")
+
+
+def video(
+    clip: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="A clip; or a photo, over which three camera moves are made."
+        ),
+    ],
+    *,
+    painted: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The clip, painted before: measure that."),
+    ] = None,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--style",
+            "-s",
+            metavar="NAME",
+            help="A style, or a model file, to paint in now. [default: the first one]",
+            autocompletion=complete_style,
+        ),
+    ] = None,
+    steady: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="|".join(_MODES),
+            help="How the painting is kept steady; can be given again. [default: each way]",
+        ),
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(metavar="N", help="Of a clip at most, from its beginning.")
+    ] = 60,
+    max_size: Annotated[
+        int, typer.Option(metavar="PX", help="Longer side of the frames at most.")
+    ] = 640,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object in place of the table.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="CPU threads. [default: all cores]")
+    ] = None,
+) -> None:
+    """Measure the warp error of a clip: how much its painting flickers.
+
+    It is the mean squared difference, with colours from 0 to 1, between a painted frame and the
+    one before, moved to where things are now, on pixels that can be followed. Motion comes from
+    the unpainted clip by dense optical flow. Over a photo it is known: a pan, a zoom and a moving
+    thing are made, with a camera's noise.
+    """
+    check_at_least_one("max-size", max_size)
+    check_at_least_one("threads", threads)
+    if frames < 2:
+        raise UsageError(
+            f"--frames must be at least 2, since neighbours are compared, not {frames}"
+        )
+    for mode in steady or ():
+        if mode not in _MODES:
+            raise UsageError(f"--steady must be off, light or strong, not {mode!r}")
+    if painted is not None and (style is not None or steady):
+        raise UsageError("--painted is painted already: leave --style and --steady out")
+    with needs_extra("video", "impasto evaluate video"):
+        found = _footage(clip, painted, frames, max_size)
+        painters: dict[str, Painter] = {_UNPAINTED: _unpainted}
+        if painted is not None:
+            painters[painted.name] = _from_file(painted, max_size)
+        else:
+            painters |= _painters(style, steady or _MODES, threads)
+    rows = []
+    steps = len(found) * len(painters) * frames
+    with own_stderr(), progress_bar(steps, shown=True, doing="measuring") as screen:
+        from impasto.video.measuring import measure
+
+        for footage in found:
+            for name, paint in painters.items():
+                error = measure(footage.shots(), paint(footage.shots()), on_frame=screen.advance)
+                rows.append(
+                    {
+                        "clip": footage.name,
+                        "painting": name,
+                        "warp_error": error.mean if error.values else None,
+                        "followed": error.followed,
+                        "pairs": error.pairs,
+                    }
+                )
+    if as_json:
+        print_result(json.dumps({"input": str(clip), "frames": frames, "results": rows}))
+        return
+    for line in _table(rows):
+        print_result(line)
+
+
+def _footage(clip: Path, painted: Path | None, frames: int, max_size: int) -> list[Footage]:
+    from impasto.images.folders import PICTURE_SUFFIXES
+    from impasto.video.measuring import clip_footage, photo_footage
+
+    if clip.suffix.lower() not in PICTURE_SUFFIXES - {".gif"}:
+        return [clip_footage(clip, frames=frames, max_side_px=max_size)]
+    if painted is not None:
+        raise UsageError(f"--painted goes with a clip, and {clip} is a picture")
+    from impasto.images.reading import read_image
+
+    return photo_footage(read_image(clip).rgb, frames=frames, max_side_px=max_size)
+
+
+def _unpainted(shots: Iterable[Shot]) -> Iterator[Picture]:
+    return (shot.rgb for shot in shots)
+
+
+def _from_file(painted: Path, max_size: int) -> Painter:
+    from impasto.video.clips import Clip
+
+    clip = Clip(painted, max_side_px=max_size)
+    return lambda _shots: (frame.rgb for frame in clip.frames())
+
+
+def _painters(style: str | None, modes: Iterable[str], threads: int | None) -> dict[str, Painter]:
+    from impasto.cli.video_running import Wanted, make_task
+    from impasto.video.measuring import changed
+
+    def painter(mode: str) -> Painter:
+        task = make_task(Wanted(style=style), None, mode, threads, "auto")
+
+        def paint(shots: Iterable[Shot]) -> Iterator[Picture]:
+            task.change.go_on({})  # each clip begins anew
+            return changed(shots, task.change)
+
+        return paint
+
+    return {mode: painter(mode) for mode in dict.fromkeys(modes)}
+
+
+def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yields the lines of a Markdown table."""
+    unpainted = {row["clip"]: row["warp_error"] for row in rows if row["painting"] == _UNPAINTED}
+    yield f"| {' | '.join(_HEADS)} |"
+    yield f"|{' --- |' * len(_HEADS)}"
+    for row in rows:
+        error, least = row["warp_error"], unpainted[row["clip"]]
+        cells = [
+            row["clip"],
+            row["painting"],
+            "-" if error is None else f"{error:.6f}",
+            f"{error / least:.1f}" if error and least else "-",
+            f"{row['followed']:.3f}",
+            str(row["pairs"]),
+        ]
+        yield f"| {' | '.join(cells)} |"

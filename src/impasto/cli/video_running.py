@@ -1,0 +1,338 @@
+"""What ``impasto video`` does with its options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from impasto.cli.console import clock, one_line, print_note, print_result, steps_shown
+from impasto.cli.plan import exists, means_folder
+from impasto.cli.settings import (
+    PaintSettings,
+    Voice,
+    check_painting,
+    parse_memory,
+    parse_stroke_size,
+)
+from impasto.errors import ImpastoError, OutputError, UsageError
+from impasto.images.folders import real_path
+from impasto.video.animations import FORMATS
+from impasto.video.changes import Change, Painting, Upscaling
+from impasto.video.encoding import check_codec
+from impasto.video.joining import CONTAINERS, Extract, streams_left_out
+from impasto.video.rendering import VideoSettings, render
+from impasto.video.steadiness import MODES
+from impasto.video.timeline import Dials, Timeline, parse_numbers, parse_styles, parse_time
+
+if TYPE_CHECKING:
+    from impasto.video.rendering import Outcome
+    from impasto.video.steadiness import Steadiness
+
+_SCALES: Final = (2, 4, 8)
+_LARGEST_RATE_FPS: Final = 1000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The options that say how a clip is painted, as they were given.
+
+    Attributes:
+        style: of ``--style``.
+        model: of ``--model``; with ``--upscale`` the upscaling model.
+        strength: None is 1.
+        stroke_size: None is auto.
+        keep_colors: keep the clip's colours.
+        mask: a picture, white where the clip is painted.
+        memory: of ``--memory``.
+        styles: key frames of ``--style-at``.
+        strengths: of ``--strength-at``.
+        stroke_sizes: of ``--stroke-size-at``.
+    """
+
+    style: str | None = None
+    model: str | None = None
+    strength: float | None = None
+    stroke_size: str | None = None
+    keep_colors: bool = False
+    mask: Path | None = None
+    memory: str | None = None
+    styles: Sequence[str] = ()
+    strengths: Sequence[str] = ()
+    stroke_sizes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is done to each frame.
+
+    Attributes:
+        change: the work.
+        label: the part of a default name that tells it.
+        how: fields of the ``--json`` object.
+        device: where the network runs.
+    """
+
+    change: Change
+    label: str
+    device: str
+    how: dict[str, Any] = field(default_factory=dict)
+
+
+def check(settings: VideoSettings, steady: str) -> None:
+    """Checks ranges and names.
+
+    Raises:
+        UsageError: one is not among those that there are.
+    """
+    check_codec(settings.codec, settings.crf)
+    if steady not in MODES:
+        raise UsageError(f"--steady must be off, light or strong, not {steady!r}")
+
+
+def extract(start: str | None, end: str | None) -> Extract:
+    """Reads ``--start`` and ``--end``.
+
+    Raises:
+        UsageError: they are no times, or the end is not after the start.
+    """
+    begins_s = None if start is None else Fraction(parse_time("start", start))
+    ends_s = None if end is None else Fraction(parse_time("end", end))
+    if ends_s is not None and ends_s <= (begins_s or 0):
+        raise UsageError(f"--end {end} must come after --start {start or 0}")
+    return Extract(begins_s, ends_s)
+
+
+def frame_rate(fps: float | None) -> Fraction | None:
+    """Reads ``--fps``: 29.97 is 30000/1001, as it is meant.
+
+    Raises:
+        UsageError: it is out of its range.
+    """
+    if fps is None:
+        return None
+    if not 0 < fps <= _LARGEST_RATE_FPS:
+        raise UsageError(f"--fps must be above 0 and at most {_LARGEST_RATE_FPS}, not {fps:g}")
+    of_television = Fraction(round(fps * 1.001) * 1000, 1001)
+    if abs(of_television - Fraction(fps)) < Fraction(1, 200) and fps % 1:
+        return of_television
+    return Fraction(fps).limit_denominator(1000)
+
+
+def make_task(
+    wanted: Wanted, upscale: int | None, steady: str, threads: int | None, device: str
+) -> Task:
+    """Loads the model and reads the dials.
+
+    Raises:
+        UsageError: options contradict each other, or a number is out of its range.
+        ModelError: the model cannot be used.
+        ImageError: the mask cannot be read.
+    """
+    if upscale is None:
+        return _painting(wanted, MODES[steady], threads, device)
+    for flag, given in vars(wanted).items():
+        if flag != "model" and given:
+            raise UsageError(f"--upscale enlarges in place of painting: leave {_flag(flag)} out")
+    return _upscaling(upscale, wanted.model, MODES[steady], threads, device)
+
+
+def _flag(name: str) -> str:
+    keys = {"styles": "style-at", "strengths": "strength-at", "stroke_sizes": "stroke-size-at"}
+    return f"--{keys.get(name, name.replace('_', '-'))}"
+
+
+def _painting(
+    wanted: Wanted, steadiness: Steadiness | None, threads: int | None, device: str
+) -> Task:
+    from impasto.cli import painting
+    from impasto.runtime.loading import model_path
+    from impasto.runtime.steady import SteadyModel
+
+    styles = parse_styles("style-at", wanted.styles)
+    strengths = parse_numbers("strength-at", wanted.strengths, 0, 1)
+    stroke_sizes = parse_numbers("stroke-size-at", wanted.stroke_sizes, 0.1, 10)
+    for flag, track, given in (
+        ("style", styles, wanted.style),
+        ("strength", strengths, wanted.strength),
+        ("stroke-size", stroke_sizes, wanted.stroke_size),
+    ):
+        if track is not None and given is not None:
+            raise UsageError(
+                f"--{flag} and --{flag}-at contradict each other: begin with --{flag}-at 0:{given}"
+            )
+    settings = PaintSettings(
+        strength=1.0 if wanted.strength is None else wanted.strength,
+        stroke_size=parse_stroke_size(wanted.stroke_size or "auto"),
+        keep_colors=wanted.keep_colors,
+        mask=wanted.mask,
+        memory=parse_memory(wanted.memory),
+    )
+    check_painting(settings)
+    style = wanted.style
+    if styles is not None:
+        style = ",".join(dict.fromkeys(name for blend in styles.values for name in blend))
+    file = None if wanted.model is None else Path(wanted.model)
+    model = painting.load(style, file, threads, device)
+    dials = Dials(model.blend, settings.strength, settings.stroke_size)
+    name, used_device = model.name, model.device
+    path = model_path(style) if file is None else file
+    if steadiness is not None:
+        kept = steadiness.statistics_kept
+        model = SteadyModel(path, kept=kept, threads=threads, device=device)
+    mask = None
+    if settings.mask is not None:
+        from impasto.images.masks import read_mask
+
+        mask = read_mask(settings.mask)
+    change = Painting(
+        model,
+        Timeline(dials, styles, strengths, stroke_sizes),
+        keep_colors=settings.keep_colors,
+        mask=mask,
+        memory=settings.memory,
+        steadiness=steadiness,
+        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    return Task(change, name, used_device, {"style": name})
+
+
+def _upscaling(
+    scale: int,
+    model: str | None,
+    steadiness: Steadiness | None,
+    threads: int | None,
+    device: str,
+) -> Task:
+    if scale not in _SCALES:
+        raise UsageError(f"--upscale must be 2, 4 or 8, not {scale}")
+    from impasto.catalog import find_upscaler
+    from impasto.runtime.loading import load_upscaler
+
+    name = find_upscaler(None, scale).name if model is None else model
+    upscaler = load_upscaler(name, scale=scale, threads=threads, device=device)
+    how = {"model": name, "scale": scale}
+    return Task(Upscaling(upscaler, scale, steadiness), f"x{scale}", upscaler.device, how)
+
+
+def find_result(
+    clip: Path, output: str | None, label: str, mask: Path | None, *, overwrite: bool
+) -> Path:
+    """Finds out where the result goes.
+
+    Args:
+        clip: the input.
+        output: of ``-o``: a file, or a folder; None is beside the clip.
+        label: of the task.
+        mask: another input.
+        overwrite: a result may be there.
+
+    Raises:
+        UsageError: nothing is written in files of that name, or it is an input, or there.
+        VideoError: the clip cannot be used.
+    """
+    if output is None or means_folder(output):
+        suffix = clip.suffix.lower()
+        if suffix not in CONTAINERS and suffix not in FORMATS:
+            suffix = _usual_suffix(clip)
+        folder = clip.parent if output is None else Path(output)
+        result = folder / f"{clip.stem}.{label}{suffix}"
+    else:
+        result = Path(output)
+    if result.suffix.lower() not in {**CONTAINERS, **FORMATS}:
+        known = " ".join({**CONTAINERS, **FORMATS})
+        raise UsageError(f"-o {result} must end in one of {known}")
+    inputs = [real_path(path) for path in (clip, mask) if path is not None]
+    if real_path(result) in inputs:
+        raise UsageError(f"{result} is an input and would be overwritten: choose another -o")
+    if exists(result) and not overwrite:
+        raise UsageError(f"{result} is already there: --overwrite replaces it")
+    return result
+
+
+def _usual_suffix(clip: Path) -> str:
+    try:
+        streams_left_out(clip, ".mp4")
+    except OutputError:
+        return ".mkv"
+    return ".mp4"
+
+
+def run(task: Task, clip: Path, result: Path, settings: VideoSettings, voice: Voice) -> None:
+    """Makes the result and says what became of it.
+
+    Raises:
+        ImpastoError: it could not be made.
+    """
+    row: dict[str, Any] = {"input": str(clip), "output": str(result), **task.how}
+    row["device"] = task.device
+    begun_s = time.monotonic()
+    try:
+        outcome = _shown(task, clip, result, settings, quiet=voice.quiet or voice.as_json)
+    except ImpastoError as error:
+        if voice.as_json:
+            print_result(json.dumps({**row, "status": "failed", "error": one_line(str(error))}))
+        raise
+    elapsed_s = time.monotonic() - begun_s
+    if not voice.quiet:
+        for note in _notes(outcome, clip):
+            print_note(note)
+    if voice.as_json:
+        row |= {
+            "width": outcome.width,
+            "height": outcome.height,
+            "frames": outcome.frames,
+            "resumed": outcome.resumed,
+            "scenes": outcome.scenes,
+            "damaged": outcome.damaged,
+            "elapsed_s": round(elapsed_s, 4),
+            "status": "done",
+            "error": None,
+        }
+        print_result(json.dumps(row))
+    elif not voice.quiet:
+        print_result(str(result))
+
+
+def _shown(
+    task: Task, clip: Path, result: Path, settings: VideoSettings, *, quiet: bool
+) -> Outcome:
+    """Makes the result under a bar with frames per second and the time left."""
+    if quiet:
+        return render(clip, result, task.change, settings)
+    first_s: float | None = None
+    first = 0
+
+    with steps_shown() as (show, _):
+
+        def on_frame(done: int, total: int | None) -> None:
+            nonlocal first_s, first
+            now_s = time.monotonic()
+            if first_s is None:  # a rate needs two frames, and the first one is slow
+                first_s, first = now_s, done
+            rate = (done - first) / (now_s - first_s) if done > first else 0.0
+            text = f"{done} of about {total} frames" if total else f"{done} frames"
+            if rate:
+                text += f", {rate:.2f} frames/s"
+                if total:
+                    text += f", {clock(max(0, total - done) / rate)} left"
+            show(done, max(total or 0, done + 1), text)
+
+        return render(clip, result, task.change, settings, on_frame=on_frame)
+
+
+def _notes(outcome: Outcome, clip: Path) -> list[str]:
+    notes = list(outcome.notes)
+    if outcome.resumed:
+        notes.append(f"went on after {outcome.resumed} frames that were finished before")
+    if outcome.damaged:
+        notes.append(
+            f"{clip} is damaged: {outcome.damaged} of its packets or frames were skipped or "
+            "patched up"
+        )
+    return notes

@@ -1,0 +1,1 @@
+"""Painting and upscaling clips and animated pictures, steadily; no torch."""

@@ -1,0 +1,316 @@
+"""From a clip to a painted or enlarged clip, with all that belongs to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+from impasto._version import __version__
+from impasto.errors import VideoError
+from impasto.video.animations import Animation, is_animation, write_animation
+from impasto.video.changes import Change
+from impasto.video.clips import Clip
+from impasto.video.encoding import Encoding, choose_codec, sdr
+from impasto.video.frames import Floats, Frame
+from impasto.video.joining import ALL, Extract, join, streams_left_out
+from impasto.video.pieces import Memory, PieceFolder
+from impasto.video.pipeline import run_stages
+from impasto.video.steadiness import Carrier, followed
+
+# Sound that is a little longer than the picture is usual.
+_EARLY_S: Final = Fraction(1, 2)
+
+OnFrame = Callable[[int, int | None], None]
+"""Told the frames that are done, and how many there are, if that is known."""
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """How a clip is read and written.
+
+    Attributes:
+        codec: one of `encoding.CODECS`; None chooses by container and bits.
+        crf: constant rate factor; None is the codec's usual one.
+        max_side_px: frames are made smaller until no side is longer; None keeps the size.
+        extract: which part of the clip.
+        frame_rate: frames per second of the result; None keeps each frame's time.
+    """
+
+    codec: str | None = None
+    crf: int | None = None
+    max_side_px: int | None = None
+    extract: Extract = ALL
+    frame_rate: Fraction | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of a clip.
+
+    Attributes:
+        width: of the result, in px, as it is shown.
+        height: likewise.
+        frames: of the result.
+        resumed: those of them that an interrupted run had finished.
+        scenes: scenes that were told apart among the rest; 0 where steadiness is off.
+        damaged: packets of the clip that were skipped, and frames that were patched up.
+        notes: what a person should know.
+    """
+
+    width: int
+    height: int
+    frames: int = 0
+    resumed: int = 0
+    scenes: int = 0
+    damaged: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+
+def render(
+    path: Path,
+    result: Path,
+    change: Change,
+    settings: VideoSettings,
+    *,
+    on_frame: OnFrame = lambda _done, _total: None,
+) -> Outcome:
+    """Changes each frame of a clip.
+
+    A run that is interrupted leaves the pieces that it finished beside the result, and the next
+    one with the same settings goes on from there. An animated picture is made in one go.
+
+    Args:
+        path: the clip, or an animated picture.
+        result: the file, written atomically; its suffix is one of `joining.CONTAINERS` or
+            `animations.FORMATS`.
+        change: what is done to each frame.
+        settings: how the clip is read and written.
+        on_frame: told after each frame.
+
+    Raises:
+        VideoError: the clip cannot be used.
+        OutputError: the result cannot be written, or cannot hold the clip's sound.
+        UsageError: codec and rate factor do not go together.
+    """
+    source: Clip | Animation
+    if is_animation(path):
+        source = Animation(path, max_side_px=settings.max_side_px)
+    else:
+        source = Clip(path, max_side_px=settings.max_side_px)
+    run = _Run(source, result, change, settings, on_frame)
+    if is_animation(result):
+        run.animation()
+    else:
+        run.clip()
+    outcome = run.outcome
+    outcome.damaged = source.damaged
+    return outcome
+
+
+class _Run:
+    def __init__(
+        self,
+        source: Clip | Animation,
+        result: Path,
+        change: Change,
+        settings: VideoSettings,
+        on_frame: OnFrame,
+    ) -> None:
+        self._source, self._result = source, result
+        self._change, self._settings, self._on_frame = change, settings, on_frame
+        self._time_base = source.time_base
+        if settings.frame_rate is not None:
+            self._time_base = 1 / settings.frame_rate
+        width, height = (side * change.scale for side in (source.width, source.height))
+        self.outcome = Outcome(width, height)
+        self._carrier: Carrier | None = None
+        self._total = self._expected()
+
+    def animation(self) -> None:
+        """Makes an animated picture."""
+        loop: int | None = 0
+        if isinstance(self._source, Animation):
+            loop = self._source.loop
+        elif self._source.has_sound:
+            self.outcome.notes.append(f"{self._result.suffix} holds no sound: it is left out")
+
+        def write(frames: Iterator[Frame]) -> None:
+            write_animation(self._result, frames, time_base=self._time_base, loop=loop)
+
+        self._work(None, None, write)
+
+    def clip(self) -> None:
+        """Makes a clip, in pieces."""
+        encoding, suffix = self._encoding(), self._result.suffix.lower()
+        notes, source = self.outcome.notes, self._source
+        if isinstance(source, Clip):
+            left_out = streams_left_out(source.path, suffix)
+            notes += [f"left out, {suffix} cannot hold it: {what}" for what in left_out]
+            if source.other_videos:
+                notes.append(f"only the first of {source.other_videos + 1} videos was taken")
+        if encoding.pixel_format.startswith("yuv444") and encoding.codec in ("h264", "hevc"):
+            notes.append(
+                f"{encoding.width}x{encoding.height} is odd, and {encoding.codec} holds that only "
+                "in full colour resolution, which some players refuse: --codec vp9 or an even "
+                "--max-size avoids it"
+            )
+        folder = PieceFolder(self._result, self._made_by(encoding))
+        memory = folder.memory() if folder.pieces else None
+        next_pts = folder.pieces[-1].next_pts if folder.pieces else None
+        self.outcome.resumed = self.outcome.frames = folder.frame_count
+        try:
+            self._work(
+                next_pts, memory, lambda frames: folder.write(frames, encoding, self._mixture)
+            )
+        finally:
+            if not folder.pieces:
+                folder.remove()
+        if isinstance(source, Clip) and self._settings.extract.ends_s is None:
+            notes += _ends_early(source)
+        pieces = [(folder.path / piece.name, piece) for piece in folder.pieces]
+        clip = source if isinstance(source, Clip) else None
+        join(self._result, pieces, encoding, clip, self._settings.extract)
+        folder.remove()
+
+    def _work(
+        self, next_pts: int | None, memory: Memory | None, write: Callable[[Iterator[Frame]], None]
+    ) -> None:
+        """Reads, changes and writes frames at the same time.
+
+        Args:
+            next_pts: of the first frame, in the result's time; None is the first one there is.
+            memory: of the frame before it, if there is one.
+            write: takes all frames.
+        """
+        frames, steadiness = self._selected(next_pts), self._change.steadiness
+        if memory is not None:
+            self._change.go_on(memory.averages)
+        if steadiness is not None:
+            mixture = None if memory is None else memory.mixture
+            self._carrier = Carrier(steadiness.painting_kept, mixture)
+            frames = followed(frames, None if memory is None else memory.grey)
+
+        def work(frame: Frame) -> Frame:
+            frame = self._change.apply(frame)
+            self.outcome.frames += 1
+            self.outcome.scenes += steadiness is not None and frame.motion is None
+            self._on_frame(self.outcome.frames, self._total)
+            return frame
+
+        run_stages(frames, work, lambda changed: write(self._carried(changed)))
+        if not self.outcome.frames:
+            raise VideoError(f"{self._source.path} has no frame between --start and --end")
+
+    def _carried(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if self._carrier is not None:
+                self._carrier.carry(frame)
+            yield frame
+
+    def _mixture(self) -> Floats | None:
+        return None if self._carrier is None else self._carrier.mixture
+
+    def _selected(self, next_pts: int | None) -> Iterator[Frame]:
+        """Reads the frames of the extract, with their times in the result."""
+        extract, rate = self._settings.extract, self._settings.frame_rate
+        if rate is not None:
+            return self._at_rate(rate, next_pts or 0)
+        origin_s = self._source.origin_s
+        shift = round((origin_s + extract.shift_s) / self._time_base)
+        first_s = extract.begins_s
+        if next_pts is not None:
+            first_s = (next_pts + shift) * self._time_base - origin_s
+        return self._shifted(first_s, shift)
+
+    def _shifted(self, first_s: Fraction | None, shift: int) -> Iterator[Frame]:
+        for frame in self._source.frames(first_s):
+            if not self._settings.extract.holds(frame.time_s):
+                return
+            frame.pts -= shift
+            yield frame
+
+    def _at_rate(self, rate: Fraction, number: int) -> Iterator[Frame]:
+        """Gives the frame that is shown at each time of a grid, from one of them on."""
+        extract = self._settings.extract
+        waiting: Frame | None = None
+
+        def until(end_s: Fraction) -> Iterator[Frame]:
+            nonlocal number
+            if waiting is None:
+                return
+            while (time_s := extract.shift_s + number / rate) < end_s:
+                yield dataclasses.replace(waiting, pts=number, duration=1, time_s=time_s)
+                number += 1
+
+        end_s = extract.shift_s
+        for frame in self._source.frames(None):
+            if extract.ends_s is not None and frame.time_s >= extract.ends_s:
+                break
+            yield from until(frame.time_s)
+            waiting = frame
+            end_s = frame.time_s + frame.duration * self._source.time_base
+        yield from until(end_s if extract.ends_s is None else min(end_s, extract.ends_s))
+
+    def _encoding(self) -> Encoding:
+        settings, source = self._settings, self._source
+        width, height = self.outcome.width, self.outcome.height
+        bits = source.bits if isinstance(source, Clip) else 8
+        codec = choose_codec(settings.codec, settings.crf, self._result.suffix.lower(), bits)
+        encoding = Encoding(
+            codec,
+            settings.crf,
+            width,
+            height,
+            bits,
+            self._time_base,
+            settings.frame_rate or source.frame_rate,
+        )
+        if not isinstance(source, Clip):
+            return encoding
+        stored = (width, height) if source.turns % 2 == 0 else (height, width)
+        return dataclasses.replace(
+            encoding,
+            width=stored[0],
+            height=stored[1],
+            colour=sdr(source.colour),
+            turns=source.turns,
+            pixel_shape=source.pixel_shape,
+        )
+
+    def _made_by(self, encoding: Encoding) -> dict[str, Any]:
+        stat = self._source.path.stat()
+        return {
+            "impasto": __version__,
+            "clip": [os.path.realpath(self._source.path), stat.st_size, stat.st_mtime_ns],
+            "settings": repr(self._settings),
+            "encoding": repr(encoding),
+            "change": self._change.settings(),
+        }
+
+    def _expected(self) -> int | None:
+        source, extract = self._source, self._settings.extract
+        if source.frame_count is None:
+            return None
+        length_s = source.frame_count / source.frame_rate
+        if extract.ends_s is not None:
+            length_s = min(length_s, extract.ends_s)
+        return max(
+            1,
+            round(
+                (length_s - extract.shift_s)
+                * (1 / self._time_base if self._settings.frame_rate else source.frame_rate)
+            ),
+        )
+
+
+def _ends_early(clip: Clip) -> list[str]:
+    """Tells of a clip whose frames end before what it states, as a truncated one's do."""
+    if clip.stated_s is None or not 0 < clip.ended_s < clip.stated_s - _EARLY_S:
+        return []
+    ended_s, stated_s = float(clip.ended_s), float(clip.stated_s)
+    return [f"{clip.path} states {stated_s:.1f} s, and its frames end after {ended_s:.1f} s"]

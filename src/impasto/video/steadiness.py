@@ -1,0 +1,116 @@
+"""Keeping a painting steady: what was painted one frame ago is carried along with the motion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from impasto.video.flow import FlowFinder, grey, moved
+from impasto.video.frames import Floats, Frame, Picture
+
+# A cut follows next to nothing; a pan of a twentieth of the width per frame follows nine tenths.
+CUT_SHARE: Final = 0.25
+# The share of the frame before comes in over so many pixels of the flow's map.
+_SOFT_PX: Final = 5
+# Blurs that part the bands in which a mixture gets back the contrast that it lost.
+_BANDS_PX: Final = (1.1, 2.5)
+_MOST_GAIN: Final = 2.0
+_NO_ENERGY: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """How steady a painting shall be.
+
+    Attributes:
+        statistics_kept: share of the moving averages of the norms that a frame leaves.
+        painting_kept: share of the painting before in this one, where it can be followed.
+    """
+
+    statistics_kept: float
+    painting_kept: float
+
+
+MODES: Final[dict[str, Steadiness | None]] = {
+    "off": None,
+    "light": Steadiness(0.8, 0.33),
+    "strong": Steadiness(0.9, 0.7),
+}
+
+
+def followed(frames: Iterable[Frame], before: Picture | None = None) -> Iterator[Frame]:
+    """Finds the motion between frames, and scene cuts, where it is None.
+
+    Args:
+        frames: of one clip, in their order.
+        before: `grey` of the frame before the first one, if there is one.
+
+    Yields:
+        The same frames, with ``grey`` and ``motion``.
+    """
+    finder = FlowFinder()
+    for frame in frames:
+        frame.grey = grey(frame.rgb)
+        if before is not None and before.shape == frame.grey.shape:
+            motion = finder.motion(before, frame.grey)
+            frame.motion = motion if motion.share >= CUT_SHARE else None
+        before = frame.grey
+        yield frame
+
+
+class Carrier:
+    """Mixes each painting with the one before, moved to where things are now.
+
+    Mixing averages away what flickers, which is the finest of the strokes. What is given on has
+    the strokes of the mixture, made as strong as those of the painting, band by band.
+
+    Attributes:
+        mixture: the last one, (H, W, 3) float32 in levels of 255; None before the first frame.
+    """
+
+    def __init__(self, kept: float, mixture: Floats | None = None) -> None:
+        """Begins a clip, or goes on with one.
+
+        Args:
+            kept: share of the painting before, 0 to below 1.
+            mixture: as the attribute.
+        """
+        self._kept = kept
+        self.mixture = mixture
+
+    def carry(self, frame: Frame) -> None:
+        """Replaces a painted frame by its mixture with the one before."""
+        painted = frame.rgb.astype(np.float32)
+        motion, before = frame.motion, self.mixture
+        if motion is None or before is None or before.shape != painted.shape:
+            self.mixture = painted
+            return
+        trust = cv2.erode(motion.followed.astype(np.float32), np.ones((3, 3)))
+        trust = cv2.blur(trust, (_SOFT_PX, _SOFT_PX)) * np.float32(self._kept)
+        height, width = painted.shape[:2]
+        trust = cv2.resize(trust, (width, height), interpolation=cv2.INTER_LINEAR)
+        mixture = moved(before, motion.flow)
+        mixture -= painted
+        mixture *= trust[..., None]
+        mixture += painted
+        self.mixture = np.clip(mixture, 0.0, 255.0, out=mixture)
+        frame.rgb = np.rint(_as_strong(mixture, painted).clip(0.0, 255.0)).astype(np.uint8)
+
+
+def _as_strong(mixture: Floats, painted: Floats) -> Floats:
+    """Gives a mixture the contrast of a painting in each of a few bands of fineness."""
+    result = mixture.copy()
+    for sigma_px in _BANDS_PX:
+        coarse, wanted = (cv2.GaussianBlur(x, (0, 0), sigma_px) for x in (mixture, painted))
+        band = mixture - coarse
+        energies = [float(np.square(x).mean()) for x in (painted - wanted, band)]
+        gain = math.sqrt(energies[0] / max(energies[1], _NO_ENERGY))
+        band *= np.float32(min(max(gain, 1.0), _MOST_GAIN) - 1.0)
+        result += band
+        mixture, painted = coarse, wanted
+    return result

@@ -1,0 +1,162 @@
+"""Dials that change over time: key frames, and what lies between them."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from impasto.errors import UsageError
+from impasto.runtime.mixing import parse_blend
+from impasto.runtime.stylizer import StrokeSize
+
+Value = TypeVar("Value")
+Blend = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Track(Generic[Value]):
+    """A dial's values at some times.
+
+    Attributes:
+        times_s: ascending.
+        values: one for each; before the first and after the last time they stay.
+    """
+
+    times_s: Sequence[float]
+    values: Sequence[Value]
+
+    def at(self, time_s: float, mix: Callable[[Value, Value, float], Value]) -> Value:
+        """Returns the value at a time; ``mix`` makes what lies between two, given a share."""
+        number = bisect_right(self.times_s, time_s)
+        if number == 0 or number == len(self.times_s):
+            return self.values[max(0, number - 1)]
+        first, second = self.times_s[number - 1 : number + 1]
+        share = (time_s - first) / (second - first)
+        return mix(self.values[number - 1], self.values[number], share)
+
+
+@dataclass(frozen=True)
+class Dials:
+    """The dials of one frame.
+
+    Attributes:
+        blend: shares of styles, together 1.
+        strength: 0 (the frame) to 1 (the painting).
+        stroke_size: as for `StyleModel.paint`.
+    """
+
+    blend: Blend
+    strength: float = 1.0
+    stroke_size: StrokeSize = "auto"
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The dials of a clip.
+
+    Attributes:
+        steady: what counts where a dial has no key frames.
+        styles: key frames of blends.
+        strengths: of strengths.
+        stroke_sizes: of stroke sizes, which change by equal factors in equal times.
+    """
+
+    steady: Dials
+    styles: Track[Blend] | None = None
+    strengths: Track[float] | None = None
+    stroke_sizes: Track[float] | None = field(default=None)
+
+    def at(self, time_s: float) -> Dials:
+        """Returns the dials of a frame by when it is shown."""
+        dials = self.steady
+        return Dials(
+            dials.blend if self.styles is None else self.styles.at(time_s, mix_blends),
+            dials.strength if self.strengths is None else self.strengths.at(time_s, mix_evenly),
+            dials.stroke_size
+            if self.stroke_sizes is None
+            else self.stroke_sizes.at(time_s, mix_by_factors),
+        )
+
+
+def mix_evenly(first: float, second: float, share: float) -> float:
+    """Returns what lies at a share of the way between two numbers."""
+    return (1 - share) * first + share * second
+
+
+def mix_by_factors(first: float, second: float, share: float) -> float:
+    """Likewise, where equal steps are equal factors."""
+    return first * math.pow(second / first, share)
+
+
+def mix_blends(first: Blend, second: Blend, share: float) -> Blend:
+    """Likewise, for the share of each style."""
+    mixed = {
+        name: mix_evenly(first.get(name, 0.0), second.get(name, 0.0), share)
+        for name in {**first, **second}
+    }
+    return {name: part for name, part in mixed.items() if part > 0}
+
+
+def parse_styles(flag: str, texts: Sequence[str]) -> Track[Blend] | None:
+    """Reads key frames such as ``12.5:great_wave`` or ``0:udnie:0.7,great_wave:0.3``.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    return _track(flag, texts, "STYLE, such as 12.5:great_wave", parse_blend)
+
+
+def parse_numbers(
+    flag: str, texts: Sequence[str], least: float, most: float
+) -> Track[float] | None:
+    """Reads key frames such as ``12.5:0.8``.
+
+    Raises:
+        UsageError: one of them is none, or its number lies outside the range.
+    """
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not least <= value <= most:
+            raise ValueError
+        return value
+
+    return _track(flag, texts, f"a number from {least:g} to {most:g}, such as 12.5:1", number)
+
+
+def parse_time(flag: str, text: str) -> float:
+    """Reads a time in seconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise UsageError(f"--{flag} takes seconds, such as 12.5, not {text!r}")
+    return value
+
+
+def _track(
+    flag: str, texts: Sequence[str], wanted: str, parse: Callable[[str], Value]
+) -> Track[Value] | None:
+    keys: dict[float, Value] = {}
+    for text in texts:
+        time, colon, rest = text.partition(":")
+        try:
+            if not colon:
+                raise ValueError
+            value = parse(rest)
+        except ValueError:
+            raise UsageError(f"--{flag} takes TIME:{wanted}, not {text!r}") from None
+        time_s = parse_time(flag, time)
+        if time_s in keys:
+            raise UsageError(f"--{flag} is given twice for {time_s:g} s")
+        keys[time_s] = value
+    times = sorted(keys)
+    return Track(times, [keys[time] for time in times]) if keys else None

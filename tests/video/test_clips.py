@@ -1,0 +1,149 @@
+"""Reading clips: upright, in the right colours, at their times, whatever is damaged."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from clip_files import pictures, write_clip
+
+from impasto.errors import VideoError
+from impasto.video.clips import FULL, LIMITED, Clip
+
+
+def test_frames_come_at_their_times_in_their_colours(tmp_path):
+    times = [0, 7, 8, 20, 40]
+    path = write_clip(
+        tmp_path / "a.mp4", pictures(5), pts=times, time_base=Fraction(1, 600), options={"crf": "1"}
+    )
+    clip = Clip(path)
+    assert (clip.width, clip.height, clip.frame_count, clip.bits, clip.turns) == (64, 48, 5, 8, 0)
+    frames = list(clip.frames())
+    assert [frame.pts * clip.time_base for frame in frames] == [Fraction(t, 600) for t in times]
+    assert [frame.time_s for frame in frames] == [Fraction(t, 600) for t in times]
+    for frame, picture in zip(frames, pictures(5), strict=True):
+        assert np.abs(frame.rgb.astype(int) - picture).mean() < 4
+    assert [f.pts for f in clip.frames(Fraction(8, 600))] == [f.pts for f in frames[2:]]
+    assert clip.damaged == 0
+
+
+@pytest.mark.parametrize(("rotation", "turns"), [(-90, 1), (180, 2), (90, 3)])
+def test_frames_are_upright(tmp_path, rotation, turns):
+    (picture,) = pictures(1)
+    # What a phone that is held upright writes: the picture, lying on its side.
+    lying = np.ascontiguousarray(np.rot90(picture, turns))
+    path = write_clip(tmp_path / "a.mp4", [lying], rotation=rotation, options={"crf": "1"})
+    clip = Clip(path)
+    assert (clip.width, clip.height) == (64, 48)
+    (frame,) = clip.frames()
+    assert np.abs(frame.rgb.astype(int) - picture).mean() < 4
+
+
+@pytest.mark.parametrize("colour_range", [LIMITED, FULL])
+@pytest.mark.parametrize(("matrix", "luma"), [(1, (0.2126, 0.0722)), (6, (0.299, 0.114))])
+def test_levels_mean_what_the_file_says(tmp_path, colour_range, matrix, luma):
+    """Y'CbCr by the definition, against what is read."""
+    rgb = np.array([200.0, 90.0, 40.0])
+    red, blue = luma
+    y = red * rgb[0] + (1 - red - blue) * rgb[1] + blue * rgb[2]
+    cb, cr = (rgb[2] - y) / (2 - 2 * blue), (rgb[0] - y) / (2 - 2 * red)
+    if colour_range == LIMITED:
+        y, cb, cr = 16 + y * 219 / 255, cb * 224 / 255, cr * 224 / 255
+    frame = av.VideoFrame(64, 48, "yuv444p")
+    for plane, value in zip(frame.planes, (y, 128 + cb, 128 + cr), strict=True):
+        plane.update(bytes([round(value)]) * plane.buffer_size)
+    settings = {"color_range": colour_range, "colorspace": matrix}
+    path = write_clip(
+        tmp_path / "a.mkv",
+        [frame],
+        pixel_format="yuv444p",
+        options={"qp": "0"},
+        stream_settings=settings,
+    )
+    clip = Clip(path)
+    assert (clip.colour.range, clip.colour.matrix) == (colour_range, matrix)
+    (read,) = clip.frames()
+    assert read.rgb[20, 20] == pytest.approx(rgb, abs=2)
+
+
+def test_hlg_is_tone_mapped(tmp_path):
+    """The white of paper, 75 % of HLG's signal, in 10 bits: 64 + 0.75 * 876."""
+    frame = av.VideoFrame(64, 48, "yuv420p10le")
+    for plane, value in zip(frame.planes, (721, 512, 512), strict=True):
+        plane.update(np.full(plane.buffer_size // 2, value, "<u2").tobytes())
+    hlg = {"color_range": LIMITED, "colorspace": 9, "color_primaries": 9, "color_trc": 18}
+    path = write_clip(
+        tmp_path / "a.mp4",
+        [frame],
+        codec="libx265",
+        options={"x265-params": "log-level=none:lossless=1"},
+        pixel_format="yuv420p10le",
+        stream_settings=hlg,
+    )
+    clip = Clip(path)
+    assert (clip.bits, clip.colour.is_hdr) == (10, True)
+    (read,) = clip.frames()
+    assert read.rgb[20, 20].astype(int) == pytest.approx([230] * 3, abs=1)
+
+
+def test_larger_frames_are_made_smaller_with_even_sides(tmp_path):
+    clip = Clip(write_clip(tmp_path / "a.mp4", pictures(1, 48, 64)), max_side_px=33)
+    assert (clip.width, clip.height) == (32, 24)
+    assert next(clip.frames()).rgb.shape == (24, 32, 3)
+    assert Clip(tmp_path / "a.mp4", max_side_px=64).width == 64
+
+
+def test_damage_in_the_middle_is_skipped_and_counted(tmp_path):
+    path = write_clip(
+        tmp_path / "a.mp4", pictures(20), options={"g": "5", "bf": "0"}, pixel_format="yuv420p"
+    )
+    with av.open(str(path)) as whole:
+        sizes = [(packet.pos, packet.size) for packet in whole.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for position, size in sizes[7:9]:
+        data[position : position + size] = b"\xff" * size
+    path.write_bytes(data)
+    clip = Clip(path)
+    frames = list(clip.frames())
+    assert clip.damaged >= 2
+    assert 15 <= len(frames) <= 20
+    assert frames[-1].pts * clip.time_base == Fraction(19, 25)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file: "),
+        (b"", "is empty"),
+        (b"not a clip at all", "is no clip that FFmpeg reads, or a damaged or truncated one"),
+    ],
+)
+def test_what_is_no_clip(tmp_path, content, message):
+    path = tmp_path / "a.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(VideoError, match=message):
+        Clip(path)
+
+
+def test_truncated_clips(tmp_path):
+    whole = write_clip(tmp_path / "a.mp4", pictures(20), options={"g": "5"}).read_bytes()
+    (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])  # its index was at the end
+    with pytest.raises(VideoError, match="truncated"):
+        Clip(tmp_path / "half.mp4")
+    whole = write_clip(tmp_path / "a.mkv", pictures(20), options={"g": "5"}).read_bytes()
+    (tmp_path / "half.mkv").write_bytes(whole[: len(whole) * 3 // 5])
+    clip = Clip(tmp_path / "half.mkv")
+    assert 0 < len(list(clip.frames())) < 20
+    assert clip.ended_s < clip.stated_s == Fraction(4, 5)
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    path = tmp_path / "a.m4a"
+    with av.open(str(path), "w", format="mp4") as out:
+        stream = out.add_stream("aac", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), "s16", "mono")
+        frame.sample_rate = 48_000
+        out.mux(stream.encode(frame) + stream.encode())
+    with pytest.raises(VideoError, match="has no video, only audio"):
+        Clip(path)
