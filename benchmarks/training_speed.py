@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import itertools
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from impasto.evaluation.machine import describe_machine, usable_cores
+from impasto.evaluation.machine import describe_machine, peak_memory_bytes, usable_cores
 from impasto.training import StepReport, make_config, train
 
 PAINTINGS = Path(__file__).parent.parent / "examples" / "paintings"
@@ -96,18 +95,13 @@ def _measure(arguments: argparse.Namespace, preset: str, precision: str) -> dict
         with contextlib.suppress(_MeasuredError):
             train(config, on_step=on_step)
     on_gpu = arguments.device != "cpu" and torch.cuda.is_available()
-    memory = torch.cuda.max_memory_allocated() if on_gpu else _peak_bytes()
+    memory = torch.cuda.max_memory_allocated() if on_gpu else peak_memory_bytes()
     steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     return {
         "step_s": statistics.median(steps[WARM_UP_STEPS - 1 :]),
         "batch": config.batch_size,
         "memory_gib": memory / 2**30,
     }
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def our_lines(result):
     return [line for line in result.stderr.splitlines() if not line.startswith("make")]
 
 
-@pytest.mark.parametrize("target", ["demo", "train-demo", "test", "coverage", "check"])
+@pytest.mark.parametrize("target", ["demo", "train-demo", "test", "coverage", "check", "bench"])
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

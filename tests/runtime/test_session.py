@@ -2,14 +2,15 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from impasto.errors import ModelError, UsageError
+from impasto.errors import MissingExtraError, ModelError, UsageError
 from impasto.runtime import session
 from impasto.runtime.session import ModelSession, available_devices, choose_device
 
 
 @pytest.fixture
 def providers(monkeypatch):
-    """Makes ONNX Runtime claim other execution providers."""
+    """Makes ONNX Runtime claim other execution providers, where OpenVINO is not installed."""
+    monkeypatch.setattr(session, "find_spec", lambda name: None)
 
     def claim(*names):
         full = [f"{name}ExecutionProvider" for name in names]
@@ -19,19 +20,40 @@ def providers(monkeypatch):
 
 
 def test_devices_are_the_providers_by_plain_name(providers):
-    providers("CUDA", "Dml", "CoreML", "Azure", "CPU")
-    assert available_devices() == {
-        "cuda": "CUDAExecutionProvider",
-        "directml": "DmlExecutionProvider",
-        "coreml": "CoreMLExecutionProvider",
-        "cpu": "CPUExecutionProvider",
-    }
+    providers("CUDA", "Dml", "CoreML", "OpenVINO", "Azure", "CPU")
+    assert available_devices() == ("cuda", "directml", "coreml", "cpu")
     assert (choose_device(), choose_device("coreml")) == ("cuda", "coreml")
     providers("CoreML", "CPU")
     assert choose_device("auto") == "cpu"
-    for device in ("cuda", "azure", "CPU ", ""):
-        with pytest.raises(UsageError, match=f"no device '{device}' here, there are auto, coreml"):
-            choose_device(device)
+
+
+@pytest.mark.parametrize(
+    ("device", "hint"),
+    [
+        ("cuda", "`pip uninstall -y onnxruntime`, then `pip install onnxruntime-gpu` brings it"),
+        ("directml", "`pip install onnxruntime-directml` brings it on Windows"),
+        ("coreml", "onnxruntime brings it on macOS, and nowhere else"),
+        ("azure", "name one of cuda, directml, coreml, openvino to be told what brings it"),
+        ("CPU ", "name one of"),
+        ("", "name one of"),
+    ],
+)
+def test_a_device_that_is_not_here_is_told_with_what_brings_it(providers, device, hint):
+    providers("XNNPACK", "CPU")
+    with pytest.raises(UsageError) as caught:
+        choose_device(device)
+    line = str(caught.value)
+    assert line.startswith(f"there is no device {device!r} here, there are auto, xnnpack, cpu: ")
+    assert hint in line
+
+
+def test_openvino_is_an_extra(providers, monkeypatch):
+    providers("CPU")
+    with pytest.raises(MissingExtraError, match=r'the device openvino needs.*"\.\[openvino\]"'):
+        choose_device("openvino")
+    monkeypatch.setattr(session, "find_spec", lambda name: name == "openvino")
+    assert available_devices() == ("cpu", "openvino")
+    assert (choose_device("openvino"), choose_device()) == ("openvino", "cpu")
 
 
 def test_a_gpu_without_its_libraries_gives_way_to_the_cpu(providers, tiny_model):

@@ -7,15 +7,16 @@ import os
 import platform
 import re
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from impasto._version import __version__
-from impasto.cli.console import one_line
+from impasto.cli.console import one_line, print_note
 from impasto.errors import install_line
 
-_PACKAGES: Final = ("onnxruntime", "pillow", "numpy")
+_PACKAGES: Final = ("pillow", "numpy")
 _NOT_FOR_USERS: Final = ("dev",)
 
 
@@ -27,7 +28,8 @@ def command(
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    rows = [(name, str(facts[name])) for name in ("impasto", "python", *_PACKAGES, "platform")]
+    names = ("impasto", "python", "onnxruntime", *_PACKAGES, "platform")
+    rows = [(name, str(facts[name])) for name in names]
     rows += [
         (f"extra {name}", "installed" if here else f"not installed: {install_line(name)}")
         for name, here in facts["extras"].items()
@@ -44,10 +46,14 @@ def command(
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         typer.echo(one_line(f"{name:{width}}  {value}"))
+    for warning in facts["warnings"]:
+        print_note(f"warning: {warning}")
 
 
 def gather() -> dict[str, Any]:
     """Returns the facts under the names of ``--json``."""
+    import onnxruntime
+
     from impasto.catalog import list_styles, list_upscalers
     from impasto.catalog.own import data_folder
     from impasto.runtime.session import available_devices, choose_device
@@ -55,11 +61,12 @@ def gather() -> dict[str, Any]:
     return {
         "impasto": __version__,
         "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
         **{name: _version(name) for name in _PACKAGES},
         "platform": platform.platform(),
         "extras": {name: _installed(packages) for name, packages in _extras().items()},
         "devices": list(available_devices()),
-        "providers": list(available_devices().values()),
+        "providers": onnxruntime.get_available_providers(),
         "device": choose_device(),
         "cores": _cores(),
         "data_folder": str(data_folder()),
@@ -76,7 +83,25 @@ def gather() -> dict[str, Any]:
             }
             for item in list_upscalers()
         ],
+        "warnings": _warnings(Path(onnxruntime.__file__).parents[1]),
     }
+
+
+def _warnings(folder: Path) -> list[str]:
+    """Tells of builds of ONNX Runtime that were installed over one another.
+
+    Args:
+        folder: where the package ``onnxruntime`` lies, which each of them brings.
+    """
+    found = [metadata.Distribution.at(path) for path in folder.glob("onnxruntime*.dist-info")]
+    package = "onnxruntime/__init__.py"
+    builds = sorted(item.name for item in found if package in map(str, item.files or ()))
+    if len(builds) < 2:
+        return []
+    return [
+        f"{' and '.join(builds)} lie over one another in {folder}, and devices may be missing: "
+        f"`pip uninstall -y {' '.join(builds)}`, then install the one that you want"
+    ]
 
 
 def _extras() -> dict[str, list[str]]:

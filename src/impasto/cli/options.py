@@ -35,8 +35,8 @@ Overwrite: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str,
     typer.Option(
-        metavar="NAME",
-        help="auto, or one of `impasto info`, such as cpu and cuda.",
+        metavar="auto|cpu|cuda|coreml|directml|openvino",
+        help="Where to compute; `impasto info` lists what there is.",
         autocompletion=complete_device,
     ),
 ]

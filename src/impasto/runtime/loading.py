@@ -37,8 +37,7 @@ def load_model(
         name_or_path: a style's name, a blend such as ``"great_wave:0.7,udnie:0.3"``, or a
             model file, whose first style is taken; None is the first shipped style.
         threads: CPU threads for one picture; None takes every core.
-        device: ``"auto"``, or the plain name of an ONNX Runtime execution provider, for
-            example ``"cpu"`` or ``"cuda"``.
+        device: as for `impasto.load_model`.
 
     Returns:
         An object to call with pictures, from any thread.
@@ -47,6 +46,7 @@ def load_model(
         UnknownStyleError: there is neither a style nor a file of that name.
         ModelError: the file cannot be used.
         UsageError: there is no such device.
+        MissingExtraError: it is OpenVINO, and that is not installed.
     """
     path, blend = _resolve(name_or_path)
     from impasto.runtime.stylizer import StyleModel

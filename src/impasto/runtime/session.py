@@ -1,22 +1,25 @@
-"""One ONNX Runtime session around one model's bytes."""
+"""One session around one model's bytes, of ONNX Runtime or of OpenVINO."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Final
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, Final, Protocol
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from impasto.errors import ImageTooLargeError, ModelError, UsageError
+from impasto.errors import ImageTooLargeError, MissingExtraError, ModelError, UsageError
 
 INPUT_NAME: Final = "image"
 OUTPUT_NAME: Final = "output"
 STYLE_INPUT_NAME: Final = "style_weights"
 
-# ONNX Runtime's exceptions have no common base of their own; its binding adds Python's.
+# ONNX Runtime's exceptions have no common base of their own; its binding adds Python's, which
+# are all that OpenVINO's has.
 ORT_ERRORS: Final = (
     RuntimeError,
     ValueError,
@@ -32,19 +35,57 @@ ORT_ERRORS: Final = (
 _MEMORY_WORDS: Final = ("alloc", "memory")
 
 _CPU: Final = "cpu"
+_OPENVINO: Final = "openvino"
+IN_MAIN_MEMORY: Final = (_CPU, _OPENVINO)
+"""Devices that compute on the processor, so that strips spare memory."""
+
 _SUFFIX: Final = "ExecutionProvider"
 _OTHER_NAMES: Final = {"dml": "directml"}
-# Azure's sends pictures to a server, and nothing here talks to the network.
-_REFUSED: Final = ("azure",)
+# Azure's sends pictures to a server, and nothing here talks to the network. OpenVINO is its own
+# package here: ONNX Runtime's build of it takes the place of the one with all other devices.
+_REFUSED: Final = ("azure", _OPENVINO)
+_INSTEAD: Final = "`pip uninstall -y onnxruntime`, then `pip install {}` brings it"
+_BROUGHT_BY: Final = {
+    "cuda": _INSTEAD.format("onnxruntime-gpu"),
+    "directml": _INSTEAD.format("onnxruntime-directml") + " on Windows",
+    "coreml": "onnxruntime brings it on macOS, and nowhere else",
+}
 
 
-def available_devices() -> dict[str, str]:
-    """Returns where this ONNX Runtime can compute, the fastest first.
+class GraphSession(Protocol):
+    """What ONNX Runtime's sessions and ours around OpenVINO have in common."""
+
+    def get_inputs(self) -> Sequence[Any]:
+        """Returns the graph's inputs, in its order: objects with a name and a shape."""
+
+    def get_outputs(self) -> Sequence[Any]:
+        """Returns the graph's outputs, likewise."""
+
+    def run(self, names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Runs the graph.
+
+        Args:
+            names: the outputs that are wanted.
+            feeds: an array for each input.
+
+        Returns:
+            An array for each name.
+        """
+
+
+def available_devices() -> tuple[str, ...]:
+    """Returns where pictures can be computed on this machine.
 
     Returns:
-        Plain names (``"cpu"``, ``"cuda"``, ``"coreml"``, ``"directml"``, ``"openvino"``, ...)
-        and the execution providers that they stand for.
+        Plain names: ``"cpu"``, and as far as they are there ``"cuda"``, ``"coreml"``,
+        ``"directml"``, ``"openvino"`` and whatever else this build of ONNX Runtime has.
     """
+    openvino = (_OPENVINO,) if find_spec("openvino") else ()
+    return (*_providers(), *openvino)
+
+
+def _providers() -> dict[str, str]:
+    """Returns ONNX Runtime's execution providers by their plain names, the fastest first."""
     names = {p.removesuffix(_SUFFIX).lower(): p for p in ort.get_available_providers()}
     return {_OTHER_NAMES.get(n, n): p for n, p in names.items() if n not in _REFUSED}
 
@@ -56,17 +97,22 @@ def choose_device(device: str = "auto") -> str:
         device: a plain name, or ``"auto"``: CUDA where it is there, the CPU elsewhere.
 
     Raises:
-        UsageError: this ONNX Runtime has no such device; those that it has are listed.
+        UsageError: there is no such device; those that there are are listed, with what would
+            bring this one.
+        MissingExtraError: it is OpenVINO, and that is not installed.
     """
-    known = available_devices()
     if device == "auto":
-        return "cuda" if "cuda" in known else _CPU
-    if device not in known:
-        raise UsageError(
-            f"there is no device {device!r} here, there are auto, {', '.join(known)}: other "
-            "devices come with other builds of ONNX Runtime, such as onnxruntime-gpu for cuda"
-        )
-    return device
+        return "cuda" if "cuda" in _providers() else _CPU
+    known = available_devices()
+    if device in known:
+        return device
+    if device == _OPENVINO:
+        raise MissingExtraError(_OPENVINO, "the device openvino")
+    others = ", ".join(name for name in (*_BROUGHT_BY, _OPENVINO) if name not in known)
+    hint = _BROUGHT_BY.get(device, f"name one of {others} to be told what brings it")
+    raise UsageError(
+        f"there is no device {device!r} here, there are auto, {', '.join(known)}: {hint}"
+    )
 
 
 class ModelSession:
@@ -85,14 +131,15 @@ class ModelSession:
 
         Args:
             data: the bytes that `read_model_file` judged.
-            threads: CPU threads for one picture; None lets ONNX Runtime take every core.
+            threads: CPU threads for one picture; None takes every core.
             device: as for `choose_device`; with ``"auto"`` a GPU that does not start gives way
                 to the CPU.
             scale: output size divided by input size.
 
         Raises:
-            ModelError: ONNX Runtime refuses the graph, or its inputs are not ours.
+            ModelError: the graph is refused, or its inputs are not ours.
             UsageError: there is no such device, or it does not start.
+            MissingExtraError: it is OpenVINO, and that is not installed.
         """
         self._session, self.device = _start(data, threads, device)
         self._scale = scale
@@ -150,7 +197,7 @@ class ModelSession:
         )
 
 
-def _start(data: bytes, threads: int | None, device: str) -> tuple[ort.InferenceSession, str]:
+def _start(data: bytes, threads: int | None, device: str) -> tuple[GraphSession, str]:
     """Opens a session on the wanted device, and on the CPU where "auto" finds no better one."""
     chosen = choose_device(device)
     if device == "auto" and chosen != _CPU:
@@ -160,18 +207,22 @@ def _start(data: bytes, threads: int | None, device: str) -> tuple[ort.Inference
     return open_session(data, threads, chosen), chosen
 
 
-def open_session(data: bytes, threads: int | None, device: str) -> ort.InferenceSession:
+def open_session(data: bytes, threads: int | None, device: str) -> GraphSession:
     """Opens a session on one device.
 
     Args:
         data: an ONNX model that was judged.
-        threads: CPU threads; None lets ONNX Runtime take every core.
-        device: its plain name.
+        threads: CPU threads; None takes every core.
+        device: one of `available_devices`.
 
     Raises:
-        ModelError: ONNX Runtime refuses the graph.
+        ModelError: the graph is refused.
         UsageError: the device does not start.
     """
+    if device == _OPENVINO:
+        from impasto.runtime.openvino_session import OpenVinoSession
+
+        return OpenVinoSession(data, threads)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or 0
@@ -180,9 +231,10 @@ def open_session(data: bytes, threads: int | None, device: str) -> ort.Inference
     options.log_severity_level = 4  # errors arrive as exceptions; nothing else is printed
     options.add_session_config_entry("session.load_model_format", "ONNX")
     ort.set_default_logger_severity(4)  # reports missing libraries and overflows of its own
-    providers = [available_devices()[device]]
+    known = _providers()
+    providers = [known[device]]
     if device != _CPU:
-        providers.append(available_devices()[_CPU])
+        providers.append(known[_CPU])
     try:
         # The fallback would print and try the same provider again.
         session = ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
@@ -191,9 +243,10 @@ def open_session(data: bytes, threads: int | None, device: str) -> ort.Inference
     # A provider whose libraries are missing is left out without an error.
     if providers[0] not in session.get_providers():
         raise UsageError(f"the device {device} does not start: are its driver and libraries there?")
-    return session
+    opened: GraphSession = session
+    return opened
 
 
 def first_line(error: Exception) -> str:
-    """Returns the beginning of what ONNX Runtime says."""
+    """Returns the beginning of what ONNX Runtime or OpenVINO says."""
     return str(error).strip().split("\n", maxsplit=1)[0][:200]
