@@ -121,7 +121,7 @@ def print_row(row: Row) -> None:
 
 
 def draw(path: Path, rows: list[Row]) -> None:
-    """Draws time and memory over size, both axes logarithmic."""
+    """Draws time and memory over size."""
     with plot(path, panels=2) as (times, memory):
         stroke_sizes = list(dict.fromkeys(row.stroke_size for row in rows))
         for stroke_size, colour in zip(stroke_sizes, COLOURS, strict=False):
@@ -129,10 +129,13 @@ def draw(path: Path, rows: list[Row]) -> None:
             x = [row.megapixels for row in chosen]
             style = {"color": colour, "marker": "o", "label": f"--stroke-size {stroke_size}"}
             times.loglog(x, [row.elapsed_s for row in chosen], **style)
-            memory.loglog(x, [row.peak_bytes / 2**30 for row in chosen], **style)
+            memory.semilogx(x, [row.peak_bytes / 2**30 for row in chosen], **style)
         for panel, label in ((times, "seconds"), (memory, "peak memory, GiB")):
             panel.set_xlabel("megapixels")
             panel.set_ylabel(label)
+            panel.xaxis.set_major_formatter("{x:g}")
+        times.yaxis.set_major_formatter("{x:g}")
+        memory.set_ylim(bottom=0)
         times.legend(frameon=False)
 
 

@@ -26,6 +26,7 @@ ERRORS = {
     "ImageError": ("ImpastoError", 2),
     "ImageReadError": ("ImageError", 2),
     "ImageTooLargeError": ("ImageError", 2),
+    "VideoError": ("ImpastoError", 2),
     "OutputError": ("ImpastoError", 1),
     "ModelError": ("ImpastoError", 2),
     "UnknownStyleError": ("ModelError", 2),
@@ -193,7 +194,7 @@ KEYS = {
     "upscale": "input output width height model scale device elapsed_s status error",
     "styles": "name title artist year source licence path origin recipe scores",
     "info": "impasto python onnxruntime pillow numpy platform extras devices providers device "
-    "cores data_folder models",
+    "cores data_folder models warnings",
 }
 METADATA = (
     "format_version kind scale styles min_size_px value_range tiling strength network "

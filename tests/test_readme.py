@@ -10,12 +10,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from clip_files import pictures, write_clip
 from PIL import Image
 from tiny_runs import COMMAND_LINE, flags, write_painting, write_photos
 
 ROOT = Path(__file__).parents[1]
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
-GUIDES = [ROOT / "docs" / "train.md", ROOT / "docs" / "faq.md"]
+GUIDES = [ROOT / "docs" / f"{name}.md" for name in ("train", "faq", "video")]
 PYTORCH_CPU = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 
 # Found by every Python that a command starts: whoever asks for the network is written down.
@@ -75,6 +76,7 @@ def workplace(tmp_path, monkeypatch):
     write_photos(folder / "holiday", count=2)
     Image.radial_gradient("L").resize((48, 40)).save(folder / "mask.png")
     Image.open(folder / "holiday" / "photo1.png").save(folder / "photo.jpg")
+    write_clip(folder / "clip.mp4", pictures(2))
     (folder / "short.py").write_text(COMMAND_LINE, encoding="utf-8")
     attempt = "import socket; socket.create_connection(('127.0.0.1', 9))"
     subprocess.run([sys.executable, "-c", attempt], capture_output=True, check=False)

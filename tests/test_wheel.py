@@ -144,7 +144,8 @@ def test_it_holds_every_module_and_nothing_that_is_not_the_package(names):
         f"impasto-{__version__}.dist-info",
     }
     kinds = {Path(name).suffix for name in names if name.startswith("impasto/")}
-    assert kinds <= {".py", ".typed", ".toml", ".onnx", ".safetensors", ".jpg"}
+    page = {".html", ".css", ".js", ".svg"}
+    assert kinds <= {".py", ".typed", ".toml", ".onnx", ".safetensors", ".jpg", *page}
     assert "impasto/py.typed" in names
 
 

@@ -14,8 +14,11 @@ SPECS = {
 }
 
 
-def exported(spec, path):
-    """Exports a network of random weights, a style for each of its parameter sets."""
+def exported(spec, path, **meta):
+    """Exports a network of random weights, a style for each of its parameter sets.
+
+    What else the model shall state is `meta`.
+    """
     torch.manual_seed(0)
     network = build_network(spec)
     for name, parameter in network.named_parameters():  # norms that do something
@@ -23,9 +26,6 @@ def exported(spec, path):
             parameter.data += 0.3 * torch.randn(parameter.shape)
     sets = getattr(spec, "parameter_sets", 1)
     styles = tuple(StyleEntry(f"style{number}", f"Style {number}") for number in range(sets))
-    export_network(
-        network,
-        ModelMetadata(styles=styles, min_size_px=spec.min_size_px, network={}, weights_sha256=""),
-        path,
-    )
+    stated = {"styles": styles, "min_size_px": spec.min_size_px, "network": {}} | meta
+    export_network(network, ModelMetadata(weights_sha256="", **stated), path)
     return path

@@ -182,8 +182,9 @@ def load_model(
     Args:
         name_or_path: a name of `list_styles` or a model file; None is the first shipped style.
         threads: CPU threads for one picture; None takes every core.
-        device: ``"auto"`` (CUDA where ONNX Runtime has it, else the CPU), or the plain name of
-            an execution provider: ``"cpu"``, ``"cuda"``, ``"coreml"``, ``"directml"``, ...
+        device: ``"auto"`` (CUDA where ONNX Runtime has it, else the CPU), ``"cpu"``,
+            ``"cuda"``, ``"coreml"``, ``"directml"`` or ``"openvino"``; one that is named is
+            used, or refused.
 
     Returns:
         An object to call like `stylize`, from any thread.
@@ -192,6 +193,7 @@ def load_model(
         impasto.errors.UnknownStyleError: there is no style or file of that name.
         impasto.errors.ModelError: the model file cannot be used.
         impasto.errors.UsageError: there is no such device.
+        impasto.errors.MissingExtraError: it is OpenVINO, and that is not installed.
     """
     from impasto.runtime import loading
 

@@ -19,7 +19,9 @@ def test_facts(run_cli, catalog, save_model, data_folder):
     assert facts["python"] == platform.python_version()
     assert facts["pillow"] == metadata.version("pillow")
     assert facts["device"] in facts["devices"]
+    assert facts["onnxruntime"] == metadata.version("onnxruntime")
     assert "CPUExecutionProvider" in facts["providers"]
+    assert facts["warnings"] == []
     assert 1 <= facts["cores"] <= os.cpu_count()
     assert facts["data_folder"] == str(data_folder)
     assert [model["name"] for model in facts["models"]] == ["negative", "mirror", "ink"]
@@ -76,6 +78,25 @@ def test_extras_are_those_of_the_installation(run_cli, catalog, monkeypatch):
     lines = [" ".join(line.split()) for line in run_cli("info")[1].splitlines()]
     assert "extra train installed" in lines
     assert 'extra heic not installed: pip install ".[heic]"' in lines
+
+
+def test_builds_of_onnx_runtime_over_one_another_are_told(run_cli, catalog, monkeypatch, tmp_path):
+    def install(name, file):
+        folder = tmp_path / f"{name}-1.32.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Name: {name}\nVersion: 1.32.0\n", encoding="utf-8")
+        (folder / "RECORD").write_text(f"{file},,\n", encoding="utf-8")
+
+    monkeypatch.setattr("onnxruntime.__file__", str(tmp_path / "onnxruntime" / "__init__.py"))
+    install("onnxruntime", "onnxruntime/__init__.py")
+    install("onnxruntime-extensions", "onnxruntime_extensions/__init__.py")
+    assert run_cli("info")[2] == ""
+    install("onnxruntime-gpu", "onnxruntime/__init__.py")
+    (warning,) = json.loads(run_cli("info", "--json")[1])["warnings"]
+    assert warning.startswith(f"onnxruntime and onnxruntime-gpu lie over one another in {tmp_path}")
+    assert "`pip uninstall -y onnxruntime onnxruntime-gpu`" in warning
+    code, _, err = run_cli("info")
+    assert (code, err) == (0, f"warning: {warning}\n")
 
 
 def test_a_source_tree_that_is_not_installed(run_cli, catalog, monkeypatch):

@@ -14,6 +14,7 @@ from impasto.cli.report import PAINTING
 from impasto.cli.running import Run, Task
 from impasto.cli.settings import Settings, Voice
 from impasto.errors import OutputError
+from impasto.images.reading import Photo
 
 PATIENCE_S = 20
 
@@ -53,7 +54,7 @@ def test_the_next_picture_is_read_and_the_last_one_written_meanwhile(plan, monke
     monkeypatch.setattr(running, "read_image", reading)
     monkeypatch.setattr(running, "write_image", writing)
 
-    def change(photo):
+    def change(photo, progress):
         number = photo.rgb.shape[1] - 9
         if number < 3:
             assert read[f"{number + 1}.png"].wait(PATIENCE_S)
@@ -79,13 +80,13 @@ def test_a_large_picture_lies_in_memory_alone(plan, monkeypatch, capsys):
             return function(*args, **settings)
 
         monkeypatch.setattr(running, step, seen)
-    run(plan, lambda photo: events.append("change") or photo)
+    run(plan, lambda photo, _: events.append("change") or photo)
     assert events == ["read_image", "change", "write_image"] * 4
     assert len(rows(capsys)) == 4
 
 
 def test_an_error_stops_one_picture(plan, capsys):
-    def change(photo):
+    def change(photo, progress):
         if photo.rgb.shape[1] == 10:
             raise MemoryError
         return photo
@@ -100,13 +101,37 @@ def test_an_error_stops_one_picture(plan, capsys):
     assert not plan.jobs[1].target.exists()
 
 
+def test_a_result_that_its_format_cannot_hold_is_refused_before_the_work(tmp_path, capsys):
+    source, target = tmp_path / "long.png", tmp_path / "long.jpg"
+    Image.new("RGB", (65_501, 1)).save(source)
+    changed = []
+
+    def change(photo, _):
+        changed.append(1)
+        return photo
+
+    with pytest.raises(typer.Exit):
+        run(Plan([Job(source, target)]), change)
+    assert "JPEG cannot hold a picture of 65501x1" in rows(capsys)[0]["error"]
+    assert not changed
+    smaller = Task(
+        lambda photo, _: changed.append(1) or Photo(photo.rgb[:, :9]),
+        PAINTING,
+        {},
+        "cpu",
+        max_side_px=1000,
+    )
+    Run(smaller, Settings(), Voice()).work(Plan([Job(source, target)]))
+    assert changed == [1]
+
+
 def test_a_full_disk_ends_the_run(plan, monkeypatch, capsys):
     def full(target, _photo, **_settings):
         raise OutputError(f"cannot write {target}: full") from OSError(28, "full")
 
     monkeypatch.setattr(running, "write_image", full)
     with pytest.raises(typer.Exit) as caught:
-        run(plan, lambda photo: photo)
+        run(plan, lambda photo, _: photo)
     assert caught.value.exit_code == 1
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == 1

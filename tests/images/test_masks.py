@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from impasto.errors import ImageReadError, ImageTooLargeError, UsageError
-from impasto.images.masks import blend, fit_mask, read_mask
+from impasto.images.masks import blend, check_mask, mask_rows, read_mask
 
 LEVELS = np.array([[0, 1, 127], [128, 254, 255]], np.uint8)
 
@@ -62,12 +62,13 @@ def test_read_mask_refuses_what_is_no_mask(tmp_path):
         read_mask(Image.fromarray(LEVELS), max_pixels=5)
 
 
-def test_fit_mask_is_bilinear():
+def test_masks_are_resized_bilinearly():
     mask = np.array([[0, 255]], np.uint8)
     # Pixel centres: the new ones lie at -0.25, 0.25, 0.75 and 1.25 of the old ones' distance.
-    assert fit_mask(mask, 2, 4).tolist() == [[0, 64, 191, 255]] * 2
-    assert fit_mask(mask, 1, 2) is mask
-    np.testing.assert_array_equal(fit_mask(np.full((50, 100), 255, np.uint8), 25, 50), 255)
+    assert mask_rows(mask, slice(0, 2), 2, 4).tolist() == [[0, 64, 191, 255]] * 2
+    assert mask_rows(mask, slice(0, 1), 1, 2).tolist() == mask.tolist()
+    white = np.full((50, 100), 255, np.uint8)
+    np.testing.assert_array_equal(mask_rows(white, slice(7, 12), 25, 50), np.full((5, 50), 255))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_fit_mask_is_bilinear():
     ],
 )
 def test_nearly_the_same_shape_fits(mask, photo):
-    assert fit_mask(np.zeros(mask, np.uint8), *photo).shape == photo
+    check_mask(np.zeros(mask, np.uint8), *photo)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_nearly_the_same_shape_fits(mask, photo):
 )
 def test_another_shape_is_refused(mask, photo):
     with pytest.raises(UsageError, match=f"{mask[1]}x{mask[0]} .* {photo[1]}x{photo[0]}"):
-        fit_mask(np.zeros(mask, np.uint8), *photo)
+        check_mask(np.zeros(mask, np.uint8), *photo)
 
 
 def test_blend_is_exact_and_rounds_to_the_nearest():

@@ -5,7 +5,7 @@ from PIL import Image
 
 from impasto.errors import UsageError
 from impasto.images.reading import Photo
-from impasto.images.resize import mirror_up, resample, restore, shrink
+from impasto.images.resize import mirror_up, resample, resized_rows, restore_rows, shrink
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,10 @@ def step(width_px=96, height_px=16, dark=40, bright=200):
     return rgb
 
 
+def restore(rgb, small, painted):
+    return restore_rows(rgb, slice(0, len(rgb)), len(rgb), small, painted)
+
+
 def painted_small(rgb, paint):
     small = resample(rgb, 0.25)
     return small, paint(small.astype(np.float32) / 255)
@@ -122,15 +126,35 @@ def test_painted_edges_are_steeper_than_enlarged_ones():
     assert np.abs(np.diff(result)).max() > 1.3 * np.abs(np.diff(blurred)).max()
 
 
-def test_strips_have_no_seams(monkeypatch):
+@pytest.mark.parametrize("scale", [0.05, 0.25, 0.8, 1.7])
+@pytest.mark.parametrize("height", [7, 128])
+def test_restored_bands_have_no_seams(scale, height):
     rgb = np.random.default_rng(0).integers(0, 256, (301, 40, 3), np.uint8)
-    small, painted = painted_small(rgb, lambda x: x[:, ::-1] ** 2)
-    results = []
-    for rows in (7, 128, 1000):
-        monkeypatch.setattr("impasto.images.resize._STRIP_ROWS", rows)
-        results.append(restore(rgb, small, painted))
-    for other in results[:2]:
-        np.testing.assert_allclose(other, results[2], atol=1e-3)
+    small = resample(rgb, scale)
+    painted = small[:, ::-1].astype(np.float32) ** 2 / 65025
+    parts = [
+        restore_rows(
+            rgb[top : top + height], slice(top, min(top + height, 301)), 301, small, painted
+        )
+        for top in range(0, 301, height)
+    ]
+    np.testing.assert_allclose(np.concatenate(parts), restore(rgb, small, painted), atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(300, 1000), (77, 500), (63, 90), (31, 40), (9, 11), (3, 5)])
+@pytest.mark.parametrize("gap", [None, 3.0])
+@pytest.mark.parametrize("kernel", [Image.Resampling.LANCZOS, Image.Resampling.BILINEAR])
+def test_resized_rows_are_those_of_the_whole(size, gap, kernel):
+    height = size[1]
+    # Without black and white, where the order of both ways would show.
+    rgb = np.random.default_rng(0).integers(100, 156, (211, 93, 3), np.uint8)
+    whole = np.asarray(Image.fromarray(rgb).resize(size, kernel, reducing_gap=gap)).astype(int)
+    for step in (1, 13, height):
+        parts = [
+            resized_rows(rgb, slice(top, min(top + step, height)), *size, kernel, reducing_gap=gap)
+            for top in range(0, height, step)
+        ]
+        assert np.abs(np.concatenate(parts) - whole).max() <= 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (3, 7)])

@@ -13,7 +13,8 @@ from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.images.reading import read_image
 from impasto.images.resize import resample
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry
-from impasto.runtime.stylizer import StyleModel, stroke_factor
+from impasto.runtime.mixing import stroke_factor
+from impasto.runtime.stylizer import StyleModel
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "photos"
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import tempfile
 from collections import namedtuple
 
@@ -47,10 +48,8 @@ def in_strips(path, rgb, rows, weights=None):
         result[first : first + len(part)] = part
 
     StripNetwork(data, plan, threads=1).run(
-        lambda first, end: rgb[first:end],
+        rgb,
         keep,
-        height=rgb.shape[0],
-        width=rgb.shape[1],
         style_weights=weights,
         strip_rows=rows * plan.align_px,
     )
@@ -155,10 +154,10 @@ def test_too_little_memory_names_the_least(models, uneven):
 def test_too_little_temporary_space_is_told_before_the_work(models, uneven, monkeypatch):
     data, _ = read_model_file(models["fast"])
     usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(strips.shutil, "disk_usage", lambda _: usage(9, 9, 100))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 100))
     network = StripNetwork(data, read_stages(data), threads=1)
-    with pytest.raises(OutputError, match=r"a picture of 61x150 needs 0\.0 GiB of temporary space"):
-        network.paint(uneven, np.ones(2, np.float32), Budget(4 << 20))
+    with pytest.raises(OutputError, match=r"a picture of 61x150 needs 1 MiB more temporary"):
+        paint(network, uneven)
 
 
 def test_a_disk_that_fills_up_is_told_in_one_line(models, uneven, monkeypatch):
@@ -169,13 +168,18 @@ def test_a_disk_that_fills_up_is_told_in_one_line(models, uneven, monkeypatch):
     data, _ = read_model_file(models["fast"])
     network = StripNetwork(data, read_stages(data), threads=1)
     with pytest.raises(OutputError, match=r"cannot write temporary files in .*: No space left"):
-        network.paint(uneven, np.ones(2, np.float32), Budget(4 << 20))
+        paint(network, uneven)
 
 
 def test_temporary_files_are_gone_afterwards(models, uneven, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     in_strips(models["johnson"], uneven, 3)
     assert list(tmp_path.iterdir()) == []
+
+
+def paint(network, rgb):
+    result = np.empty(rgb.shape, np.float32)
+    network.paint(rgb, np.ones(2, np.float32), Budget(4 << 20), result)
 
 
 def damaged(data, change):

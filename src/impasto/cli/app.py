@@ -50,6 +50,10 @@ COMMANDS: Final[dict[str, str]] = {
     "stylize": "Paint photos and folders of photos in a style.",
     "styles": "List the styles that are there, and add your own.",
     "upscale": "Upscale pictures.",
+    "video": "Paint clips in a style, or upscale them.",
+    "app": "Open the web page that paints photos.",
+    "webcam": "Paint what the camera sees, live, in the browser.",
+    "serve": "Paint pictures that come over HTTP.",
     "train": "Train a style on your own painting.",
     "train-upscaler": "Train a super-resolution model.",
     "freeze": "Make a model that paints every picture like one of them.",
@@ -60,6 +64,9 @@ COMMANDS: Final[dict[str, str]] = {
     "reproduce": "Measure the paper's tables and figures on this machine.",
     "info": "Show versions, devices and folders.",
 }
+
+# A command whose name a module beside it has already.
+_OTHER_MODULES: Final = {"app": "open_app"}
 
 
 class Group(typer.core.TyperGroup):
@@ -92,7 +99,8 @@ class LazyGroup(Group):
 
     def find(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:  # noqa: ARG002
         """Imports one command."""
-        module = importlib.import_module(f"impasto.cli.{cmd_name.replace('-', '_')}")
+        stem = _OTHER_MODULES.get(cmd_name, cmd_name.replace("-", "_"))
+        module = importlib.import_module(f"impasto.cli.{stem}")
         subcommands = getattr(module, "SUBCOMMANDS", None)
         if subcommands is None:
             single = _typer(add_completion=False)

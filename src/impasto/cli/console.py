@@ -76,11 +76,13 @@ class Screen(NamedTuple):
         advance: call it after each step.
         result: prints a line on stdout.
         note: prints a line on stderr.
+        share: call it with the share of a step that is done.
     """
 
     advance: Callable[[], None]
     result: Callable[[str], None]
     note: Callable[[str], None]
+    share: Callable[[float], None]
 
 
 @contextlib.contextmanager
@@ -96,13 +98,14 @@ def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterato
         What prints above the bar and moves it.
     """
     if not (shown and sys.stderr.isatty()):
-        yield Screen(lambda: None, print_result, print_note)
+        yield Screen(lambda: None, print_result, print_note, lambda _share: None)
         return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
     )
@@ -113,7 +116,7 @@ def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterato
     with Progress(
         TextColumn(doing),
         BarColumn(),
-        MofNCompleteColumn(),
+        MofNCompleteColumn() if total > 1 else TaskProgressColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -121,14 +124,21 @@ def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterato
         redirect_stderr=False,
     ) as progress:
         task = progress.add_task(doing, total=total)
+        done = 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            progress.update(task, completed=done)
 
         def above(line: str) -> None:
             console.out(one_line(line), highlight=False)
 
         yield Screen(
-            advance=lambda: progress.advance(task),
+            advance=advance,
             result=above if sys.stdout.isatty() else print_result,
             note=above,
+            share=lambda share: progress.update(task, completed=done + share),
         )
 
 

@@ -22,6 +22,7 @@ from impasto.cli.console import (
     progress_bar,
 )
 from impasto.cli.evaluate_style import style
+from impasto.cli.evaluate_video import video
 from impasto.cli.extras import needs_extra
 from impasto.cli.scores import MEAN, ScoreTable, scores_json, write_csv
 from impasto.cli.settings import check_csv
@@ -198,7 +199,7 @@ def superres(
         raise typer.Exit(1 if scores else 2)
 
 
-SUBCOMMANDS = {"superres": superres, "style": style}
+SUBCOMMANDS = {"superres": superres, "style": style, "video": video}
 
 
 def _check_numbers(scale: int, jpeg: int | None, max_pixels: int | None) -> None:

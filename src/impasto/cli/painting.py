@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.cli.report import PAINTING
 from impasto.cli.running import Task
 from impasto.cli.settings import PaintSettings
-from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
+from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto
 from impasto.runtime.loading import load_model
 from impasto.runtime.mixing import parse_blend
 
@@ -50,7 +51,7 @@ def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int 
 
         mask = read_mask(settings.mask, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
 
-    def paint(photo: Photo) -> Photo:
+    def paint(photo: AnyPhoto, progress: Callable[[float], None]) -> AnyPhoto:
         if settings.max_side_px is not None:
             from impasto.images.resize import shrink
 
@@ -62,7 +63,15 @@ def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int 
             keep_colors=settings.keep_colors,
             mask=mask,
             memory=settings.memory,
+            progress=progress,
         )
         return dataclasses.replace(photo, rgb=rgb)
 
-    return Task(paint, PAINTING, {"style": painter.name}, painter.device)
+    return Task(
+        paint,
+        PAINTING,
+        {"style": painter.name},
+        painter.device,
+        max_side_px=settings.max_side_px,
+        memory=settings.memory,
+    )

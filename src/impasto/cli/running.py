@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from impasto.cli.console import Screen, one_line, progress_bar
 from impasto.cli.pipes import check_stdin, check_stdout, read_stdin, write_stdout
@@ -19,7 +20,16 @@ from impasto.cli.plan import PIPE, Job, Plan, exists
 from impasto.cli.report import Outcome, Report, Words
 from impasto.cli.settings import Settings, Voice
 from impasto.errors import ImageTooLargeError, ImpastoError, OutputError, UsageError
-from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, read_image
+from impasto.images.reading import (
+    DEFAULT_MAX_PIXELS,
+    AnyPhoto,
+    HugePhoto,
+    Photo,
+    read_image,
+    without_huge,
+)
+from impasto.images.regions import can_write, read_huge, write_huge
+from impasto.images.rows import Scratch
 from impasto.images.writing import (
     LOSSY_FORMATS,
     check_sides,
@@ -34,6 +44,13 @@ _LARGE_BYTES: Final = 60_000_000
 _DISK_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
+class Change(Protocol):
+    """What is done with a picture, in memory or in temporary files."""
+
+    def __call__(self, photo: AnyPhoto, progress: Callable[[float], None], /) -> AnyPhoto:
+        """Paints or enlarges it, and tells the share that is done where that takes long."""
+
+
 @dataclass(frozen=True)
 class Task:
     """What a run does with each picture.
@@ -43,14 +60,19 @@ class Task:
         words: what that is called.
         how: what it is done with: fields of a ``--json`` line.
         device: where the network runs.
-        scale: how many times as wide and high a result is; 1 also where it may be smaller.
+        scale: how many times as wide and high a result is.
+        max_side_px: no side of a result is longer; None sets no limit.
+        memory: bytes that a picture and its result may take, before they are worked on in
+            temporary files; None is the default.
     """
 
-    change: Callable[[Photo], Photo]
+    change: Change
     words: Words
     how: dict[str, str | int]
     device: str
     scale: int = 1
+    max_side_px: int | None = None
+    memory: int | None = None
 
 
 @dataclass
@@ -61,6 +83,7 @@ class _Item:
         job: where it comes from and goes to.
         file_format: of the result; unknown until the picture is read where it goes to stdout.
         photo: as far as it has come.
+        scratch: keeps its temporary files, where it is a huge one.
         error: what stopped it.
         skipped: the result was there.
         given: the picture in words.
@@ -69,7 +92,8 @@ class _Item:
 
     job: Job
     file_format: str = ""
-    photo: Photo | None = None
+    photo: Photo | HugePhoto | None = None
+    scratch: Scratch = dataclasses.field(default_factory=Scratch)
     error: ImpastoError | None = None
     skipped: bool = False
     given: str = ""
@@ -101,7 +125,7 @@ class Run:
         with progress_bar(total, shown=shown, doing=words.doing) as screen:
             for path, error in plan.failures:
                 self._tell(report, screen, _Item(Job(path, None), error=error))
-            with contextlib.closing(self._items(plan.jobs)) as items:
+            with contextlib.closing(self._items(plan.jobs, screen)) as items:
                 for number, item in enumerate(items, start=1):
                     self._tell(report, screen, item)
                     screen.advance()
@@ -110,13 +134,15 @@ class Run:
                         break
         report.finish(quiet=self._voice.quiet, not_begun=not_begun)
 
-    def _items(self, jobs: Sequence[Job]) -> Generator[_Item, None, None]:
+    def _items(self, jobs: Sequence[Job], screen: Screen) -> Generator[_Item, None, None]:
         """Does the jobs in their order.
 
         While the network works on one picture, the one before is written and the next one read.
         """
         if len(jobs) == 1:  # stdin, for which a thread could not be told to stop waiting
-            yield self._write(self._change(self._read(jobs[0])))
+            with self._own_bar() as progress:
+                item = self._write(self._change(self._read(jobs[0]), progress))
+            yield item
             return
         steps = [self._read, self._write]
         with ThreadPoolExecutor(len(steps), "impasto") as pool:
@@ -127,7 +153,7 @@ class Run:
                 ahead = None
                 if number + 1 < len(jobs) and not _is_large(item):
                     ahead = pool.submit(self._read, jobs[number + 1])
-                item = self._change(item)
+                item = self._change(item, screen.share)
                 if writing is not None:
                     yield writing.result()
                 writing = pool.submit(self._write, item)
@@ -136,6 +162,22 @@ class Run:
                     writing = None
             if writing is not None:
                 yield writing.result()
+
+    @contextlib.contextmanager
+    def _own_bar(self) -> Iterator[Callable[[float], None]]:
+        """Gives a picture that is alone a bar as soon as it tells how far it is."""
+        with contextlib.ExitStack() as opened:
+            screens: list[Screen] = []
+
+            def progress(share: float) -> None:
+                if not screens and share == 1.0:
+                    return
+                if not screens:
+                    bar = progress_bar(1, shown=not self._voice.quiet, doing=self._task.words.doing)
+                    screens.append(opened.enter_context(bar))
+                screens[0].share(share)
+
+            yield progress
 
     def _tell(self, report: Report, screen: Screen, item: _Item) -> None:
         """Keeps what became of a picture, and prints it."""
@@ -167,35 +209,62 @@ class Run:
         with _timed(item):
             if job.target is not None:
                 _check_writable(job.target)
-            source = read_stdin() if job.source is None else job.source
-            max_pixels = self._settings.max_pixels or DEFAULT_MAX_PIXELS
-            photo = read_image(source, max_pixels=max_pixels, name="stdin")
+            item.photo = photo = self._photo(item)
             height, width = photo.rgb.shape[:2]
             item.given = f"{_name(job.source)}: {width}x{height} {photo.format}"
             item.file_format = self._format(job, photo)
-            if self._task.scale > 1:  # found out before minutes of work
-                check_sides(item.file_format, self._task.scale * width, self._task.scale * height)
-            item.photo = photo
+            # Found out before minutes of work.
+            check_sides(item.file_format, *(self._result_px(side) for side in (width, height)))
         return item
 
-    def _change(self, item: _Item) -> _Item:
-        if item.photo is not None:
-            with _timed(item):
-                item.photo = self._task.change(item.photo)
+    def _photo(self, item: _Item) -> Photo | HugePhoto:
+        """Reads a picture; one that is too large for memory stays on the disk, if it can."""
+        job, task = item.job, self._task
+        max_pixels = self._settings.max_pixels or DEFAULT_MAX_PIXELS
+        if job.source is None:
+            return read_image(read_stdin(), max_pixels=max_pixels, name="stdin")
+        huge = None
+        if job.target is not None and can_write(format_of(job.target)):
+            huge = read_huge(
+                job.source,
+                item.scratch,
+                max_pixels=max_pixels,
+                memory=task.memory,
+                scale=task.scale,
+            )
+        return read_image(job.source, max_pixels=max_pixels) if huge is None else huge
+
+    def _result_px(self, side_px: int) -> int:
+        """Returns the largest side that a result can have for a photo's."""
+        limit = self._task.max_side_px
+        return self._task.scale * side_px if limit is None else min(side_px, limit)
+
+    def _change(self, item: _Item, progress: Callable[[float], None]) -> _Item:
+        photo, change = item.photo, self._task.change
+        if photo is None or item.error is not None:
+            return item
+        with _timed(item):
+            if isinstance(photo, HugePhoto):
+                item.photo = change(photo, progress)
+            else:
+                item.photo = change(photo, progress)
         return item
 
     def _write(self, item: _Item) -> _Item:
-        if item.photo is None or item.error is not None:
-            return item
-        quality = self._settings.quality
-        with _timed(item):
-            if item.job.target is None:
-                write_stdout(encode_image(item.photo, item.file_format, quality=quality))
-            else:
-                write_image(item.job.target, item.photo, quality=quality)
+        photo, target, quality = item.photo, item.job.target, self._settings.quality
+        with item.scratch:
+            if photo is None or item.error is not None:
+                return item
+            with _timed(item):
+                if isinstance(photo, HugePhoto):
+                    write_huge(str(target), photo, quality=quality)
+                elif target is None:
+                    write_stdout(encode_image(photo, item.file_format, quality=quality))
+                else:
+                    write_image(target, photo, quality=quality)
         return item
 
-    def _format(self, job: Job, photo: Photo) -> str:
+    def _format(self, job: Job, photo: Photo | HugePhoto) -> str:
         """Returns the result's format; for stdout it may be known only from the photo."""
         if job.target is not None:
             return format_of(job.target)
@@ -233,13 +302,18 @@ def _timed(item: _Item) -> Iterator[None]:
     except ImpastoError as error:
         item.error = error
     except MemoryError:
-        item.error = ImageTooLargeError(f"{_name(item.job.source)} does not fit into memory")
+        name = _name(item.job.source)
+        item.error = ImageTooLargeError(f"{name} does not fit into memory{without_huge()}")
+    except BaseException:  # such as Ctrl-C
+        item.scratch.close()
+        raise
     item.times_s.append(time.perf_counter() - start_s)
 
 
 def _is_large(item: _Item) -> bool:
     """Tells whether a picture's neighbours shall not lie in memory with it."""
-    return item.photo is not None and item.photo.rgb.size > _LARGE_BYTES
+    photo = item.photo
+    return photo is not None and math.prod(photo.rgb.shape) > _LARGE_BYTES
 
 
 def check_plan(plan: Plan, settings: Settings, voice: Voice, *, command: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +18,9 @@ from impasto.cli.settings import (
     pillow_format,
 )
 from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.images.reading import AnyPhoto
 
 _SCALES: Final = (2, 4, 8)
 
@@ -105,14 +109,17 @@ def command(
     check_plan(plan, settings, voice, command="upscale")
     if verbose:
         print_note(f"model {model} on {upscaler.device}")
-    task = Task(
-        lambda photo: upscaler.upscale_photo(
-            photo, match_histogram=match_histogram, tile_px=tile, max_pixels=max_pixels
-        ),
-        UPSCALING,
-        {"model": model, "scale": scale},
-        upscaler.device,
-        scale,
-    )
+
+    def enlarge(photo: AnyPhoto, progress: Callable[[float], None]) -> AnyPhoto:
+        return upscaler.upscale_photo(
+            photo,
+            match_histogram=match_histogram,
+            tile_px=tile,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+
+    how: dict[str, str | int] = {"model": model, "scale": scale}
+    task = Task(enlarge, UPSCALING, how, upscaler.device, scale)
     with own_stderr():
         Run(task, settings, voice).work(plan)

@@ -132,17 +132,9 @@ def _difference(
     def keep(first: int, rows: NDArray[np.float32]) -> None:
         result[first : first + len(rows)] = rows
 
-    height, width = rgb.shape[:2]
     network = StripNetwork(model.SerializeToString(), plan, threads=1)
     try:
-        network.run(
-            lambda first, end: rgb[first:end],
-            keep,
-            height=height,
-            width=width,
-            style_weights=weights,
-            strip_rows=2 * plan.align_px,
-        )
+        network.run(rgb, keep, style_weights=weights, strip_rows=2 * plan.align_px)
     except (ModelError, ValueError):  # maps that do not fit one another
         return float("inf")
     difference = float(np.abs(result - whole).max())

@@ -9,58 +9,75 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.images.exif import resized_exif
-from impasto.images.reading import Photo
+from impasto.images.reading import AnyPhoto
+from impasto.images.resize import resized
+from impasto.images.rows import Picture, Rows, WithAlpha, bands, room_like
 
 
-def enlarged_photo(photo: Photo, rgb: NDArray[np.uint8]) -> Photo:
-    """Returns a photo with enlarged colours; everything else of it follows their size.
+def enlarge_rest(photo: AnyPhoto) -> AnyPhoto:
+    """Makes the rest of a photo follow its colours, which have been enlarged.
 
     Alpha is resized bicubically, and EXIF states the new size where it states one.
-
-    Args:
-        photo: the picture.
-        rgb: (H, W, 3) uint8, its colours at the new size.
     """
-    height, width = rgb.shape[:2]
-    alpha = photo.alpha
-    if alpha is not None:
-        image = Image.fromarray(np.ascontiguousarray(alpha))
-        alpha = np.array(image.resize((width, height), Image.Resampling.BICUBIC))
+    height, width = photo.rgb.shape[:2]
+    alpha = None
+    if photo.alpha is not None:
+        alpha = room_like(photo.alpha, (height, width))
+        for rows, part in resized(photo.alpha, width, height, Image.Resampling.BICUBIC):
+            alpha[rows] = part
     exif = None if photo.exif is None else resized_exif(photo.exif, width, height)
-    return dataclasses.replace(photo, rgb=rgb, alpha=alpha, exif=exif)
+    return dataclasses.replace(photo, alpha=alpha, exif=exif)
 
 
-def fill_hidden(photo: Photo) -> NDArray[np.uint8]:
-    """Returns a photo's colours with those of visible pixels in place of hidden ones.
+def fill_hidden(rgb: Picture, alpha: Picture | None) -> Picture:
+    """Returns a picture's colours with those of visible pixels in place of hidden ones.
 
     Whatever lies below full transparency, mostly black, would otherwise colour the edges of
     what is visible when a picture is enlarged. From coarse to fine, each hidden pixel gets the
     mean of the visible ones around it.
 
     Args:
-        photo: the picture.
+        rgb: (H, W, 3) uint8.
+        alpha: (H, W) uint8, or None where nothing is transparent.
 
     Returns:
-        (H, W, 3) uint8; the same array where nothing or everything is hidden.
+        (H, W, 3) uint8; the same picture where nothing or everything is hidden.
     """
-    if photo.alpha is None or photo.alpha.all() or not photo.alpha.any():
-        return photo.rgb
-    seen = np.where(photo.alpha > 0, np.uint8(255), np.uint8(0))
-    levels = [np.dstack([photo.rgb, seen])]
-    while not levels[-1][..., 3].all():
-        height, width = levels[-1].shape[:2]
-        half = ((width + 1) // 2, (height + 1) // 2)
-        # On "RGBA", Pillow weights colours by alpha: hidden ones count for nothing.
-        smaller = np.array(Image.fromarray(levels[-1]).resize(half, Image.Resampling.BOX))
-        smaller[..., 3] = np.where(smaller[..., 3] > 0, np.uint8(255), np.uint8(0))
+    if alpha is None:
+        return rgb
+    seen = room_like(alpha, alpha.shape)
+    any_seen, all_seen = False, True
+    for rows in bands(*alpha.shape):
+        seen[rows] = visible = _whether_seen(alpha[rows])
+        any_seen, all_seen = any_seen or bool(visible.any()), all_seen and bool(visible.all())
+    if all_seen or not any_seen:
+        return rgb
+    levels: list[Rows] = [WithAlpha(rgb, seen)]
+    while not all_seen:
+        height, width = ((side + 1) // 2 for side in levels[-1].shape[:2])
+        smaller = room_like(rgb, (height, width, 4))
+        all_seen = True
+        for rows in bands(height, width):
+            finer_rows = levels[-1][2 * rows.start : 2 * rows.stop]
+            # On "RGBA", Pillow weights colours by alpha: hidden ones count for nothing.
+            part = np.asarray(Image.fromarray(finer_rows).reduce(2))
+            visible = _whether_seen(part[..., 3])
+            smaller[rows] = np.dstack([part[..., :3], visible])
+            all_seen = all_seen and bool(visible.all())
         levels.append(smaller)
-    filled = levels.pop()[..., :3]
+    filled: Rows = levels.pop()
     for level in reversed(levels):
         height, width = level.shape[:2]
-        coarse = Image.fromarray(np.ascontiguousarray(filled))
-        around = np.asarray(coarse.resize((width, height), Image.Resampling.BILINEAR))
-        filled = np.where(level[..., 3:] > 0, level[..., :3], around)
-    return filled
+        finer = room_like(rgb, (height, width, 3))
+        for rows, around in resized(filled, width, height, Image.Resampling.BILINEAR):
+            part = level[rows]
+            finer[rows] = np.where(part[..., 3:] > 0, part[..., :3], around[..., :3])
+        filled = finer
+    return finer
+
+
+def _whether_seen(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.where(alpha > 0, np.uint8(255), np.uint8(0))
 
 
 def halved(picture: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import struct
+from pathlib import Path
 from typing import Final
 
 from PIL import ExifTags, Image
@@ -17,6 +20,23 @@ _COLOR_SPACE: Final = 0xA001
 _SRGB: Final = 1
 _UNCALIBRATED: Final = 65535  # "another colour space": the embedded profile says which
 _WIDTH, _HEIGHT = 0xA002, 0xA003
+_DIRECTORIES: Final = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+
+
+def copy_exif(exif: Image.Exif) -> Image.Exif:
+    """Returns a block that is read from a file as one of its own.
+
+    Raises:
+        Exception: one of `reading.DECODE_ERRORS`, where the block is damaged.
+    """
+    if exif.bigtiff:  # Pillow can load the classic layout only
+        for directory in _DIRECTORIES:
+            if directory in exif:
+                exif.get_ifd(directory)  # is read while the layout is the file's
+        exif.bigtiff = False
+    copy = Image.Exif()
+    copy.load(exif.tobytes())
+    return copy
 
 
 def clean_exif(exif: Image.Exif, width: int, height: int, *, srgb: bool) -> bytes | None:
@@ -56,7 +76,7 @@ def has_nested_directories(block: bytes) -> bool:
     """Tells whether a block holds camera details or a place, which TIFF stores apart."""
     exif = Image.Exif()
     exif.load(block)
-    return ExifTags.IFD.Exif in exif or ExifTags.IFD.GPSInfo in exif
+    return any(directory in exif for directory in _DIRECTORIES)
 
 
 def _set_stated(exif: Image.Exif, values: dict[int, int]) -> None:
@@ -66,3 +86,41 @@ def _set_stated(exif: Image.Exif, values: dict[int, int]) -> None:
     for tag, value in values.items():
         if tag in details:
             details[tag] = value
+
+
+def add_to_tiff(path: Path, block: bytes) -> None:
+    """Gives a finished TIFF file a block of `clean_exif`.
+
+    Its first directory is written once more behind all else, with the block's entries in it.
+
+    Args:
+        path: the file, classic or BigTIFF, which is changed.
+        block: the entries.
+    """
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    exif = Image.Exif()
+    exif.load(block)
+    with path.open("r+b") as file:
+        head = file.read(8)
+        big = 43 in head[2:4]
+        directory = ImageFileDirectory_v2(head + file.read(8) if big else head)
+        file.seek(directory.next)
+        directory.load(file)
+        for tag in directory:
+            directory[tag] = directory[tag]  # only what was looked up is written again
+        for tag, value in exif.items():
+            directory[tag] = _nested(exif, tag) if tag in _DIRECTORIES else value
+        position = file.seek(0, os.SEEK_END)
+        position += file.write(bytes(position % 2))
+        file.write(directory.tobytes(position))
+        order = "<" if head[:2] == b"II" else ">"
+        file.seek(8 if big else 4)
+        file.write(struct.pack(order + ("Q" if big else "L"), position))
+
+
+def _nested(exif: Image.Exif, tag: int) -> dict[int, object]:
+    entries = dict(exif.get_ifd(tag))
+    if ExifTags.IFD.Interop in entries:
+        entries[ExifTags.IFD.Interop] = dict(exif.get_ifd(ExifTags.IFD.Interop))
+    return entries

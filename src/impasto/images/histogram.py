@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
-_STRIP_ROWS: Final = 256  # counting makes a copy of eight times the size
+from impasto.images.rows import Picture, bands, room_like
 
 
-def match_histogram(picture: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def match_histogram(picture: Picture, reference: Picture) -> Picture:
     """Changes a picture's levels until each channel has the reference's histogram.
 
     Each level goes to the reference's level at the same rank, counted to the middle of the
@@ -24,17 +22,23 @@ def match_histogram(picture: NDArray[np.uint8], reference: NDArray[np.uint8]) ->
     Returns:
         (H, W, 3) uint8.
     """
-    matched = np.empty_like(picture)
-    for channel in range(picture.shape[2]):
-        table = _table(_counts(picture[..., channel]), _counts(reference[..., channel]))
-        np.take(table, picture[..., channel], out=matched[..., channel])
+    tables = [
+        _table(counts, wanted)
+        for counts, wanted in zip(_counts(picture), _counts(reference), strict=True)
+    ]
+    matched = room_like(picture, picture.shape)
+    for rows in bands(*picture.shape[:2]):
+        levels = picture[rows]
+        matched[rows] = np.dstack([table[levels[..., c]] for c, table in enumerate(tables)])
     return matched
 
 
-def _counts(channel: NDArray[np.uint8]) -> NDArray[np.int64]:
-    counts = np.zeros(256, np.int64)
-    for top in range(0, len(channel), _STRIP_ROWS):
-        counts += np.bincount(channel[top : top + _STRIP_ROWS].ravel(), minlength=256)
+def _counts(picture: Picture) -> NDArray[np.int64]:
+    """Counts the pixels at each level, (3, 256)."""
+    counts = np.zeros((3, 256), np.int64)
+    for rows in bands(*picture.shape[:2]):
+        for channel, levels in enumerate(picture[rows].transpose(2, 0, 1)):
+            counts[channel] += np.bincount(levels.ravel(), minlength=256)
     return counts
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from impasto.errors import UsageError
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, photo_from_image, read_image
+from impasto.images.resize import resized_rows
 
 MaskSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8] | NDArray[np.bool_]
 
@@ -45,24 +46,19 @@ def read_mask(source: MaskSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ND
     )
 
 
-def fit_mask(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resizes a mask to a photo of the same shape, bilinearly.
+def check_mask(mask: NDArray[np.uint8], height: int, width: int) -> None:
+    """Refuses a mask of another shape than a photo's.
 
     Args:
         mask: (H, W) uint8.
         height: of the photo, in px.
         width: likewise.
 
-    Returns:
-        (height, width) uint8.
-
     Raises:
         UsageError: the ratios of width to height differ by more than 2 % and by more than
             what rounding to whole pixels explains.
     """
     mask_height, mask_width = mask.shape
-    if (mask_height, mask_width) == (height, width):
-        return mask
     unfit_width = abs(mask_width * height / mask_height - width)
     unfit_height = abs(mask_height * width / mask_width - height)
     if unfit_width > max(1.0, _ASPECT_TOLERANCE * width) and unfit_height > max(
@@ -72,8 +68,23 @@ def fit_mask(mask: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
             f"the mask is {mask_width}x{mask_height} and the photo {width}x{height}: "
             "their shapes must agree within 2 %; crop the mask as the photo"
         )
-    resized = Image.fromarray(mask).resize((width, height), Image.Resampling.BILINEAR)
-    return np.array(resized, dtype=np.uint8)
+
+
+def mask_rows(mask: NDArray[np.uint8], rows: slice, height: int, width: int) -> NDArray[np.uint8]:
+    """Returns rows of a mask, resized to a photo of the same shape, bilinearly.
+
+    Args:
+        mask: (H, W) uint8.
+        rows: of the photo.
+        height: of the photo, in px.
+        width: likewise.
+
+    Returns:
+        (rows, width) uint8.
+    """
+    if mask.shape == (height, width):
+        return mask[rows]
+    return resized_rows(mask, rows, width, height, Image.Resampling.BILINEAR)
 
 
 def blend(

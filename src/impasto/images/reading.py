@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 import io
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from impasto.errors import ImageReadError, ImageTooLargeError, MissingExtraError
-from impasto.images.exif import clean_exif
+from impasto.errors import ImageReadError, ImageTooLargeError, MissingExtraError, install_line
+from impasto.images.exif import clean_exif, copy_exif
 from impasto.images.frames import count_frames
 from impasto.images.opening import READABLE, open_header
 from impasto.images.profiles import to_srgb
+from impasto.images.rows import RowFile
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 
@@ -69,6 +71,21 @@ class Photo:
     format: str = ""
     icc_profile: bytes | None = None
     frames: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class HugePhoto:
+    """A decoded picture that lies in temporary files; the attributes are those of `Photo`."""
+
+    rgb: RowFile
+    alpha: RowFile | None = None
+    exif: bytes | None = None
+    format: str = ""
+    icc_profile: bytes | None = None
+    frames: int = 1
+
+
+AnyPhoto = TypeVar("AnyPhoto", Photo, HugePhoto)
 
 
 def read_image(
@@ -150,7 +167,7 @@ def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
 def _decode(
     image: Image.Image, max_pixels: int, name: str, *, in_place: bool, failure: str
 ) -> Photo:
-    _check_size(image, max_pixels, name)
+    check_size(image, max_pixels, name)
     try:
         image.load()
         return _convert(image, image.format or "", in_place=in_place)
@@ -161,18 +178,35 @@ def _decode(
         raise ImageReadError(f"{name} {failure}: {reason}") from error
 
 
-def _check_size(image: Image.Image, max_pixels: int, name: str) -> None:
+def check_size(image: Image.Image, max_pixels: int, name: str) -> None:
+    """Refuses a picture by its header.
+
+    Raises:
+        ImageReadError: it has no pixels.
+        ImageTooLargeError: it has more than ``max_pixels``.
+    """
     if image.width < 1 or image.height < 1:
         raise ImageReadError(f"{name} has no pixels ({image.width}x{image.height})")
     if image.width * image.height > max_pixels:
         raise ImageTooLargeError(
             f"{name} is {image.width}x{image.height}, above the limit of {max_pixels:,} pixels "
-            "(--max-pixels or max_pixels raises it)"
+            f"(--max-pixels or max_pixels raises it){without_huge()}"
         )
 
 
+def without_huge() -> str:
+    """Returns what to add to an error about a picture's size where pyvips is missing."""
+    if importlib.util.find_spec("pyvips") is not None:
+        return ""
+    return (
+        "; pictures larger than memory need the extra impasto[huge]: "
+        f"run `{install_line('huge')}` in a clone of the repository"
+    )
+
+
 def _no_memory(image: Image.Image, name: str) -> ImageTooLargeError:
-    return ImageTooLargeError(f"{name} ({image.width}x{image.height}) does not fit into memory")
+    size = f"{image.width}x{image.height}"
+    return ImageTooLargeError(f"{name} ({size}) does not fit into memory{without_huge()}")
 
 
 def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
@@ -181,7 +215,7 @@ def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
     exif = Image.Exif()
     # A damaged EXIF block is no reason to refuse the picture.
     with contextlib.suppress(*DECODE_ERRORS):
-        exif.load(image.getexif().tobytes())
+        exif = copy_exif(image.getexif())
     with contextlib.suppress(*DECODE_ERRORS):
         if in_place:
             ImageOps.exif_transpose(image, in_place=True)
@@ -214,7 +248,7 @@ def _pixels(
     for top in range(0, image.height, rows):
         bottom = min(top + rows, image.height)
         band = image.crop((0, top, image.width, bottom)) if rows < image.height else image
-        base, clear = _split_alpha(band)
+        base, clear = split_alpha(band)
         converted, own_profile = to_srgb(base, profile)
         rgb[top:bottom] = np.asarray(converted)
         if clear is not None:
@@ -223,13 +257,13 @@ def _pixels(
     return rgb, alpha, own_profile
 
 
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
+def split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
     """Returns the colours in a mode that profiles apply to, and the alpha channel."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
         clear = image.info.get("transparency")  # one level of grey, which PNG may declare
         alpha = np.where(values == clear, 0, 255).astype(np.uint8) if clear is not None else None
-        return Image.fromarray(_sixteen_to_eight_bit(values)), alpha
+        return Image.fromarray(sixteen_to_eight_bit(values)), alpha
     if image.mode == "F":
         raise ValueError("floating-point pictures have no fixed range; save it as 8 or 16 bit")
     if not image.has_transparency_data:
@@ -239,7 +273,7 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | N
     return (image.getchannel("L") if image.mode == "LA" else rgba.convert("RGB")), alpha
 
 
-def _sixteen_to_eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+def sixteen_to_eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Scales 0..65535 to 0..255, rounding to the nearest level."""
     if values.min() < 0 or values.max() > 65535:
         raise ValueError("values outside 0..65535; save it as 8 or 16 bit")

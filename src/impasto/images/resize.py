@@ -1,9 +1,16 @@
-"""Changing a picture's size, and bringing what was painted back to it."""
+"""Changing a picture's size, and bringing what was painted back to it.
+
+All of it goes by rows: a row of a result takes no more of the picture than the filter sees, so
+that a picture need not lie in memory, and bands give what the whole would.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Final
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +18,133 @@ from PIL import Image, ImageFilter
 
 from impasto.errors import UsageError
 from impasto.images.exif import resized_exif
-from impasto.images.reading import Photo
+from impasto.images.reading import AnyPhoto
+from impasto.images.rows import Picture, Rows, WithAlpha, bands, room_like
 
 _LEVELS: Final = np.float32(255)
-# `restore` compares painting and photo in windows; less variance than this is a photo's noise.
+# `restore_rows` compares painting and photo in windows; less variance than this is a photo's
+# noise.
 _WINDOW_PX: Final = 4
 _NOISE_VARIANCE: Final = np.float32(0.001)
 _STEEPEST: Final = np.float32(2)
-_STRIP_ROWS: Final = 128
 _SMALLEST_SPAN: Final = np.float32(1e-6)
 
+# How far each kernel reaches, in pixels of the picture or of the result, whichever are larger.
+_REACH_PX: Final = {
+    Image.Resampling.BILINEAR: 1.0,
+    Image.Resampling.BICUBIC: 2.0,
+    Image.Resampling.LANCZOS: 3.0,
+}
+# Above the size of usual photos, which are resized at once.
+_BAND_PIXELS: Final = 1 << 24
+_REDUCING_GAP: Final = 3.0
 
-def shrink(photo: Photo, max_side_px: int) -> Photo:
+
+def resized(
+    picture: Rows,
+    width: int,
+    height: int,
+    kernel: Image.Resampling,
+    *,
+    reducing_gap: float | None = None,
+) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Resizes a picture, as Pillow's ``resize`` does.
+
+    Args:
+        picture: (H, W), (H, W, 3), or (H, W, 4) with alpha, uint8.
+        width: of the result, in px.
+        height: likewise.
+        kernel: the filter.
+        reducing_gap: as for ``resize``.
+
+    Yields:
+        Bands of the result, from top to bottom: which rows, and their values.
+    """
+    row_pixels = max(width, math.ceil(picture.shape[0] * picture.shape[1] / height))
+    for rows in bands(height, row_pixels, most_pixels=_BAND_PIXELS):
+        yield rows, resized_rows(picture, rows, width, height, kernel, reducing_gap=reducing_gap)
+
+
+def resized_rows(
+    picture: Rows,
+    rows: slice,
+    width: int,
+    height: int,
+    kernel: Image.Resampling,
+    *,
+    reducing_gap: float | None = None,
+) -> NDArray[Any]:
+    """Returns some rows of what a picture is at another size; the arguments are `resized`'s."""
+    whole_height, whole_width = picture.shape[:2]
+    across = down = 1
+    if reducing_gap is not None:
+        across = max(1, int(whole_width / width / reducing_gap))
+        down = max(1, int(whole_height / height / reducing_gap))
+    step = whole_height / height
+    part = _part(picture, rows, height, _REACH_PX[kernel] * max(step, 1) + down, align=down)
+    if across > 1 or down > 1:
+        image = Image.fromarray(part.values).reduce((across, down))
+        part = _Part(
+            np.asarray(image), part.first / down, whole_height / down, whole_width / across
+        )
+    return part.resized(rows, width, height, kernel)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of a picture.
+
+    Attributes:
+        values: (rows, W) or (rows, W, C).
+        first: the number of the first one.
+        height: of the whole picture, in px.
+        width: likewise.
+    """
+
+    values: NDArray[Any]
+    first: float
+    height: float
+    width: float
+
+    def resized(
+        self, rows: slice, width: int, height: int, kernel: Image.Resampling
+    ) -> NDArray[Any]:
+        """Returns rows of what the whole picture is at another size."""
+        step = self.height / height
+        reach_px = _REACH_PX[kernel] * max(step, 1) + 1
+        top, bottom = (row * step - self.first for row in (rows.start, rows.stop))
+        first, end = max(0, math.floor(top - reach_px)), math.ceil(bottom + reach_px)
+        image = Image.fromarray(self.values[first:end])
+        top, bottom = max(0.0, top - first), min(bottom - first, image.height)
+        mode = image.mode
+        if mode == "RGBA":
+            image = image.convert("RGBa")
+        # On its own, Pillow chooses by the size which way comes first. That shows where the first
+        # way overshoots and is clipped, and bands would not fit one another.
+        size = (width, image.height)
+        image = image.resize(size, kernel, box=(0, 0, self.width, image.height))
+        size = (width, rows.stop - rows.start)
+        return np.asarray(image.resize(size, kernel, box=(0, top, width, bottom)).convert(mode))
+
+
+def _part(picture: Rows, rows: slice, height: int, reach_px: float, *, align: int = 1) -> _Part:
+    """Reads what rows of a result depend on.
+
+    Args:
+        picture: the whole.
+        rows: of a result.
+        height: of the whole result.
+        reach_px: how far beyond its own place a row sees, in rows of the picture.
+        align: what is read begins at a multiple of this.
+    """
+    whole_height, whole_width = picture.shape[:2]
+    step = whole_height / height
+    first = max(0, math.floor(rows.start * step - reach_px) - 1) // align * align
+    end = min(whole_height, math.ceil((rows.stop * step + reach_px + 1) / align) * align)
+    return _Part(np.ascontiguousarray(picture[first:end]), first, whole_height, whole_width)
+
+
+def shrink(photo: AnyPhoto, max_side_px: int) -> AnyPhoto:
     """Returns a photo whose longer side is at most ``max_side_px``, by a Lanczos filter.
 
     Colours are weighted by their opacity, so that what lies unseen below transparency does
@@ -45,20 +167,19 @@ def shrink(photo: Photo, max_side_px: int) -> Photo:
         max(1, round(width * max_side_px / longer)),
         max(1, round(height * max_side_px / longer)),
     )
-    image = Image.fromarray(np.ascontiguousarray(photo.rgb))
-    if photo.alpha is not None:
-        image.putalpha(Image.fromarray(np.ascontiguousarray(photo.alpha)))
+    rgb = room_like(photo.rgb, (size[1], size[0], 3))
+    alpha = None if photo.alpha is None else room_like(photo.rgb, (size[1], size[0]))
     # On "RGBA", Pillow multiplies by alpha before filtering and divides afterwards.
-    pixels = np.array(image.resize(size, Image.Resampling.LANCZOS))
-    return dataclasses.replace(
-        photo,
-        rgb=np.ascontiguousarray(pixels[..., :3]),
-        alpha=None if photo.alpha is None else np.ascontiguousarray(pixels[..., 3]),
-        exif=None if photo.exif is None else resized_exif(photo.exif, *size),
-    )
+    picture = photo.rgb if photo.alpha is None else WithAlpha(photo.rgb, photo.alpha)
+    for rows, part in resized(picture, *size, Image.Resampling.LANCZOS):
+        rgb[rows] = part[..., :3]
+        if alpha is not None:
+            alpha[rows] = part[..., 3]
+    exif = None if photo.exif is None else resized_exif(photo.exif, *size)
+    return dataclasses.replace(photo, rgb=rgb, alpha=alpha, exif=exif)
 
 
-def resample(rgb: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+def resample(rgb: Picture, scale: float) -> Picture:
     """Returns a picture at another size, by a Lanczos filter.
 
     Args:
@@ -72,8 +193,11 @@ def resample(rgb: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if size == (width, height):
         return rgb
-    image = Image.fromarray(np.ascontiguousarray(rgb))
-    return np.asarray(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+    result = room_like(rgb, (size[1], size[0], 3))
+    kernel = Image.Resampling.LANCZOS
+    for rows, part in resized(rgb, *size, kernel, reducing_gap=_REDUCING_GAP):
+        result[rows] = part
+    return result
 
 
 def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint8], int, int]:
@@ -95,8 +219,8 @@ def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint
     return np.pad(rgb, margins, mode="reflect"), top, left
 
 
-def restore(
-    rgb: NDArray[np.uint8], small: NDArray[np.uint8], painted: NDArray[np.float32]
+def restore_rows(
+    photo: NDArray[np.uint8], rows: slice, height: int, small: Rows, painted: Rows
 ) -> NDArray[np.float32]:
     """Brings what was painted on a picture at another size back to the full size, crisply.
 
@@ -106,41 +230,50 @@ def restore(
     negative. Nothing leaves the range of the nearest painted pixels, so no edge is doubled.
 
     Args:
-        rgb: (H, W, 3) uint8, the picture at its full size.
+        photo: (rows, W, 3) uint8, rows of the picture at its full size.
+        rows: which these are.
+        height: of the picture at its full size, in px.
         small: (h, w, 3) uint8, what the network saw.
         painted: (h, w, 3) float32 of any range, what it made of it.
 
     Returns:
-        (H, W, 3) float32.
+        (rows, W, 3) float32.
     """
-    height, width = rgb.shape[:2]
-    result = np.empty((height, width, 3), np.float32)
-    scale = height / small.shape[0]
-    channels = [np.ascontiguousarray(channel) for channel in painted.transpose(2, 0, 1)]
+    width = photo.shape[1]
+    result = np.empty(photo.shape, np.float32)
+    small_height = small.shape[0]
+    scale = height / small_height
     if scale <= 1:
-        for c, channel in enumerate(channels):
-            image = Image.fromarray(channel)
-            result[..., c] = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+        reach_px = _REACH_PX[Image.Resampling.LANCZOS] / scale
+        strokes = _part(painted, rows, height, reach_px)
+        for c in range(3):
+            channel = _channel(strokes, c)
+            result[..., c] = channel.resized(rows, width, height, Image.Resampling.LANCZOS)
         return result
-    guide = _luma(small)
-    slopes = [_local_slope(guide, channel) for channel in channels]
-    ranges = [_local_range(channel) for channel in channels]
+    windows = max(1, round(small_height / _WINDOW_PX))
+    reach_px = 4 * small_height / windows + 4  # windows beside the nearest, and their overlap
+    seen, strokes = (_part(picture, rows, height, reach_px) for picture in (small, painted))
+    guide = dataclasses.replace(seen, values=_luma(seen.values))
     crispness = min(1.0, scale - 1)  # comes in steadily, from nothing at the same size
-    channels = [_smoothed(channel, crispness) for channel in channels]
-    # In strips, which keep memory small and the arithmetic in the processor's cache.
-    for top in range(0, height, _STRIP_ROWS):
-        rows = slice(top, min(top + _STRIP_ROWS, height))
-        lost = _luma(rgb[rows])
-        lost -= _enlarged(guide, rows, width, height)
-        for c, channel in enumerate(channels):
-            low, high = (
-                _enlarged(x, rows, width, height, Image.Resampling.BILINEAR) for x in ranges[c]
-            )
-            strokes = _enlarged(channel, rows, width, height)
-            drawn = _steepened(strokes, low, high, crispness)
-            drawn += lost * _enlarged(slopes[c], rows, width, height, Image.Resampling.BILINEAR)
-            np.clip(drawn, low, high, out=result[rows, :, c])
+    lost = _luma(photo)
+    lost -= guide.resized(rows, width, height, Image.Resampling.BICUBIC)
+    for c in range(3):
+        channel = _channel(strokes, c)
+        low, high = (
+            edge.resized(rows, width, height, Image.Resampling.BILINEAR)
+            for edge in _local_range(channel)
+        )
+        smooth = dataclasses.replace(channel, values=_smoothed(channel.values, crispness))
+        drawn = smooth.resized(rows, width, height, Image.Resampling.BICUBIC)
+        drawn = _steepened(drawn, low, high, crispness)
+        slope = _local_slope(guide, channel, rows, height, windows)
+        drawn += lost * slope.resized(rows, width, height, Image.Resampling.BILINEAR)
+        np.clip(drawn, low, high, out=result[..., c])
     return result
+
+
+def _channel(part: _Part, number: int) -> _Part:
+    return dataclasses.replace(part, values=np.ascontiguousarray(part.values[..., number]))
 
 
 def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -148,26 +281,42 @@ def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return grey.astype(np.float32) / _LEVELS
 
 
-def _local_slope(guide: NDArray[np.float32], channel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Regresses a painted channel on the photo's luma, one slope for each of many windows."""
-    height, width = guide.shape
-    size = (max(1, round(width / _WINDOW_PX)), max(1, round(height / _WINDOW_PX)))
+def _local_slope(guide: _Part, channel: _Part, rows: slice, height: int, windows: int) -> _Part:
+    """Regresses a painted channel on the photo's luma, one slope for each of many windows.
+
+    Args:
+        guide: the photo's luma, as far as `restore_rows` reads it.
+        channel: what was painted there.
+        rows: of the result.
+        height: of the whole result.
+        windows: how many there are from the top of the picture to its bottom.
+    """
+    across = max(1, round(guide.width / _WINDOW_PX))
+    step = windows / height
+    first = max(0, math.floor(rows.start * step) - 2)
+    wanted = slice(first, min(windows, math.ceil(rows.stop * step) + 2))
 
     def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
         # This kernel makes overlapping windows where it shrinks.
-        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
+        part = dataclasses.replace(guide, values=values)
+        return part.resized(wanted, across, windows, Image.Resampling.BILINEAR)
 
-    guide_mean = mean(guide)
-    covariance = mean(guide * channel) - guide_mean * mean(channel)
-    variance = mean(guide * guide) - guide_mean * guide_mean
-    return np.clip(covariance / (variance + _NOISE_VARIANCE), -_STEEPEST, _STEEPEST)
+    seen, strokes = guide.values, channel.values
+    guide_mean = mean(seen)
+    covariance = mean(seen * strokes) - guide_mean * mean(strokes)
+    variance = mean(seen * seen) - guide_mean * guide_mean
+    slopes = np.clip(covariance / (variance + _NOISE_VARIANCE), -_STEEPEST, _STEEPEST)
+    return _Part(slopes, first, windows, across)
 
 
-def _local_range(channel: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _local_range(channel: _Part) -> tuple[_Part, _Part]:
     """Returns the lowest and the highest of each pixel and its eight neighbours."""
-    image = Image.fromarray(channel)
-    low, high = image.filter(ImageFilter.MinFilter(3)), image.filter(ImageFilter.MaxFilter(3))
-    return np.asarray(low), np.asarray(high)
+    image = Image.fromarray(channel.values)
+    low, high = (
+        dataclasses.replace(channel, values=np.asarray(image.filter(kind(3))))
+        for kind in (ImageFilter.MinFilter, ImageFilter.MaxFilter)
+    )
+    return low, high
 
 
 def _smoothed(channel: NDArray[np.float32], amount: float) -> NDArray[np.float32]:
@@ -178,20 +327,6 @@ def _smoothed(channel: NDArray[np.float32], amount: float) -> NDArray[np.float32
         ahead, behind = np.split(padded, [2], axis)[1], np.split(padded, [-2], axis)[0]
         channel = (1 - 2 * side) * channel + side * (ahead + behind)
     return channel
-
-
-def _enlarged(
-    channel: NDArray[np.float32],
-    rows: slice,
-    width: int,
-    height: int,
-    kernel: Image.Resampling = Image.Resampling.BICUBIC,
-) -> NDArray[np.float32]:
-    """Returns some rows of what (h, w) is at (height, width)."""
-    image = Image.fromarray(channel)
-    top, bottom = (row * image.height / height for row in (rows.start, rows.stop))
-    box = (0, top, image.width, min(bottom, image.height))
-    return np.asarray(image.resize((width, rows.stop - rows.start), kernel, box=box))
 
 
 def _steepened(

@@ -50,7 +50,7 @@ _ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
 _WITH_ALPHA: Final = ("PNG", "WEBP", "TIFF", "AVIF")
 # libjpeg's, libwebp's and libavif's limits.
 _LARGEST_SIDE_PX: Final = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535}
-_JPEG_SEGMENT_BYTES: Final = 65533
+LONGEST_JPEG_EXIF: Final = 65533
 _WITH_METADATA: Final = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 
 
@@ -178,7 +178,7 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
     options = dict(_ENCODER_OPTIONS[file_format])
     if quality is not None and file_format in LOSSY_FORMATS:
         options["quality"] = quality
-    too_long = file_format == "JPEG" and len(photo.exif or b"") > _JPEG_SEGMENT_BYTES
+    too_long = file_format == "JPEG" and len(photo.exif or b"") > LONGEST_JPEG_EXIF
     if photo.exif is not None and file_format in _WITH_METADATA and not too_long:
         options["exif"] = photo.exif
         if file_format == "TIFF" and has_nested_directories(photo.exif):
@@ -189,7 +189,7 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
         photo = dataclasses.replace(photo, icc_profile=None)
     image = to_pillow(photo)
     if photo.alpha is not None and file_format not in _WITH_ALPHA:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        image = on_white(image)
     buffer = io.BytesIO()
     try:
         image.save(buffer, file_format, **options)
@@ -218,6 +218,11 @@ def to_pillow(photo: Photo) -> Image.Image:
     if photo.exif is not None:
         image.info["exif"] = photo.exif
     return image
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """Lays an image of mode RGBA on white."""
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def _reason(error: OSError) -> str:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import UsageError
-from impasto.images.reading import Photo, photo_from_image, read_image
+from impasto.images.reading import AnyPhoto, Photo, photo_from_image, read_image
+from impasto.images.regions import in_memory, read_huge
+from impasto.images.rows import Scratch
 from impasto.images.writing import encode_image, to_pillow
 
-Change = Callable[[Photo], Photo]
+
+class Change(Protocol):
+    """What is done with a picture, in memory or in temporary files."""
+
+    def __call__(self, photo: AnyPhoto, /) -> AnyPhoto:
+        """Paints it, or makes it larger."""
 
 
 def change_like_input(
-    image: str | Path | bytes | Image.Image | NDArray[np.uint8], change: Change, *, max_pixels: int
+    image: str | Path | bytes | Image.Image | NDArray[np.uint8],
+    change: Change,
+    *,
+    max_pixels: int,
+    memory: int | None = None,
+    scale: int = 1,
 ) -> Image.Image | bytes | NDArray[np.uint8]:
     """Changes a picture of any kind: paints it, or makes it larger.
 
@@ -25,6 +37,9 @@ def change_like_input(
         image: what the caller has.
         change: what is done with it; alpha that comes in goes out, at the size of the colours.
         max_pixels: largest picture accepted.
+        memory: bytes that a picture from a path and its result may take, before they are worked
+            on in temporary files; None is the default.
+        scale: how many times as wide and high the result is.
 
     Returns:
         Bytes of the same format for bytes (PNG where the format cannot be written), an array
@@ -38,6 +53,10 @@ def change_like_input(
         photo = read_image(image, max_pixels=max_pixels)
         return encode_image(change(photo), photo.format)
     if isinstance(image, (str, Path)):
+        with Scratch() as scratch:
+            huge = read_huge(image, scratch, max_pixels=max_pixels, memory=memory, scale=scale)
+            if huge is not None:
+                return to_pillow(in_memory(change(huge)))
         return to_pillow(change(read_image(image, max_pixels=max_pixels)))
     if isinstance(image, Image.Image):
         return to_pillow(change(photo_from_image(image, max_pixels=max_pixels)))

@@ -64,6 +64,29 @@ def check_names(metadata: ModelMetadata, names: Sequence[str]) -> None:
             )
 
 
+def stroke_factor(stroke_size: float | str, longer_side_px: int, reference_px: int | None) -> float:
+    """Turns a stroke size into a factor on the strokes that the model was trained at.
+
+    Args:
+        stroke_size: a number multiplies the strokes; ``"native"`` is 1; ``"auto"`` makes
+            them as large, relative to the picture, as on one of ``reference_px``.
+        longer_side_px: of the picture.
+        reference_px: what the model states; with None ``"auto"`` is ``"native"``.
+
+    Raises:
+        UsageError: the number does not lie between 0.1 and 10, or the word is another.
+    """
+    if stroke_size == "native" or (stroke_size == "auto" and reference_px is None):
+        return 1.0
+    if stroke_size == "auto" and reference_px is not None:
+        return longer_side_px / reference_px
+    if isinstance(stroke_size, str) or not 0.1 <= stroke_size <= 10:
+        raise UsageError(
+            f"the stroke size must be auto, native or a number from 0.1 to 10, not {stroke_size!r}"
+        )
+    return float(stroke_size)
+
+
 def covered_stroke_size(metadata: ModelMetadata, stroke_size: float, longer_side_px: int) -> float:
     """Returns the part of a stroke size that parameter sets give; pixels do the rest.
 

@@ -39,7 +39,7 @@ _CHILDREN: Final[dict[str, dict[int, str]]] = {
 _MODEL_METADATA_PROPS: Final = 14
 _MODEL_GRAPH: Final = 7
 _GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 1, 5, 11, 12, 13
-_NODE_INPUT, _NODE_OUTPUT = 1, 2
+_NODE_INPUT, _NODE_OUTPUT, _NODE_KIND, _NODE_ATTRIBUTE = 1, 2, 4, 5
 _VALUE_NAME: Final = 1
 _TENSOR_NAME: Final = 8
 _TENSOR_EXTERNAL_DATA: Final = 13
@@ -181,6 +181,21 @@ def graph_parts(data: bytes) -> GraphParts:
                 if field.number == _GRAPH_OUTPUT:
                     parts.outputs.extend(_texts(data, field, _VALUE_NAME))
     return parts._replace(rest=b"".join(rest), model=b"".join(model))
+
+
+def node_kind(node: bytes) -> str:
+    """Returns what a node of `GraphParts` does, such as ``"Conv"``."""
+    return "".join(_texts(node, _Field(0, 0, len(node), None), _NODE_KIND))
+
+
+def node_attributes(node: bytes) -> bytes:
+    """Returns the attributes of a node of `GraphParts`, as they stand in its message."""
+    parts, position = [], 0
+    for field in _fields(node, 0, len(node)):
+        if field.number == _NODE_ATTRIBUTE:
+            parts.append(node[position : field.end])
+        position = field.end
+    return b"".join(parts)
 
 
 def uses(data: bytes) -> set[str]:

@@ -6,25 +6,31 @@ the statistics of the whole picture. What a stage leaves rests in temporary file
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from impasto.errors import ModelError, OutputError, UsageError
+from impasto.errors import ModelError, UsageError
+from impasto.images.rows import (
+    HELD_BYTES,
+    RowFile,
+    Rows,
+    WritableRows,
+    check_space,
+    full_disk_told,
+)
 from impasto.runtime.network import LEVELS
 from impasto.runtime.session import (
     INPUT_NAME,
     ORT_ERRORS,
     OUTPUT_NAME,
     STYLE_INPUT_NAME,
+    GraphSession,
     first_line,
     open_session,
 )
@@ -36,18 +42,11 @@ _FLOAT_BYTES: Final = 4
 _STRIP_ROWS: Final = 256
 _TO_THE_END: Final = np.iinfo(np.int64).max
 
-Rows = Callable[[int, int], NDArray[np.uint8]]
-"""Gives rows of a picture, from one up to another: (rows, W, 3) uint8."""
-
 Keep = Callable[[int, NDArray[np.float32]], None]
 """Takes finished rows, (rows, W, 3) float32, and the number of the first one."""
 
 Progress = Callable[[float], None]
 """Takes the share of a picture that is done."""
-
-# Bytes per pixel of what lies in memory beside the strips: the picture, and the result in floats
-# and in levels.
-_HELD_BYTES: Final = 18
 
 
 def nothing(_share: float) -> None:
@@ -65,6 +64,10 @@ class Budget:
 
     memory: int
     progress: Progress = nothing
+
+    def part(self, start: float, end: float) -> Budget:
+        """Returns the same for a part of the work, from one share of the whole to another."""
+        return Budget(self.memory, lambda share: self.progress(start + share * (end - start)))
 
 
 @dataclass
@@ -108,20 +111,14 @@ class StripNetwork:
     """A style network, run in strips; use it from one thread at a time."""
 
     def __init__(self, data: bytes, plan: StagePlan, *, threads: int | None = None) -> None:
-        """Opens a session for each stage.
+        """Takes a model; its stages are opened when they are run.
 
         Args:
             data: the model file's content, already judged.
             plan: its stages.
             threads: CPU threads; None takes every core.
-
-        Raises:
-            ModelError: ONNX Runtime refuses a stage.
         """
-        self._plan = plan
-        self._sessions = [
-            open_session(stage_model(data, stage), threads, "cpu") for stage in plan.stages
-        ]
+        self._data, self._plan, self._threads = data, plan, threads
 
     def strip_rows(self, width: int, memory_bytes: int) -> int:
         """Returns how many rows of the picture fit a budget at once, halo not counted.
@@ -144,63 +141,56 @@ class StripNetwork:
         return rows // align * align
 
     def paint(
-        self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32] | None, budget: Budget
-    ) -> NDArray[np.float32]:
-        """Paints a picture that lies in memory.
+        self,
+        rgb: Rows,
+        style_weights: NDArray[np.float32] | None,
+        budget: Budget,
+        result: WritableRows,
+    ) -> None:
+        """Paints a picture.
 
         Args:
             rgb: (H, W, 3) uint8, at least as large as the network needs.
             style_weights: as for `ModelSession.run`.
             budget: what it may take.
-
-        Returns:
-            (H, W, 3) float32 in [0, 1].
+            result: takes (H, W, 3) float32 in [0, 1].
 
         Raises:
             UsageError: the memory holds no strip.
             OutputError: there is not enough temporary space.
         """
         height, width = rgb.shape[:2]
+        held = 0 if isinstance(rgb, RowFile) else HELD_BYTES * height * width
         # The least that is left to strips keeps them from becoming mere halo.
-        memory = max(budget.memory - _HELD_BYTES * height * width, budget.memory // 4)
-        strip_rows = self.strip_rows(width, memory)
-        result = np.empty((height, width, 3), np.float32)
+        strip_rows = self.strip_rows(width, max(budget.memory - held, budget.memory // 4))
 
         def keep(first: int, part: NDArray[np.float32]) -> None:
-            np.clip(part, 0.0, 1.0, out=result[first : first + len(part)])
+            result[first : first + len(part)] = np.clip(part, 0.0, 1.0)
 
         self.run(
-            lambda first, end: rgb[first:end],
+            rgb,
             keep,
-            height=height,
-            width=width,
             style_weights=style_weights,
             strip_rows=strip_rows,
             progress=budget.progress,
         )
-        return result
 
     def norms(
         self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32] | None
     ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Returns what the norms become with the statistics of a picture, as `run` does."""
-        height, width = rgb.shape[:2]
         return self.run(
-            lambda first, end: rgb[first:end],
+            rgb,
             lambda _first, _rows: None,
-            height=height,
-            width=width,
             style_weights=style_weights,
             strip_rows=_STRIP_ROWS // self._plan.align_px * self._plan.align_px,
         )
 
     def run(
         self,
-        rows_of: Rows,
+        rgb: Rows,
         keep: Keep,
         *,
-        height: int,
-        width: int,
         style_weights: NDArray[np.float32] | None,
         strip_rows: int,
         progress: Progress = nothing,
@@ -208,10 +198,9 @@ class StripNetwork:
         """Paints a picture that need not lie in memory.
 
         Args:
-            rows_of: gives rows of the picture; asked for some of them twice.
+            rgb: (H, W, 3) uint8, at least as large as the network needs; some rows are read
+                twice.
             keep: takes rows of the result, in their order.
-            height: of the picture, at least what the network needs.
-            width: likewise.
             style_weights: as for `ModelSession.run`.
             strip_rows: as from `strip_rows`.
             progress: told the share that is done.
@@ -222,16 +211,17 @@ class StripNetwork:
 
         Raises:
             OutputError: there is not enough temporary space.
-            ModelError: the network fails on the picture.
+            ModelError: ONNX Runtime refuses a stage, or it fails on the picture.
         """
-        self._check_space(height, width)
+        height, width = rgb.shape[:2]
+        check_space(self._space(height, width), height, width)
         parameters = self._parameters(style_weights)
         stages = self._plan.stages[1:]
         strips = list(_strips(height, width, strip_rows, self._plan.halo_px))
         maps: dict[str, _MapFile] = {}
         norms = {}
         with ExitStack() as files:
-            files.enter_context(_full_disk_told())
+            files.enter_context(full_disk_told())
             for number, stage in enumerate(stages):
                 for about in stage.leaves:
                     if about.name != OUTPUT_NAME:
@@ -241,9 +231,9 @@ class StripNetwork:
                 for norm in stage.norms:
                     scale, shift = norms[norm.output] = maps[norm.source].affine(norm, parameters)
                     feeds |= {f"{norm.output}.scale": scale, f"{norm.output}.shift": shift}
-                session = self._sessions[number + 1]
+                session = self._open(stage)
                 for count, strip in enumerate(strips, start=1):
-                    picture = _batch(rows_of, strip, seen=number == 0)
+                    picture = _batch(rgb, strip, seen=number == 0)
                     result = _run_strip(session, stage, strip, maps, feeds | {INPUT_NAME: picture})
                     if result is not None:
                         keep(strip.first, result)
@@ -253,23 +243,25 @@ class StripNetwork:
                     maps.pop(name).file.close()
         return norms
 
+    def _open(self, stage: Stage) -> GraphSession:
+        """Opens a stage, for as long as it runs: a session keeps the memory that it once took."""
+        return open_session(stage_model(self._data, stage), self._threads, "cpu")
+
     def _parameters(
         self, style_weights: NDArray[np.float32] | None
     ) -> dict[str, NDArray[np.float32]]:
-        session = self._sessions[0]
-        feeds = {STYLE_INPUT_NAME: style_weights} if session.get_inputs() else {}
+        session = self._open(self._plan.stages[0])
+        feeds = {}
+        if style_weights is not None and session.get_inputs():
+            feeds[STYLE_INPUT_NAME] = style_weights
         names = [output.name for output in session.get_outputs()]
         values = session.run(names, feeds)
         return {
             name.removesuffix(".value"): value for name, value in zip(names, values, strict=True)
         }
 
-    def _check_space(self, height: int, width: int) -> None:
-        """Refuses a picture whose maps the temporary folder cannot hold.
-
-        Raises:
-            OutputError: the folder, what is needed and what is free are named.
-        """
+    def _space(self, height: int, width: int) -> int:
+        """Returns how many bytes the maps of a picture take at the same time."""
         stages = self._plan.stages[1:]
         most = 0
         held: dict[str, StageMap] = {}
@@ -278,13 +270,7 @@ class StripNetwork:
             most = max(most, sum(_map_bytes(item, height, width) for item in held.values()))
             needed = {item.name for later in stages[number + 1 :] for item in later.takes}
             held = {name: item for name, item in held.items() if name in needed}
-        folder = Path(tempfile.gettempdir())
-        free = shutil.disk_usage(folder).free
-        if free < most:
-            raise OutputError(
-                f"a picture of {width}x{height} needs {most / 2**30:.1f} GiB of temporary space, "
-                f"and {folder} has {free / 2**30:.1f} GiB: name another folder by TMPDIR"
-            )
+        return most
 
 
 @dataclass(frozen=True)
@@ -310,7 +296,7 @@ def _strips(height: int, width: int, rows: int, halo_px: int) -> Iterator[_Strip
 
 
 def _run_strip(
-    session: ort.InferenceSession,
+    session: GraphSession,
     stage: Stage,
     strip: _Strip,
     maps: dict[str, _MapFile],
@@ -349,11 +335,11 @@ def _run_strip(
     return None
 
 
-def _batch(rows_of: Rows, strip: _Strip, *, seen: bool) -> NDArray[np.float32]:
+def _batch(picture: Rows, strip: _Strip, *, seen: bool) -> NDArray[np.float32]:
     """Returns the strip's rows as the first stage takes them; later ones ask for their size."""
     if not seen:
         return np.zeros((1, 3, strip.end - strip.start, strip.width), np.float32)
-    rgb = rows_of(strip.start, strip.end)
+    rgb = picture[strip.start : strip.end]
     batch = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32)
     batch /= LEVELS
     return batch
@@ -377,18 +363,3 @@ def working_bytes(plan: StagePlan, height: int, width: int) -> int:
 def _map_bytes(about: StageMap, height: int, width: int) -> int:
     rows, columns = (-(-side // about.step_px) + 1 for side in (height, width))
     return about.channels * rows * columns * about.bits // 8
-
-
-@contextmanager
-def _full_disk_told() -> Iterator[None]:
-    """Tells of temporary files that cannot be written, in one line.
-
-    Raises:
-        OutputError: the folder and the reason are named.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"cannot write temporary files in {tempfile.gettempdir()}: {error.strerror or error}"
-        ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -15,15 +15,25 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelError, UsageError
 from impasto.images import colour
-from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
-from impasto.images.resize import mirror_up, resample, restore
+from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto
+from impasto.images.resize import mirror_up, resample, restore_rows
+from impasto.images.rows import (
+    DEFAULT_MEMORY,
+    Picture,
+    RowFile,
+    Rows,
+    WritableRows,
+    bands,
+    room_like,
+)
 from impasto.runtime.freezing import freeze_graph
 from impasto.runtime.metadata import LONGEST_NAME, METADATA_KEY, Tiling
-from impasto.runtime.mixing import check_names, covered_stroke_size, mixture
+from impasto.runtime.mixing import check_names, covered_stroke_size, mixture, stroke_factor
 from impasto.runtime.network import LEVELS, open_model, run_on_picture, to_levels
+from impasto.runtime.session import IN_MAIN_MEMORY
 from impasto.runtime.stages import StagePlan, read_stages
 from impasto.runtime.strips import Budget, Progress, StripNetwork, nothing, working_bytes
-from impasto.runtime.tiling import run_in_tiles
+from impasto.runtime.tiling import done_share, run_in_tiles
 
 if TYPE_CHECKING:
     from typing import overload
@@ -36,9 +46,6 @@ StrokeSize: TypeAlias = float | Literal["auto", "native"]
 
 # Bytes per pixel that a network without stages is taken to need.
 _TILED_BYTES: Final = 512
-
-DEFAULT_MEMORY: Final = 1 << 30
-"""Bytes of working memory above which pictures are painted in strips: 1 GiB."""
 
 
 class StyleModel:
@@ -184,7 +191,7 @@ class StyleModel:
 
             levels = read_mask(mask, max_pixels=limit)
 
-        def painted(photo: Photo) -> Photo:
+        def painted(photo: AnyPhoto) -> AnyPhoto:
             rgb = self.paint(
                 photo.rgb,
                 strength=strength,
@@ -195,11 +202,11 @@ class StyleModel:
             )
             return dataclasses.replace(photo, rgb=rgb)
 
-        return change_like_input(image, painted, max_pixels=limit)
+        return change_like_input(image, painted, max_pixels=limit, memory=memory)
 
     def paint(
         self,
-        rgb: NDArray[np.uint8],
+        rgb: Picture,
         *,
         strength: float = 1.0,
         keep_colors: bool = False,
@@ -207,20 +214,22 @@ class StyleModel:
         stroke_size: StrokeSize = "auto",
         memory: int | None = None,
         progress: Progress = nothing,
-    ) -> NDArray[np.uint8]:
+    ) -> Picture:
         """Paints an array, the core that everything else wraps.
 
         Args:
-            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
+            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up; in a temporary file it may be
+                larger than memory, and the result is in another one.
             strength: 0 (the photo, exactly) to 1 (the painting). With an identity among the
                 model's parameter sets, ``net(p(s)) + (1 - s) (photo - net(p(0)))``; else
                 pixels are mixed.
             keep_colors: luma from the result, chroma from the photo.
             mask: (h, w) uint8, 255 painted and 0 photo, of any size with the picture's shape.
-            stroke_size: as for `stroke_factor`.
+            stroke_size: as for a call of the model.
             memory: bytes of working memory; a picture that needs more is painted strip by strip,
                 with the same result, where model and device allow it. None is 1 GiB.
-            progress: told the share that is done, while a picture is painted in strips.
+            progress: told the share that is done, while a picture is painted in strips or lies in
+                a temporary file.
 
         Returns:
             (H, W, 3) uint8, the same size.
@@ -233,69 +242,119 @@ class StyleModel:
         """
         if not 0.0 <= strength <= 1.0:
             raise UsageError(f"strength must lie between 0 and 1, not {strength}")
-        factor = stroke_factor(stroke_size, max(rgb.shape[:2]), self.metadata.reference_px)
+        height, width = rgb.shape[:2]
+        longer_px = max(height, width)
+        factor = stroke_factor(stroke_size, longer_px, self.metadata.reference_px)
         if mask is not None:
-            from impasto.images.masks import blend, fit_mask
+            from impasto.images.masks import blend, check_mask, mask_rows
 
-            mask = fit_mask(mask, *rgb.shape[:2])  # an unfit one is refused before the work
+            check_mask(mask, height, width)
         if strength == 0.0:
-            return rgb.copy()
+            return rgb if isinstance(rgb, RowFile) else rgb.copy()
+        # Parameter sets give the strokes as far as they can, and resampling gives the rest.
+        covered = covered_stroke_size(self.metadata, factor, longer_px)
+        result = room_like(rgb, rgb.shape)
+        work = resample(rgb, covered / factor)
         budget = Budget(DEFAULT_MEMORY if memory is None else memory, progress)
-        result = self._styled(rgb, strength, factor, budget)
-        if keep_colors:
-            result = colour.keep_colors(_floats(rgb), result)
-        painted = to_levels(result)
-        return painted if mask is None else blend(rgb, painted, mask)
+        huge = isinstance(rgb, RowFile)
+        # The network takes most of the time, unless it is given a smaller picture.
+        network_share = (0.9 if work is rgb else 0.1) if huge else 1.0
+        painted = self._styled(work, strength, covered, budget.part(0.0, network_share))
+        for rows in bands(height, width):
+            photo = rgb[rows]
+            if work is rgb:
+                values = painted[rows]
+            else:
+                values = restore_rows(photo, rows, height, work, painted)
+            if strength < 1.0 or work is not rgb:  # what the network paints is clipped
+                values += _floats(photo) * np.float32(1 - strength)
+                np.clip(values, 0.0, 1.0, out=values)
+            if keep_colors:
+                values = colour.keep_colors(_floats(photo), values)
+            levels = to_levels(values)
+            if mask is not None:
+                levels = blend(photo, levels, mask_rows(mask, rows, height, width))
+            result[rows] = levels
+            if huge:
+                progress(network_share + (1 - network_share) * rows.stop / height)
+        return result
 
     def _styled(
-        self, rgb: NDArray[np.uint8], strength: float, stroke_factor: float, budget: Budget
-    ) -> NDArray[np.float32]:
-        """Paints at the stroke size that parameter sets give; resampling gives the rest."""
-        covered = covered_stroke_size(self.metadata, stroke_factor, max(rgb.shape[:2]))
-        work = resample(rgb, covered / stroke_factor)
+        self, work: Rows, strength: float, stroke_size: float, budget: Budget
+    ) -> WritableRows:
+        """Paints without the photo's share: only that one stays sharp at another size."""
         identity = self.metadata.strength == "identity"
         style = mixture(
             self.metadata,
             self.blend,
-            stroke_size=covered,
+            stroke_size=stroke_size,
             strength=strength if identity else 1.0,
         )
-        result = self._network(work, style, budget)
-        # What is painted is made apart from the photo's share: only that one stays sharp.
-        if strength < 1.0 and identity:
-            left = self._network(work, mixture(self.metadata, self.blend, strength=0.0), budget)
-            left *= np.float32(1 - strength)
-            result -= left
-        elif strength < 1.0:
-            result *= np.float32(strength)
-        if work is not rgb:
-            result = restore(rgb, work, result)
-        if strength < 1.0:
-            photo = _floats(rgb)
-            photo *= np.float32(1 - strength)
-            result += photo
-        return np.clip(result, 0.0, 1.0, out=result)
+        if strength == 1.0:
+            return self._painted(work, [style], budget)[0]
+        share = np.float32(1 - strength)
+        if identity:
+            photo = mixture(self.metadata, self.blend, strength=0.0)
+            painted, left = self._painted(work, [style, photo], budget)
+        else:
+            (painted,) = self._painted(work, [style], budget)
+            left = painted
+        for rows in bands(*work.shape[:2]):
+            painted[rows] = painted[rows] - share * left[rows]
+        return painted
+
+    def _painted(
+        self, work: Rows, styles: Sequence[NDArray[np.float32]], budget: Budget
+    ) -> list[WritableRows]:
+        """Runs the network for each style, in pieces on what is too large for memory."""
+        budgets = [
+            budget.part(number / len(styles), (number + 1) / len(styles))
+            for number in range(len(styles))
+        ]
+        if not isinstance(work, RowFile) or self._fits(work, budget):
+            rgb = work[0 : work.shape[0]]
+            return [self._network(rgb, *each) for each in zip(styles, budgets, strict=True)]
+        results = [work.scratch.room(work.shape, np.float32) for _ in styles]
+        for style, part, result in zip(styles, budgets, results, strict=True):
+            self._in_pieces(work, style, part, result)
+        return [*results]
 
     def _network(
         self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32], budget: Budget
     ) -> NDArray[np.float32]:
         """Runs the network; returns (H, W, 3) in [0, 1] for uint8 of any size from 1x1 up."""
         height, width = rgb.shape[:2]
-        plan = self._stages if self.device == "cpu" else None
-        if plan is not None and working_bytes(plan, height, width) > budget.memory:
-            weights = None if self._session.parameter_sets is None else style_weights
-            strips = StripNetwork(self._data, plan, threads=self._threads)
-            return strips.paint(rgb, weights, budget)
-        if self.metadata.tiling.allowed and height * width * _TILED_BYTES > budget.memory:
-            return self._in_tiles(rgb, budget)
+        if not self._fits(rgb, budget):
+            pieces = np.empty(rgb.shape, np.float32)
+            self._in_pieces(rgb, style_weights, budget, pieces)
+            return pieces
         enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
         result = run_on_picture(self._session, enlarged, style_weights)
         return result[top : top + height, left : left + width]
 
-    def _in_tiles(self, rgb: NDArray[np.uint8], budget: Budget) -> NDArray[np.float32]:
-        """Runs a network without global statistics, in pieces that fit the budget."""
+    def _fits(self, rgb: Rows, budget: Budget) -> bool:
+        """Tells whether a picture fits the memory in one piece, or must be tried so."""
+        height, width = rgb.shape[:2]
+        if min(height, width) < self.metadata.min_size_px:
+            return True
+        if self._strip_plan is not None:
+            return working_bytes(self._strip_plan, height, width) <= budget.memory
+        return not self.metadata.tiling.allowed or height * width * _TILED_BYTES <= budget.memory
+
+    def _in_pieces(
+        self,
+        rgb: Rows,
+        style_weights: NDArray[np.float32],
+        budget: Budget,
+        result: WritableRows,
+    ) -> None:
+        """Runs the network in strips, or in tiles where it has no global statistics."""
+        if self._strip_plan is not None:
+            weights = None if self._session.parameter_sets is None else style_weights
+            strips = StripNetwork(self._data, self._strip_plan, threads=self._threads)
+            strips.paint(rgb, weights, budget, result)
+            return
         tiling = self.metadata.tiling
-        result = np.empty(rgb.shape, np.float32)
         tiles = run_in_tiles(
             rgb,
             lambda tile: run_on_picture(self._session, tile),
@@ -307,7 +366,7 @@ class StyleModel:
         )
         for rows, columns, part in tiles:
             result[rows, columns] = part
-        return result
+            budget.progress(done_share(rgb, rows, columns))
 
     def frozen(self, rgb: NDArray[np.uint8], *, stroke_size: StrokeSize = "auto") -> bytes:
         """Makes a model whose norms have the statistics of one picture, for all others.
@@ -353,6 +412,10 @@ class StyleModel:
         )
         return freeze_graph(self._data, norms, {METADATA_KEY: metadata.to_json()})
 
+    @property
+    def _strip_plan(self) -> StagePlan | None:
+        return self._stages if self.device in IN_MAIN_MEMORY else None
+
     @cached_property
     def _stages(self) -> StagePlan | None:
         return read_stages(self._data)
@@ -360,26 +423,3 @@ class StyleModel:
 
 def _floats(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return rgb.astype(np.float32) / LEVELS
-
-
-def stroke_factor(stroke_size: StrokeSize, longer_side_px: int, reference_px: int | None) -> float:
-    """Turns a stroke size into a factor on the strokes that the model was trained at.
-
-    Args:
-        stroke_size: a number multiplies the strokes; ``"native"`` is 1; ``"auto"`` makes
-            them as large, relative to the picture, as on one of ``reference_px``.
-        longer_side_px: of the picture.
-        reference_px: what the model states; with None ``"auto"`` is ``"native"``.
-
-    Raises:
-        UsageError: the number does not lie between 0.1 and 10, or the word is another.
-    """
-    if stroke_size == "native" or (stroke_size == "auto" and reference_px is None):
-        return 1.0
-    if stroke_size == "auto" and reference_px is not None:
-        return longer_side_px / reference_px
-    if isinstance(stroke_size, str) or not 0.1 <= stroke_size <= 10:
-        raise UsageError(
-            f"the stroke size must be auto, native or a number from 0.1 to 10, not {stroke_size!r}"
-        )
-    return float(stroke_size)

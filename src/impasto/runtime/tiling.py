@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.images.rows import Rows
+
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 # Side of a tile's result. The paper's network, 64 channels at full size, needs about 0.3 GB
@@ -45,7 +47,7 @@ def default_tile_px(height: int, width: int, *, scale: int, halo_px: int) -> int
 
 
 def run_in_tiles(
-    rgb: NDArray[np.uint8],
+    rgb: Rows,
     network: Network,
     *,
     scale: int,
@@ -72,9 +74,17 @@ def run_in_tiles(
     height, width = rgb.shape[:2]
     halo_px = -(-halo_px // align_px) * align_px
     for rows in _spans(height, tile_px, halo_px, min_size_px, align_px):
+        read = rgb[rows.read]
         for columns in _spans(width, tile_px, halo_px, min_size_px, align_px):
-            result = network(rgb[rows.read, columns.read])
+            result = network(read[:, columns.read])
             yield rows.kept, columns.kept, result[rows.within(scale), columns.within(scale)]
+
+
+def done_share(rgb: Rows, rows: slice, columns: slice) -> float:
+    """Returns the share of a picture that is done with a tile of `run_in_tiles`."""
+    height, width = rgb.shape[:2]
+    done: int = rows.start * width + (rows.stop - rows.start) * columns.stop
+    return done / (height * width)
 
 
 @dataclass(frozen=True)

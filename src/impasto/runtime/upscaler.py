@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ImageTooLargeError, ModelError, UsageError
-from impasto.images.enlarging import enlarged_photo, fill_hidden, halved
-from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
+from impasto.images.enlarging import enlarge_rest, fill_hidden, halved
+from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto, without_huge
 from impasto.images.resize import mirror_up
+from impasto.images.rows import Picture, room_like
 from impasto.runtime.network import open_model, run_on_picture, to_levels
-from impasto.runtime.tiling import default_tile_px, run_in_tiles
+from impasto.runtime.strips import Progress, nothing
+from impasto.runtime.tiling import default_tile_px, done_share, run_in_tiles
 
 if TYPE_CHECKING:
     from typing import overload
@@ -65,6 +68,11 @@ class UpscaleModel:
         self.name = Path(path).name
         self.scale = self.metadata.scale
         self.device = self._session.device
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """What it can enlarge by."""
+        return _SCALES[self.metadata.scale]
 
     def with_scale(self, scale: int) -> UpscaleModel:
         """Returns the same model, loaded once, with another scale of its own.
@@ -145,53 +153,61 @@ class UpscaleModel:
         """
         from impasto.runtime.kinds import change_like_input
 
-        return change_like_input(
-            image,
-            lambda photo: self.upscale_photo(
+        def enlarged(photo: AnyPhoto) -> AnyPhoto:
+            return self.upscale_photo(
                 photo,
                 scale=scale,
                 match_histogram=match_histogram,
                 tile_px=tile_px,
                 max_pixels=max_pixels,
-            ),
+            )
+
+        return change_like_input(
+            image,
+            enlarged,
             max_pixels=DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels,
+            scale=self.scale if scale is None else scale,
         )
 
     def upscale_photo(
         self,
-        photo: Photo,
+        photo: AnyPhoto,
         *,
         scale: int | None = None,
         match_histogram: bool = False,
         tile_px: int | None = None,
         max_pixels: int | None = None,
-    ) -> Photo:
+        progress: Progress = nothing,
+    ) -> AnyPhoto:
         """Enlarges a decoded picture with all that belongs to it; the arguments are `upscale`'s.
 
         What lies hidden below full transparency does not colour the edges.
         """
         rgb = self.upscale(
-            fill_hidden(photo),
+            fill_hidden(photo.rgb, photo.alpha),
             scale=scale,
             match_histogram=match_histogram,
             tile_px=tile_px,
             max_pixels=max_pixels,
+            progress=progress,
         )
-        return enlarged_photo(photo, rgb)
+        return enlarge_rest(dataclasses.replace(photo, rgb=rgb))
 
     def upscale(
         self,
-        rgb: NDArray[np.uint8],
+        rgb: Picture,
         *,
         scale: int | None = None,
         match_histogram: bool = False,
         tile_px: int | None = None,
         max_pixels: int | None = None,
-    ) -> NDArray[np.uint8]:
+        progress: Progress = nothing,
+    ) -> Picture:
         """Enlarges an array, the core that everything else wraps.
 
         Args:
-            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
+            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up; in a temporary file it may be
+                larger than memory, and the result is in another one.
             scale: 2, 4 or 8, as far as the network can; None is the model's own.
             match_histogram: give each channel of the result the histogram of ``rgb``'s, as the
                 paper does (section 4.2).
@@ -199,6 +215,7 @@ class UpscaleModel:
                 and without what it needs around that; smaller takes less memory and more time.
                 None chooses it. The result is the same.
             max_pixels: largest result; None is 200 million.
+            progress: told the share that is done, after each tile.
 
         Returns:
             (scale H, scale W, 3) uint8.
@@ -216,14 +233,17 @@ class UpscaleModel:
         if height * width * scale**2 > limit:
             raise ImageTooLargeError(
                 f"the result would be {scale * width}x{scale * height}, above the limit of "
-                f"{limit:,} pixels (--max-pixels or max_pixels raises it)"
+                f"{limit:,} pixels (--max-pixels or max_pixels raises it){without_huge()}"
             )
-        enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
-        result = self._in_tiles(enlarged, scale, tile_px)
-        if enlarged is not rgb:
+        if min(height, width) >= self.metadata.min_size_px:
+            result = self._in_tiles(rgb, scale, tile_px, progress)
+        else:
+            mirrored, top, left = mirror_up(rgb[0:height], self.metadata.min_size_px)
+            larger = self._in_tiles(mirrored, scale, tile_px, progress)
             rows = slice(scale * top, scale * (top + height))
             columns = slice(scale * left, scale * (left + width))
-            result = np.ascontiguousarray(result[rows, columns])
+            result = room_like(rgb, (scale * height, scale * width, 3))
+            result[0 : scale * height] = larger[rows, columns]
         if match_histogram:
             from impasto.images import histogram
 
@@ -231,8 +251,8 @@ class UpscaleModel:
         return result
 
     def _in_tiles(
-        self, rgb: NDArray[np.uint8], scale: int, tile_px: int | None
-    ) -> NDArray[np.uint8]:
+        self, rgb: Picture, scale: int, tile_px: int | None, progress: Progress
+    ) -> Picture:
         """Runs the network; no side of ``rgb`` is below its smallest size."""
         height, width = rgb.shape[:2]
         network_scale, halo_px = self.metadata.scale, self._halo_px(tile_px)
@@ -240,7 +260,7 @@ class UpscaleModel:
             tile_px, halo_px = max(height, width), 0
         elif tile_px is None:
             tile_px = default_tile_px(height, width, scale=network_scale, halo_px=halo_px)
-        result = np.empty((scale * height, scale * width, 3), np.uint8)
+        result = room_like(rgb, (scale * height, scale * width, 3))
         tiles = run_in_tiles(
             rgb,
             lambda tile: run_on_picture(self._session, tile),
@@ -255,6 +275,7 @@ class UpscaleModel:
                 slice(scale * columns.start, scale * columns.stop),
             )
             result[at] = to_levels(part if scale == network_scale else halved(part))
+            progress(done_share(rgb, rows, columns))
         return result
 
     def _halo_px(self, tile_px: int | None) -> int | None:
@@ -275,9 +296,8 @@ class UpscaleModel:
         return None
 
     def _check_scale(self, scale: int) -> None:
-        allowed = _SCALES[self.metadata.scale]
-        if scale not in allowed:
+        if scale not in self.scales:
             raise UsageError(
                 f"scale and model disagree: {self.name} enlarges by "
-                f"{' or '.join(map(str, allowed))}, not by {scale}: choose another of the two"
+                f"{' or '.join(map(str, self.scales))}, not by {scale}: choose another of the two"
             )

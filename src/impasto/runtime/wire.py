@@ -16,7 +16,7 @@ _VARINT, _BYTES = 0, 2
 _FLOAT: Final = 1
 
 MODEL_GRAPH, MODEL_METADATA_PROPS = 7, 14
-GRAPH_NODE, GRAPH_TENSOR = 1, 5
+GRAPH_NODE, GRAPH_TENSOR, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
 
 
 def varint(value: int) -> bytes:
@@ -33,11 +33,20 @@ def message(number: int, content: bytes) -> bytes:
     return varint(number << 3 | _BYTES) + varint(len(content)) + content
 
 
-def node(kind: str, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """Encodes a node of a graph, without attributes."""
+def node(
+    kind: str, inputs: Sequence[str], outputs: Sequence[str], attributes: bytes = b""
+) -> bytes:
+    """Encodes a node of a graph; attributes come as they stand in another node's message."""
     parts = [message(1, name.encode()) for name in inputs]
     parts += [message(2, name.encode()) for name in outputs]
-    return b"".join([*parts, message(4, kind.encode())])
+    return b"".join([*parts, message(4, kind.encode()), attributes])
+
+
+def value(name: str, rank: int) -> bytes:
+    """Encodes what a graph's input or output is: float32 of any sides."""
+    shape = b"".join(message(1, b"") for _ in range(rank))
+    tensor = varint(1 << 3 | _VARINT) + varint(_FLOAT) + message(2, shape)
+    return message(1, name.encode()) + message(2, message(1, tensor))
 
 
 def tensor(name: str, values: NDArray[np.float32]) -> bytes:

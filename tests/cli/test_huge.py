@@ -1,0 +1,207 @@
+"""Pictures beyond the memory, from file to file by the command line."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+import pyvips
+from PIL import Image
+from tiny_models import SPECS, exported
+
+from impasto.cli import running
+from impasto.images import regions
+from impasto.images.reading import read_image
+from impasto.runtime import strips
+
+SMALL, LARGE = "4MiB", "1GiB"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return exported(SPECS["fast"], tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The same picture as JPEG on its side, as tiled TIFF of 16 bit and as transparent PNG."""
+    rows, columns = np.mgrid[0:640, 0:400]
+    rgb = np.stack([columns // 2, rows // 3, (rows + columns) // 5], axis=-1).astype(np.uint8)
+    rgb[100:300, 100:200] = np.random.default_rng(0).integers(0, 256, (200, 100, 3))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"
+    (tmp_path / "in").mkdir()
+    Image.fromarray(rgb).save(tmp_path / "in" / "a.jpg", exif=exif, quality=90)
+    sixteen = (rgb.astype(np.uint16) * 257).tobytes()
+    image = pyvips.Image.new_from_memory(sixteen, 400, 640, 3, "ushort")
+    image.copy(interpretation="rgb16").tiffsave(str(tmp_path / "in" / "b.tif"), tile=True)
+    rgba = np.dstack([rgb, (columns // 2).astype(np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / "in" / "c.png")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Names of the files that went through libvips."""
+    names = []
+    decode = regions._decode
+    monkeypatch.setattr(regions, "_decode", lambda *a: names.append(a[3]) or decode(*a))
+    return names
+
+
+def test_a_folder_comes_out_as_the_usual_way(run_cli, folder, model, tmp_path, decoded):
+    paint = ["stylize", folder, "-m", model, "--format", "png", "--json"]
+    found = {}
+    for memory in (SMALL, LARGE):
+        out = tmp_path / memory
+        code, printed, err = run_cli(*paint, "--memory", memory, "-o", f"{out}/")
+        assert code == 0, err
+        rows = [json.loads(line) for line in printed.splitlines()]
+        assert [row["status"] for row in rows] == ["done"] * 3
+        assert (rows[0]["width"], rows[0]["height"]) == (640, 400)
+        found[memory] = [read_image(path) for path in sorted(out.iterdir())]
+    assert len(decoded) == 3
+    for small, large in zip(found[SMALL], found[LARGE], strict=True):
+        np.testing.assert_allclose(small.rgb.astype(int), large.rgb.astype(int), atol=1)
+        assert (small.alpha is None) == (large.alpha is None)
+        assert (b"Maker" in (small.exif or b"")) == (b"Maker" in (large.exif or b""))
+    np.testing.assert_array_equal(found[SMALL][2].alpha, found[LARGE][2].alpha)
+
+
+def test_sizes_and_formats(run_cli, folder, model, tiny_model, tmp_path, decoded):
+    paint = ["stylize", folder / "c.png", "-m", model, "--memory", SMALL, "--overwrite"]
+    for name, settings in [("x.jpg", []), ("x.webp", ["--max-size", "200"]), ("x.tif", [])]:
+        code, _, err = run_cli(*paint, *settings, "-o", tmp_path / name)
+        assert (code, err) == (0, "")
+        image = Image.open(tmp_path / name)
+        assert image.size == ((125, 200) if settings else (400, 640))
+    assert len(decoded) == 3
+    paint[3] = tiny_model  # which paints in one piece, whatever the memory
+    assert run_cli(*paint, "-o", tmp_path / "x.bmp")[0] == 0
+    assert len(decoded) == 3
+    code, _, err = run_cli(*paint[:4], "-o", tmp_path / "y.tif", "--max-pixels", "1000")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "above the limit of 1,000 pixels" in err
+
+
+def test_upscaling_goes_through_files_too(
+    run_cli, folder, tmp_path, decoded, upscalers, monkeypatch
+):
+    line = ["upscale", folder / "c.png", "-o"]
+    assert run_cli(*line, tmp_path / "usual.png")[0] == 0
+    monkeypatch.setattr(regions, "DEFAULT_MEMORY", 1 << 20)
+    assert run_cli(*line, tmp_path / "huge.png")[0] == 0
+    assert len(decoded) == 1
+    usual, huge = (read_image(tmp_path / f"{name}.png") for name in ("usual", "huge"))
+    np.testing.assert_array_equal(huge.rgb, usual.rgb)
+    np.testing.assert_array_equal(huge.alpha, usual.alpha)
+    assert huge.rgb.shape == (1280, 800, 3)
+
+
+def test_damage_is_told_in_one_line(run_cli, folder, model, tmp_path, temporary_folder):
+    path = folder / "a.jpg"
+    path.write_bytes(path.read_bytes()[:9000])
+    code, out, err = run_cli("stylize", path, "-m", model, "--memory", SMALL)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"impasto: {path} is damaged or truncated: " in err
+    assert not list(folder.glob("a.*_*")) and not list(folder.glob(".*"))
+    assert list(temporary_folder.iterdir()) == []
+
+
+def test_ctrl_c_leaves_nothing(run_cli, folder, model, tmp_path, temporary_folder, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    line = [
+        "stylize",
+        folder / "b.tif",
+        "-m",
+        model,
+        "--memory",
+        SMALL,
+        "-o",
+        tmp_path / "o" / "b.tif",
+    ]
+    for module, name in ((strips, "_run_strip"), (regions, "wait")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, interrupt)
+            assert run_cli(*line) == (130, "", "impasto: interrupted\n")
+        out = tmp_path / "o"
+        assert not out.exists() or list(out.iterdir()) == []
+        assert list(temporary_folder.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys, tempfile
+from impasto.cli.app import main
+from impasto.runtime import strips
+tempfile.tempdir = sys.argv[1]
+run, left = strips._run_strip, [9]
+def killed(*args):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run(*args)
+strips._run_strip = killed
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signal")
+def test_after_a_kill_nothing_is_left_and_the_same_line_works(
+    run_cli, folder, model, tmp_path, temporary_folder
+):
+    target = tmp_path / "b.tif"
+    line = ["stylize", folder / "b.tif", "-m", model, "--memory", SMALL, "-o", target]
+    line = [str(part) for part in line]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(temporary_folder), *line], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert list(temporary_folder.iterdir()) == []
+    assert run_cli(*line)[0] == 0
+    assert read_image(target).rgb.shape == (640, 400, 3)
+
+
+def test_a_picture_that_is_alone_shows_how_far_it_is(run_cli, folder, model, tmp_path, monkeypatch):
+    shown, shares = [], []
+
+    class Bar:
+        def __init__(self, total, *, shown, doing):
+            self.about = (total, shown, doing)
+
+        def __enter__(self):
+            shown.append(self.about)
+            return self
+
+        def __exit__(self, *_):
+            shown.append("closed")
+
+        def share(self, share):
+            shares.append(share)
+
+    usual = running.progress_bar
+    monkeypatch.setattr(
+        running,
+        "progress_bar",
+        lambda *a, shown, **k: (Bar if shown else usual)(*a, shown=shown, **k),
+    )
+    line = ["stylize", folder / "b.tif", "-m", model, "-o"]
+    assert run_cli(*line, tmp_path / "small.tif")[0] == 0
+    assert shown == []  # what fits is over at once
+    assert run_cli(*line, tmp_path / "b.tif", "--memory", SMALL)[0] == 0
+    assert shown == [(1, True, "painting"), "closed"]
+    assert shares == sorted(shares)
+    assert (len(shares) > 10, shares[-1]) == (True, 1.0)

@@ -1,0 +1,174 @@
+"""Pictures in temporary files are painted and enlarged as those in memory."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_models import exported
+
+from impasto.errors import UsageError
+from impasto.images import regions, resize, rows
+from impasto.images.reading import HugePhoto, Photo
+from impasto.images.regions import in_memory
+from impasto.images.rows import Scratch
+from impasto.networks import FastSpec
+from impasto.runtime.metadata import StyleEntry
+from impasto.runtime.stylizer import StyleModel
+from impasto.runtime.upscaler import UpscaleModel
+
+MEMORY = 6 << 20  # strips of a few rows for the tiny network
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """Two styles in two stroke sizes and an identity, as in the gallery."""
+    return exported(
+        FastSpec(width=8, half_width=4, residual_blocks=2, parameter_sets=5),
+        tmp_path_factory.mktemp("model") / "two.onnx",
+        styles=(StyleEntry("one", "One"), StyleEntry("two", "Two")),
+        stroke_sizes=(1.0, 2.0),
+        strength="identity",
+        reference_px=64,
+    )
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """A picture that is dark above and bright below, with edges and noise."""
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 200, 600)[:, None, None] + np.zeros((1, 183, 3))
+    ramp[100:500, 60:90] = (230, 20, 120)
+    return (ramp + rng.integers(0, 25, ramp.shape)).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def in_files():
+    """Temporary files, and several bands for a small picture as long as they are there."""
+    with Scratch() as scratch, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_BAND_ROWS", 37)
+        patch.setattr(resize, "_BAND_PIXELS", 183 * 150)
+        yield scratch
+
+
+def filed(array, scratch):
+    room = scratch.room(array.shape)
+    room[0 : len(array)] = array
+    return room
+
+
+def assert_alike(found, expected):
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.05
+
+
+MASK = np.asarray(Image.radial_gradient("L").resize((183, 600)))
+SETTINGS = [
+    {"stroke_size": "native"},
+    {"stroke_size": "native", "strength": 0.6},
+    {"stroke_size": "native", "keep_colors": True, "mask": MASK},
+    {},
+    {"strength": 0.4, "keep_colors": True},
+    {"mask": MASK[::2, ::2]},
+    {"stroke_size": 1.7},
+    {"stroke_size": 2.5, "strength": 0.6},
+    {"stroke_size": 0.6},
+    {"strength": 0.0},
+]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: "-".join(map(str, s)) or "auto")
+def test_every_dial_gives_the_picture_of_the_usual_path(path, photo, setting):
+    model = StyleModel(path, threads=1).with_blend({"one": 0.3, "two": 0.7})
+    expected = model.paint(photo, memory=1 << 40, **setting)
+    with in_files() as scratch:
+        shares = []
+        painted = model.paint(
+            filed(photo, scratch), memory=MEMORY, progress=shares.append, **setting
+        )
+        found = painted[:]
+    assert_alike(found, expected)
+    assert shares == sorted(shares)
+    if setting.get("strength") != 0.0:
+        assert shares[-1] == 1.0
+        assert len(shares) > 10
+
+
+def test_a_masks_shape_and_the_memory_are_checked(path, photo):
+    model = StyleModel(path, threads=1)
+    with in_files() as scratch:
+        filed_photo = filed(photo, scratch)
+        with pytest.raises(UsageError, match="the mask is 10x10 and the photo 183x600"):
+            model.paint(filed_photo, mask=np.zeros((10, 10), np.uint8))
+        with pytest.raises(UsageError, match=r"needs at least .* MiB of working memory"):
+            model.paint(filed_photo, stroke_size="native", memory=1000)
+
+
+def test_models_that_are_run_in_tiles_or_in_one_piece(path, photo, tiny_model, tmp_path):
+    frozen = tmp_path / "frozen.onnx"
+    frozen.write_bytes(StyleModel(path, threads=1).frozen(photo[:200]))
+    for name in (frozen, tiny_model):
+        model = StyleModel(name, threads=1)
+        expected = model.paint(photo, memory=1 << 40, stroke_size="native")
+        with in_files() as scratch:
+            room = filed(photo, scratch)
+            found = model.paint(room, memory=MEMORY, stroke_size="native")[:]
+        assert_alike(found, expected)
+
+
+def test_a_narrow_picture_is_mirrored_as_in_memory(path):
+    narrow = np.random.default_rng(0).integers(0, 256, (3, 500, 3), np.uint8)
+    model = StyleModel(path, threads=1)
+    with in_files() as scratch:
+        found = model.paint(filed(narrow, scratch), memory=1000, stroke_size="native")[:]
+    assert_alike(found, model.paint(narrow, stroke_size="native"))
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("with_alpha", [False, True])
+def test_enlarged_with_all_that_belongs_to_it(save_upscaler, tmp_path, photo, scale, with_alpha):
+    model = UpscaleModel(save_upscaler(tmp_path / "conv.onnx", see_px=2), threads=1)
+    rgb = photo[:201:2]
+    alpha = None
+    if with_alpha:
+        alpha = np.clip(np.arange(183)[None] * 3 - 150 + np.zeros((101, 1)), 0, 255).astype(
+            np.uint8
+        )
+    exif = Image.Exif()
+    exif[0x8769] = {0xA002: 183, 0xA003: 101}
+    usual = Photo(rgb, alpha, exif.tobytes(), "TIFF", b"profile")
+    setting = {"scale": scale, "tile_px": 40, "match_histogram": with_alpha}
+    expected = model.upscale_photo(usual, **setting)
+    with in_files() as scratch:
+        rooms = [None if part is None else filed(part, scratch) for part in (rgb, alpha)]
+        huge = HugePhoto(*rooms, exif.tobytes(), "TIFF", b"profile")
+        found = in_memory(model.upscale_photo(huge, **setting))
+    assert_alike(found.rgb, expected.rgb)
+    assert (found.alpha is None) == (expected.alpha is None)
+    if with_alpha:
+        assert_alike(found.alpha, expected.alpha)
+    assert (found.exif, found.icc_profile) == (expected.exif, expected.icc_profile)
+
+
+def test_a_path_gives_the_same_pillow_image(path, photo, tmp_path, monkeypatch):
+    picture = tmp_path / "photo.tif"
+    Image.fromarray(photo).save(picture)
+    model = StyleModel(path, threads=1)
+    read = []
+    decode = regions._decode
+    monkeypatch.setattr(regions, "_decode", lambda *a: read.append(1) or decode(*a))
+    small, large = (
+        model(picture, stroke_size="native", memory=memory) for memory in (1 << 20, 1 << 30)
+    )
+    assert read == [1]
+    assert_alike(np.asarray(small), np.asarray(large).astype(int))
+
+
+def test_a_narrow_picture_is_enlarged(save_upscaler, tmp_path):
+    model = UpscaleModel(save_upscaler(tmp_path / "conv.onnx", see_px=2, min_size_px=8), threads=1)
+    narrow = np.random.default_rng(0).integers(0, 256, (3, 50, 3), np.uint8)
+    with in_files() as scratch:
+        found = model.upscale(filed(narrow, scratch), scale=4)[:]
+    np.testing.assert_array_equal(found, model.upscale(narrow, scale=4))
+    assert found.shape == (12, 200, 3)
