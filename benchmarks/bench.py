@@ -39,11 +39,12 @@ from impasto.catalog import list_upscalers, shipped_styles
 from impasto.catalog.own import weights_of
 from impasto.cli.settings import parse_memory
 from impasto.evaluation import machine
-from impasto.evaluation.machine import describe_machine, usable_cores
+from impasto.evaluation.machine import describe_machine
 from impasto.export import export_network, load_weights, save_weights
 from impasto.images.rows import DEFAULT_MEMORY
 from impasto.networks import build_network
 from impasto.networks.spec import NETWORKS, FastSpec, NetworkSpec
+from impasto.runtime.cores import usable_cores
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stages import read_stages

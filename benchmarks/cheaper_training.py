@@ -41,12 +41,13 @@ from compact_loss_network import load_compact
 import impasto
 from impasto.data import open_photos
 from impasto.evaluation import mean_scores, score_style
-from impasto.evaluation.machine import describe_machine, usable_cores
+from impasto.evaluation.machine import describe_machine
 from impasto.evaluation.quality import PHOTO_PX, resize_longer_side
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.images.writing import atomic_path
 from impasto.losses.balancing import References
+from impasto.runtime.cores import usable_cores
 from impasto.training import StepReport, TrainingConfig, make_config, train
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint
 from impasto.training.finish import model_path

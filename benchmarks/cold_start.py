@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.data.examples import example_photos_folder
-from impasto.evaluation.machine import describe_machine, usable_cores
+from impasto.evaluation.machine import describe_machine
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
+from impasto.runtime.cores import usable_cores
 from impasto.runtime.loading import load_model, model_path
 
 # Before each process this one's threads must have stopped spinning.

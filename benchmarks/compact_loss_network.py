@@ -31,9 +31,10 @@ import impasto
 from impasto.catalog import shipped_styles
 from impasto.cli.training import parse_duration
 from impasto.data import PhotoCrops, open_photos
-from impasto.evaluation.machine import describe_machine, usable_cores
+from impasto.evaluation.machine import describe_machine
 from impasto.images.writing import atomic_path
 from impasto.losses import STYLE_LAYERS, LossNetwork, PerceptualLoss, gram_matrix
+from impasto.runtime.cores import usable_cores
 from impasto.runtime.stylizer import StyleModel
 from impasto.training.checkpoints import (
     has_checkpoint,

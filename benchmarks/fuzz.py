@@ -12,7 +12,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from impasto.evaluation.machine import describe_machine, usable_cores
+from impasto.evaluation.machine import describe_machine
+from impasto.runtime.cores import usable_cores
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

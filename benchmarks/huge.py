@@ -19,8 +19,9 @@ import numpy as np
 from PIL import Image
 
 from impasto.data.examples import example_photos_folder
-from impasto.evaluation.machine import describe_machine, usable_cores
+from impasto.evaluation.machine import describe_machine
 from impasto.reproduction.plots import COLOURS, plot
+from impasto.runtime.cores import usable_cores
 
 PHOTO = "mountains.jpg"
 MEGAPIXELS = (4.0, 24.0, 100.0)

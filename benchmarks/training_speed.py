@@ -20,7 +20,8 @@ from pathlib import Path
 
 import torch
 
-from impasto.evaluation.machine import describe_machine, peak_memory_bytes, usable_cores
+from impasto.evaluation.machine import describe_machine, peak_memory_bytes
+from impasto.runtime.cores import usable_cores
 from impasto.training import StepReport, make_config, train
 
 PAINTINGS = Path(__file__).parent.parent / "examples" / "paintings"

@@ -29,10 +29,11 @@ import impasto
 from impasto.cli.video_running import Wanted, make_task
 from impasto.data.examples import example_photos_folder
 from impasto.evaluation import mean_scores, score_style
-from impasto.evaluation.machine import describe_machine, usable_cores
+from impasto.evaluation.machine import describe_machine
 from impasto.evaluation.quality import Picture, resize_longer_side
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
+from impasto.runtime.cores import usable_cores
 from impasto.video.clips import Clip
 from impasto.video.measuring import Footage, changed, measure, photo_footage
 from impasto.video.moves import make_clip

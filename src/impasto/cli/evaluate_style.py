@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from impasto.cli import optimizing
+from impasto.cli import optimizing, options
 from impasto.cli.completion import complete_style
 from impasto.cli.console import (
     Screen,
@@ -84,9 +84,7 @@ def style(
     device: Annotated[
         str, typer.Option(metavar="|".join(optimizing.DEVICES), help="Of the baseline.")
     ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="CPU threads. [default: all cores]")
-    ] = None,
+    threads: options.Threads = None,
 ) -> None:
     """Measure a style: the paper's objective, and iterations of L-BFGS that it is worth.
 

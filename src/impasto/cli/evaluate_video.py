@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from impasto.cli import options
 from impasto.cli.completion import complete_style
 from impasto.cli.console import own_stderr, print_result, progress_bar
 from impasto.cli.extras import needs_extra
@@ -65,9 +66,7 @@ def video(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object in place of the table.")
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="CPU threads. [default: all cores]")
-    ] = None,
+    threads: options.Threads = None,
 ) -> None:
     """Measure the warp error of a clip: how much its painting flickers.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 from importlib import metadata
@@ -56,6 +55,7 @@ def gather() -> dict[str, Any]:
 
     from impasto.catalog import list_styles, list_upscalers
     from impasto.catalog.own import data_folder
+    from impasto.runtime.cores import usable_cores
     from impasto.runtime.session import available_devices, choose_device
 
     return {
@@ -68,7 +68,7 @@ def gather() -> dict[str, Any]:
         "devices": list(available_devices()),
         "providers": onnxruntime.get_available_providers(),
         "device": choose_device(),
-        "cores": _cores(),
+        "cores": usable_cores(),
         "data_folder": str(data_folder()),
         "models": [
             {"name": style.name, "origin": style.origin, "path": str(style.path)}
@@ -129,10 +129,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cores() -> int:
-    """Counts the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from impasto.cli import optimizing
+from impasto.cli import optimizing, options
 from impasto.cli.console import own_stderr
 from impasto.cli.extras import needs_extra
 from impasto.cli.settings import check_csv
@@ -52,20 +52,11 @@ def command(
             help="Other VGG-16 weights: .safetensors or .pth, up to relu5_3 if they reach there.",
         ),
     ] = None,
-    csv_file: Annotated[
-        Path | None,
-        typer.Option("--csv", metavar="FILE", help="The objective per iteration as .csv."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a result that is there.")
-    ] = False,
+    csv_file: optimizing.CsvFile = None,
+    overwrite: optimizing.Overwrite = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the noise that it begins with.")] = 0,
-    device: Annotated[
-        str, typer.Option(metavar="|".join(optimizing.DEVICES), help="Where to compute.")
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="CPU threads. [default: all cores]")
-    ] = None,
+    device: optimizing.Device = "auto",
+    threads: options.Threads = None,
 ) -> None:
     """Rebuild a picture from one layer of the loss network.
 

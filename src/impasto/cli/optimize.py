@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli import optimizing
+from impasto.cli import optimizing, options
 from impasto.cli.console import own_stderr
 from impasto.cli.extras import needs_extra
 from impasto.cli.settings import check_csv
@@ -93,26 +93,17 @@ def command(
         int | None,
         typer.Option(metavar="N", help="Also write the best so far, as OUT.000100.png and so on."),
     ] = None,
-    csv_file: Annotated[
-        Path | None,
-        typer.Option("--csv", metavar="FILE", help="The objective per iteration as .csv."),
-    ] = None,
+    csv_file: optimizing.CsvFile = None,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The same as TensorBoard's curves.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a result that is there.")
-    ] = False,
+    overwrite: optimizing.Overwrite = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Of --from noise.")] = 0,
-    device: Annotated[
-        str, typer.Option(metavar="|".join(optimizing.DEVICES), help="Where to compute.")
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="CPU threads. [default: all cores]")
-    ] = None,
+    device: optimizing.Device = "auto",
+    threads: options.Threads = None,
 ) -> None:
     """Paint one photo by optimisation, without a trained network.
 

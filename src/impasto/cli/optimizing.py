@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
@@ -26,6 +26,17 @@ if TYPE_CHECKING:
     from impasto.optimization import Level, State
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+CsvFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="The objective per iteration as .csv."),
+]
+Overwrite: TypeAlias = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a result that is there.")
+]
+Device: TypeAlias = Annotated[
+    str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")
+]
+
 STATE_EVERY_S: Final = 120.0
 
 

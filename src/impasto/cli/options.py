@@ -1,4 +1,4 @@
-"""The arguments and options that ``stylize`` and ``upscale`` have in common."""
+"""The arguments and options that several commands have in common."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from impasto.cli.completion import complete_device, complete_format
+from impasto.cli.completion import complete_device, complete_format, complete_style
 from impasto.cli.settings import FORMATS
 
 Inputs: TypeAlias = Annotated[
     list[str],
     typer.Argument(metavar="INPUT", help="Photos, and folders of photos; - is a photo from stdin."),
+]
+StyleName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--style",
+        "-s",
+        metavar="NAME",
+        help="A style of `impasto styles`, or a model file. [default: the first one]",
+        autocompletion=complete_style,
+    ),
 ]
 FileFormat: TypeAlias = Annotated[
     str | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli import options
 from impasto.cli.console import print_note
 from impasto.cli.extras import needs_extra
 
@@ -53,9 +54,7 @@ def command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Measure less: a quarter of an hour for all.")
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="CPU threads. [default: all cores]")
-    ] = None,
+    threads: options.Threads = None,
 ) -> None:
     """Measure what the paper reports, and set it beside the paper's figures.
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from impasto.cli import options
-from impasto.cli.completion import complete_style
 from impasto.cli.console import own_stderr, print_note
 from impasto.cli.settings import (
     PaintSettings,
@@ -25,16 +24,7 @@ from impasto.cli.settings import (
 def command(
     inputs: options.Inputs,
     *,
-    style: Annotated[
-        str | None,
-        typer.Option(
-            "--style",
-            "-s",
-            metavar="NAME",
-            help="A style of `impasto styles`, or a model file. [default: the first one]",
-            autocompletion=complete_style,
-        ),
-    ] = None,
+    style: options.StyleName = None,
     model: Annotated[
         Path | None, typer.Option("--model", "-m", metavar="FILE", help="A model file.")
     ] = None,

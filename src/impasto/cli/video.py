@@ -8,7 +8,6 @@ from typing import Annotated, Final
 import typer
 
 from impasto.cli import options
-from impasto.cli.completion import complete_style
 from impasto.cli.console import own_stderr, print_note
 from impasto.cli.extras import needs_extra
 from impasto.cli.settings import Settings, Voice, check_at_least_one, check_settings
@@ -21,16 +20,7 @@ def command(
         Path, typer.Argument(metavar="INPUT", help="A clip, or an animated GIF, WebP or PNG.")
     ],
     *,
-    style: Annotated[
-        str | None,
-        typer.Option(
-            "--style",
-            "-s",
-            metavar="NAME",
-            help="A style of `impasto styles`, or a model file. [default: the first one]",
-            autocompletion=complete_style,
-        ),
-    ] = None,
+    style: options.StyleName = None,
     model: Annotated[
         str | None,
         typer.Option(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
+
+from impasto.runtime.cores import usable_cores
 
 
 def describe_machine(threads: int, packages: tuple[str, ...]) -> str:
@@ -21,12 +22,6 @@ def describe_machine(threads: int, packages: tuple[str, ...]) -> str:
         f"{_cpu_model()}, {usable_cores()} cores, {threads} threads; "
         f"Python {platform.python_version()}, {versions}; {platform.system()}"
     )
-
-
-def usable_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def peak_memory_bytes() -> int:

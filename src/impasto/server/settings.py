@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from impasto.errors import UsageError
+from impasto.runtime.cores import usable_cores
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 SHORTEST_TOKEN: Final = 16
@@ -113,13 +113,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def usable_cores() -> int:
-    """Counts the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_range(flag: str, value: int, lowest: int, highest: int) -> None:
