@@ -207,3 +207,12 @@ def test_without_the_extra_its_install_line_is_told():
             f"impasto: impasto {' '.join(command[:-1])} needs the extra impasto[video], which"
         )
         assert done.stderr.count("\n") == 1
+
+
+def test_a_photo_is_no_clip(run_cli, tmp_path):
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (48, 40), "teal").save(path)
+    code, out, err = run_cli("video", path)
+    assert (code, out) == (2, "")
+    assert err == f"impasto: {path} is a photo and no clip: `impasto stylize` paints it\n"
+    assert list(tmp_path.iterdir()) == [path]

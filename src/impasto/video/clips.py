@@ -193,7 +193,7 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
     """Opens a file for FFmpeg, which is kept from opening anything else.
 
     Raises:
-        VideoError: it is missing, or FFmpeg cannot read it.
+        VideoError: it is missing, a photo, or FFmpeg cannot read it.
     """
     av.logging.set_level(av.logging.PANIC)
     try:
@@ -216,6 +216,9 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
             f"{path} is no clip that FFmpeg reads, or a damaged or truncated one"
         ) from error
     with container:
+        # FFmpeg takes a photo as a clip of one frame.
+        if container.format.name == "image2" or container.format.name.endswith("_pipe"):
+            raise VideoError(f"{path} is a photo and no clip: `impasto stylize` paints it")
         yield container
 
 
