@@ -201,7 +201,7 @@ def shown(seconds: float | None, base: float | None = None) -> str:
     """Returns a cell."""
     if seconds is None:
         return ""
-    return f"{seconds:.3f} s" + (f" ({seconds / base:.2f})" if base else "")
+    return f"{seconds:#.3g} s" + (f" ({seconds / base:.2f})" if base else "")
 
 
 def in_turns(runs: dict[str, Callable[[], object]], turns: int) -> dict[str, float]:

@@ -66,6 +66,14 @@ def test_the_papers_degradation_is_blur_then_bicubic():
     assert not np.array_equal(degrade(rgb, 4, "paper"), degrade(rgb, 4, "bicubic"))
 
 
+@pytest.mark.parametrize("kind", ["paper", "bicubic", "mixed", "photo"])
+def test_a_run_in_bfloat16_sees_the_same_pictures(kind):
+    rgb = noise()
+    expected = degrade(rgb, 4, kind, np.random.default_rng(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.array_equal(degrade(rgb, 4, kind, np.random.default_rng(1)), expected)
+
+
 @pytest.mark.parametrize("kind", ["mixed", "photo"])
 def test_a_random_degradation_follows_from_its_generator(kind):
     rgb = noise()

@@ -85,6 +85,15 @@ def test_the_bicubic_copy_is_pillows(scale):
     assert difference.max() <= 1.1  # it rounds twice
 
 
+def test_the_copy_is_exact_in_a_run_in_bfloat16():
+    network = FastUpscaler(FastUpscalerSpec(scale=4, width=8, residual_blocks=1))
+    torch.nn.init.zeros_(network.tail.weight)
+    images = torch.rand(1, 3, 6, 7)
+    with torch.autocast("cpu", torch.bfloat16):
+        copy = network(images)
+    assert torch.equal(copy, network(images))
+
+
 def test_a_cubic_kernel_of_hand_computed_weights():
     kernel = skip_kernel(4, "bicubic")
     assert kernel.shape == (48, 1, 5, 5)

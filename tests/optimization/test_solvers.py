@@ -54,9 +54,10 @@ def test_lbfgs_is_as_good_as_pytorch_s(bowl, vgg, pictures, kind):
             image.clamp_(0, 1)
     ours = totals(optimize(objective, start, iterations=iterations + 3))
     assert theirs[-1] < 0.3 * theirs[0]
-    # Whatever theirs reaches, ours reaches within three iterations more.
+    # Whatever theirs reaches, ours reaches within three iterations more, but for rounding, which
+    # differs between processors.
     for number in range(3, iterations):
-        assert min(ours[: number + 4]) <= min(theirs[: number + 1])
+        assert min(ours[: number + 4]) <= 1.02 * min(theirs[: number + 1])
 
 
 def test_lbfgs_never_takes_a_step_uphill():

@@ -26,6 +26,7 @@ MARGIN_PX: Final = 4
 """Low-resolution pixels around a patch that blur and shrinking may look at."""
 
 
+@torch.autocast("cpu", enabled=False)  # the same pictures whatever a network computes in
 def degrade(
     high_res: NDArray[np.uint8],
     scale: int,

@@ -94,7 +94,10 @@ class FastUpscaler(nn.Module):
         detail = self.tail(F.relu(self.join(x) + first))
         border = self.enlarging.shape[-1] // 2
         edges = F.pad(images, (border, border, border, border), mode="replicate")
-        return F.pixel_shuffle(detail + F.conv2d(edges, self.enlarging, groups=3), self.spec.scale)
+        # In bfloat16 the copy alone would be off by a level.
+        with torch.autocast(images.device.type, enabled=False):
+            copy = F.conv2d(edges, self.enlarging, groups=3)
+        return F.pixel_shuffle(detail + copy, self.spec.scale)
 
 
 def skip_kernel(scale: Scale, skip: Skip) -> Tensor:
