@@ -11,6 +11,7 @@ picture, PyTorch only with `impasto.training` and what stands beside it.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, overload
 
 from impasto._version import __version__
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from impasto.runtime.stylizer import StrokeSize, StyleModel
 
 __all__ = ["__version__", "list_styles", "load_model", "stylize", "upscale"]
+
+# ONNX Runtime 1.29 and later tell their makers which models are run; read when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @overload

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -99,3 +102,18 @@ def test_memory_that_runs_out_is_told_as_such(tiny_model, monkeypatch):
     monkeypatch.setattr(opened, "_session", Full())
     with pytest.raises(Exception, match=r"not enough memory to paint 9x8 pixels.*--max-size"):
         opened.run(np.zeros((1, 3, 8, 9), np.float32))
+
+
+@pytest.mark.parametrize(("value", "quiet"), [(None, True), ("0", False)])
+def test_nothing_is_kept_for_onnx_runtimes_makers(tiny_model, tmp_path, value, quiet):
+    """Its telemetry begins with a number for the device and a queue of events at home."""
+    switch = {"ORT_DISABLE_TELEMETRY": value} if value else {}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import impasto; impasto.load_model({str(tiny_model)!r})"],
+        env={"HOME": str(tmp_path), "PATH": ""} | switch,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / ".cache").exists() != quiet
