@@ -43,7 +43,7 @@ def run(checkout, *command, **environment):
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("MAKE") and name not in ("MFLAGS", "PYTHON", "PYTEST_ARGS")
+        if not name.startswith("MAKE") and name not in ("MFLAGS", "PYTHON", "PYTEST_ARGS", "RUNNER")
     }
     return subprocess.run(
         command,
@@ -114,3 +114,16 @@ def test_bash_scripts_parse_and_are_executable(script):
 @pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.sh")), ids=lambda p: p.name)
 def test_shell_scripts_parse(script):
     subprocess.run(["sh", "-n", script], check=True)
+
+
+def test_each_test_runs_in_one_of_the_halves():
+    result = run(ROOT, "make", "--dry-run", "first-half", "second-half")
+    assert result.returncode == 0
+    patterns = [word for word in result.stdout.split() if word.startswith("tests/")]
+    ran = [path for pattern in patterns for path in ROOT.glob(pattern)]
+    files = set(ROOT.glob("tests/**/test_*.py"))
+    found = [
+        test for path in ran for test in (path.rglob("test_*.py") if path.is_dir() else [path])
+    ]
+    assert len(found) == len(set(found))
+    assert set(found) >= files

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -162,6 +163,26 @@ import openvino_telemetry
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
     assert not (tmp_path / "intel").exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signal")
+def test_a_session_that_ends_in_another_thread_leaves_signals_alone(tiny_model):
+    """OpenVINO's engine, taken down there, left this thread no memory to handle them in."""
+    code = f"""
+import faulthandler, gc, signal, threading
+faulthandler.enable()  # as servers and tests do
+import numpy as np
+from impasto.runtime.session import open_session
+sessions = [open_session(open({str(tiny_model)!r}, "rb").read(), 1, "openvino")]
+sessions[0].run(["output"], {{"image": np.zeros((1, 3, 8, 9), np.float32)}})
+ending = threading.Thread(target=lambda: (sessions.clear(), gc.collect()))
+ending.start()
+ending.join()
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "handled\n", "")
 
 
 def test_it_takes_as_many_threads_as_it_is_told(tiny_model):

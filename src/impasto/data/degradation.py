@@ -26,7 +26,8 @@ MARGIN_PX: Final = 4
 """Low-resolution pixels around a patch that blur and shrinking may look at."""
 
 
-@torch.autocast("cpu", enabled=False)  # the same pictures whatever a network computes in
+# The same pictures whatever a network computes in.
+@torch.autocast("cpu", enabled=False)  # type: ignore[untyped-decorator]
 def degrade(
     high_res: NDArray[np.uint8],
     scale: int,

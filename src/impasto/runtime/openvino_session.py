@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import sys
@@ -48,6 +49,7 @@ class OpenVinoSession:
             ModelError: OpenVINO refuses the graph.
             UsageError: OpenVINO is installed, but does not start.
         """
+        core = _core()
         self._settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             # Some processors would be given bfloat16, which shows in smooth areas.
@@ -57,15 +59,11 @@ class OpenVinoSession:
         }
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = threads
-        try:
-            self._core = _openvino().Core()
-        except (ImportError, RuntimeError) as error:
-            raise UsageError(f"the device openvino does not start: {_reason(error)}") from error
         self._compiled: dict[tuple[tuple[str, tuple[int, ...]], ...], Any] = {}
         self._lock = threading.Lock()
         parts = graph_parts(data)
         try:
-            self._model = self._core.read_model(data)
+            self._model = core.read_model(data)
             self._inputs = [_value(name, self._model.input(name)) for name in parts.inputs]
             self._outputs = [_value(name, self._model.output(name)) for name in parts.outputs]
         except (RuntimeError, ValueError) as error:
@@ -111,11 +109,27 @@ class OpenVinoSession:
             if compiled is None:
                 model = self._model.clone()
                 model.reshape({name: list(shape) for name, shape in shapes.items()})
-                compiled = self._core.compile_model(model, "CPU", self._settings)
+                compiled = _core().compile_model(model, "CPU", self._settings)
             self._compiled[sizes] = compiled
             if len(self._compiled) > _SIZES_KEPT:
                 del self._compiled[next(iter(self._compiled))]
         return compiled
+
+
+@functools.cache
+def _core() -> Any:
+    """Returns OpenVINO itself, which stays until the process ends.
+
+    It gives the thread that starts it a stack for signals, and takes the memory away when it
+    stops, in whatever thread that is: the next Ctrl-C then ends the process.
+
+    Raises:
+        UsageError: it is installed, but does not start.
+    """
+    try:
+        return _openvino().Core()
+    except (ImportError, RuntimeError) as error:
+        raise UsageError(f"the device openvino does not start: {_reason(error)}") from error
 
 
 def _openvino() -> ModuleType:
