@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 import impasto
+from impasto.catalog import shipped_styles
+from impasto.images.contact_sheet import Cell, contact_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -20,9 +24,8 @@ Cells = list[Image.Image]
 
 def main() -> None:
     """Writes gallery.jpg and a picture per dial of `impasto stylize` into docs/images."""
-    models = [impasto.load_model(style.name) for style in impasto.list_styles()]
-    photos = [example_photo(name) for name in ("pagoda", "cat", "stream")]
-    save_sheet([[photo, *(model(photo) for model in models)] for photo in photos], "gallery")
+    cells = [cell for name in ("pagoda", "cat", "stream") for cell in gallery_of(name)]
+    save(contact_sheet(cells), "gallery")
 
     wave, starry = impasto.load_model("great_wave"), impasto.load_model("starry_night")
     pagoda = example_photo("pagoda")
@@ -38,8 +41,17 @@ def main() -> None:
     save_sheet([[dahlia, mask.convert("RGB"), starry(dahlia, mask=mask)]], "mask")
 
     mountains = example_photo("mountains", 1024)
-    sizes = [wave(ImageOps.contain(mountains, (side, side))) for side in (1024, 512, 256)]
-    save_sheet([[mountains, *sizes]], "max_size")
+    sizes = [wave(mountains, stroke_size=factor) for factor in (1, 2, 4)]
+    save_sheet([[mountains, *sizes]], "stroke_size")
+
+
+def gallery_of(name: str) -> Iterator[Cell]:
+    """Yields an example photo and what each shipped style makes of it, with names."""
+    photo = example_photo(name)
+    yield Cell(np.asarray(ImageOps.fit(photo, CELL)), "the photo")
+    for style in shipped_styles():
+        painted = impasto.load_model(style.name)(photo)
+        yield Cell(np.asarray(ImageOps.fit(painted, CELL)), style.name)
 
 
 def example_photo(name: str, longer_side_px: int = 640) -> Image.Image:
@@ -66,6 +78,11 @@ def save_sheet(rows: list[Cells], name: str) -> None:
         for row in rows
     ]
     sheet = np.concatenate([np.concatenate(row, axis=1) for row in cells])[:-GAP_PX, :-GAP_PX]
+    save(sheet, name)
+
+
+def save(sheet: NDArray[np.uint8], name: str) -> None:
+    """Writes docs/images/NAME.jpg."""
     path = IMAGES / f"{name}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(path, quality=QUALITY, optimize=True, progressive=True)

@@ -111,6 +111,8 @@ def test_every_command_of_the_readme_runs(workplace):
         "photo.styles.jpg",
         "photo.starry_night.jpg",
         "softer.jpg",
+        "mixed.jpg",
+        "bolder.jpg",
         "own-colours.jpg",
         "partly.jpg",
         "small.jpg",

@@ -14,10 +14,10 @@ SPECS = {
 }
 
 
-def exported(spec, path, **meta):
+def exported(spec, path, *, float16=False, **meta):
     """Exports a network of random weights, a style for each of its parameter sets.
 
-    What else the model shall state is `meta`.
+    What else the model shall state is `meta`; ``float16`` is that of `export_network`.
     """
     torch.manual_seed(0)
     network = build_network(spec)
@@ -27,5 +27,5 @@ def exported(spec, path, **meta):
     sets = getattr(spec, "parameter_sets", 1)
     styles = tuple(StyleEntry(f"style{number}", f"Style {number}") for number in range(sets))
     stated = {"styles": styles, "min_size_px": spec.min_size_px, "network": {}} | meta
-    export_network(network, ModelMetadata(weights_sha256="", **stated), path)
+    export_network(network, ModelMetadata(weights_sha256="", **stated), path, float16=float16)
     return path

@@ -5,9 +5,11 @@ import shutil
 import numpy as np
 import pytest
 import tiny_runs
+import torch
 from safetensors.torch import load_file, save_file
 
 import impasto
+from impasto.export import load_weights
 from impasto.runtime.model_file import read_model_file
 
 
@@ -63,6 +65,30 @@ def test_the_model_goes_where_it_is_asked_for(run, tmp_path, run_cli):
     assert tiny_runs.files(run) == before
     photo = np.zeros((20, 33, 3), np.uint8)
     assert impasto.load_model(file)(photo).shape == photo.shape
+
+
+def test_weights_in_16_bits_take_half_the_room(run, tmp_path, run_cli, monkeypatch):
+    monkeypatch.setattr("impasto.export.rewriting._HALVED_FROM", 100)
+    sizes, painted = [], []
+    photo = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    for name, options in {"whole": [], "half": ["--float16"]}.items():
+        file = tmp_path / f"{name}.onnx"
+        code, _, err = run_cli("export", run, "-o", file, *options)
+        assert code == 0, err
+        model = impasto.load_model(file)
+        painted.append(model(photo, stroke_size="native").astype(float))
+        weights = file.with_suffix(".safetensors")
+        assert model.metadata.weights_sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+        sizes.append(sum(tensor.nbytes for tensor in load_file(weights).values()))
+    assert sizes[1] == sizes[0] / 2
+    files = [(tmp_path / f"{name}.onnx").stat().st_size for name in ("whole", "half")]
+    assert files[0] - files[1] > 0.2 * sizes[0]  # less the nodes that widen them
+    assert 0 < np.abs(painted[0] - painted[1]).mean() < 1
+    network = load_weights(tmp_path / "half.safetensors")
+    with torch.no_grad():
+        images = torch.from_numpy(photo).permute(2, 0, 1)[None] / 255
+        expected = network(images).clamp(0, 1)[0].permute(1, 2, 0).numpy() * 255
+    assert np.abs(painted[1] - expected).max() < 1
 
 
 def test_a_graph_that_differs_leaves_no_file(run, run_cli, monkeypatch):

@@ -16,13 +16,13 @@ PAINTING = Path("wave.jpg")
 
 def refusal(**settings):
     with pytest.raises(UsageError) as caught:
-        make_config(PAINTING, **settings)
+        make_config(PAINTING, from_scratch=True, **settings)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_the_defaults_train_the_shipped_network_with_balanced_weights():
-    config = make_config(PAINTING)
+    config = make_config(PAINTING, from_scratch=True)
     assert config == TrainingConfig(paintings=(PAINTING,))
     assert config.network == SHIPPED
     assert config.style_weight == "auto"

@@ -45,11 +45,13 @@ def _train(
 ) -> None:
     """Train a style on your own painting, or several styles in one network.
 
-    PHOTOS, the last of the inputs, is a folder, .zip or .tar of photos; the example photos
-    when left out. The run is 20 minutes long unless --max-time, --steps or --preset says
-    otherwise. With --add-to it begins with a model of many styles and adds the paintings to
-    it, which takes 10 minutes. RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints
-    and, at the end, the model.
+    PHOTOS, the last of the inputs, is a folder, .zip or .tar of photos, or a quoted pattern of
+    .tar shards that are streamed, such as 's3://bucket/{000..099}.tar'; the example photos when
+    left out. The run begins with the shipped gallery and adds the paintings to it, which takes
+    10 minutes; --add-to names another model. With --from-scratch, --preset or --network it
+    trains a whole network, for 20 minutes unless --max-time, --steps or --preset says
+    otherwise. RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints and, at the end,
+    the model.
     """
     settings = {
         name: parse_setting(TrainingConfig, name, value) for name, value in settings.items()
@@ -96,6 +98,11 @@ def _split(pictures: list[Path]) -> tuple[list[Path], Path | None]:
         pictures = pictures[:-1]
     if not pictures:
         raise UsageError(f"{photos} holds photos; name a painting before it")
+    if shards := [path for path in pictures if path.suffix.lower() == ".tar"]:
+        raise UsageError(
+            f"{shards[0]} is no painting; put a pattern of shards in quotes, as in "
+            "'photos/{000..099}.tar'"
+        )
     return pictures, photos
 
 
@@ -144,7 +151,7 @@ def _options() -> Options:
                     "--add-to",
                     metavar="MODEL",
                     help="Style or model file that the paintings are added to; its own styles "
-                    "stay as they are. [default: the shipped model of many styles, if any]",
+                    "stay as they are. [default: the shipped gallery]",
                 ),
             ],
             None,

@@ -42,8 +42,9 @@ def _train(
 ) -> None:
     """Train a super-resolution model, which `impasto upscale` takes.
 
-    PHOTOS is a folder, .zip or .tar of photos; the example photos when left out. The run is 20
-    minutes long unless --max-time, --steps or --preset says otherwise. RUN_FOLDER gets
+    PHOTOS is a folder, .zip or .tar of photos, or a quoted pattern of .tar shards that are
+    streamed, such as 's3://bucket/{000..099}.tar'; the example photos when left out. The run is
+    20 minutes long unless --max-time, --steps or --preset says otherwise. RUN_FOLDER gets
     preview.jpg (low resolution, bicubic, result, original), TensorBoard's curves, checkpoints
     and, at the end, the model.
     """

@@ -172,7 +172,8 @@ def give_signature(command: Callable[..., None], options: Options) -> None:
 
 def finish(model: Path, run_folder: Path, *line: object) -> None:
     """Prints where the model is, and the command that tries it on the example photos."""
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    if os.environ.get("RANK" if by_torchrun else "LOCAL_RANK", "0") != "0":
         return  # one of several processes of a run speaks
     print_note("try it on the example photos, or on your own:")
     print_note(f"  {shlex.join(map(str, (*line, '-o', f'{run_folder}/examples/')))}")

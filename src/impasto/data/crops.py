@@ -61,7 +61,8 @@ class PhotoSamples(Dataset[tuple[Sample, list[Rejected]]], ABC, Generic[Sample])
         for attempt in range(count):
             index = self._photo_index(number, attempt)
             try:
-                return self._draw(index, np.random.default_rng([self.seed, number])), rejected
+                rng = np.random.default_rng([self.seed, number])
+                return self.draw(self.source.read(index), rng), rejected
             except DataError as error:
                 rejected.append(Rejected(self.source.names[index], str(error)))
         first = rejected[0]
@@ -79,8 +80,12 @@ class PhotoSamples(Dataset[tuple[Sample, list[Rejected]]], ABC, Generic[Sample])
         return int(self._permutation[1][(position + attempt) % count])
 
     @abstractmethod
-    def _draw(self, index: int, rng: np.random.Generator) -> Sample:
+    def draw(self, data: bytes, rng: np.random.Generator) -> Sample:
         """Makes a sample from one photo.
+
+        Args:
+            data: the photo, encoded.
+            rng: where everything random about the sample comes from.
 
         Raises:
             DataError: the photo cannot be used.
@@ -113,9 +118,10 @@ class PhotoCrops(PhotoSamples[Tensor]):
         self.min_zoom = min_zoom
         self.max_zoom = max_zoom
 
-    def _draw(self, index: int, rng: np.random.Generator) -> Tensor:
+    def draw(self, data: bytes, rng: np.random.Generator) -> Tensor:
+        """Cuts a crop from one encoded photo, or raises `DataError`."""
         crop_px = self.crop_px
-        pixels = decode_photo(self.source.read(index), int(crop_px * self.max_zoom))
+        pixels = decode_photo(data, int(crop_px * self.max_zoom))
         height, width = pixels.shape[:2]
         short_side = min(height, width)
         if short_side < crop_px:

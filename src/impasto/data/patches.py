@@ -50,8 +50,9 @@ class PatchPairs(PhotoSamples[tuple[Tensor, Tensor]]):
         self.scale = scale
         self.degradation = degradation
 
-    def _draw(self, index: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        pixels = decode_photo(self.source.read(index), DECODED_PX)
+    def draw(self, data: bytes, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Cuts a pair of patches from one encoded photo, or raises `DataError`."""
+        pixels = decode_photo(data, DECODED_PX)
         margin = MARGIN_PX * self.scale
         side = self.patch_px + 2 * margin
         height, width = pixels.shape[:2]

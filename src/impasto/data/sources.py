@@ -1,4 +1,4 @@
-"""Collections of photos: a folder, a ``.zip`` or a ``.tar``, read without unpacking."""
+"""Collections of photos: a folder, a ``.zip`` or a ``.tar``, read without unpacking, or shards."""
 
 from __future__ import annotations
 
@@ -113,9 +113,18 @@ class ZipSource:
 def open_photos(path: str | Path) -> PhotoSource:
     """Opens a folder (recursive), ``.zip`` or ``.tar`` of JPEG, PNG and WebP photos.
 
+    A pattern of ``.tar`` shards gives a `impasto.data.shards.ShardSource`, whose numbered photos
+    are the first ones of its shards.
+
     Raises:
         DataError: the path does not exist, is of another kind, or holds no photo.
+        MissingExtraError: it is a pattern, and the extra ``cluster`` is not installed.
     """
+    from impasto.data.shards import open_shards, shard_pattern
+
+    pattern = shard_pattern(path)
+    if pattern is not None:
+        return open_shards(pattern)
     path = Path(path)
     source: PhotoSource
     if path.is_dir():
@@ -123,11 +132,14 @@ def open_photos(path: str | Path) -> PhotoSource:
             file.relative_to(path).as_posix()
             for file in path.rglob("*")
             # Opening a named pipe would wait for good.
-            if _is_photo(file.name) and not file.is_fifo()
+            if is_photo(file.name) and not file.is_fifo()
         )
         source = FolderSource(path, sorted(names))
     elif not path.exists():
-        raise DataError(f"photos not found: {path}; give a folder, a .zip or a .tar of photos")
+        raise DataError(
+            f"photos not found: {path}; give a folder, a .zip or a .tar of photos, or a pattern of "
+            "shards such as 'photos/{000..099}.tar'"
+        )
     else:
         source = _open_archive(path)
     if not source.names:
@@ -139,12 +151,12 @@ def _open_archive(path: Path) -> PhotoSource:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                return ZipSource(path, sorted(set(filter(_is_photo, archive.namelist()))))
+                return ZipSource(path, sorted(set(filter(is_photo, archive.namelist()))))
         with tarfile.open(path, "r:") as tar:
             offsets = {
                 member.name: (member.offset_data, member.size)
                 for member in tar
-                if member.isfile() and _is_photo(member.name)
+                if member.isfile() and is_photo(member.name)
             }
         return TarSource(path, sorted(offsets), offsets)
     except (tarfile.TarError, *_DAMAGE_ERRORS) as error:
@@ -158,7 +170,8 @@ def _check_size(size: int) -> None:
         raise DataError(f"it has more than {MAX_PHOTO_BYTES >> 20} MiB")
 
 
-def _is_photo(name: str) -> bool:
+def is_photo(name: str) -> bool:
+    """Tells by its name whether a file is a photo; hidden ones are none."""
     base = name.rpartition("/")[2]
     return base.lower().endswith(SUFFIXES) and not base.startswith(".")
 

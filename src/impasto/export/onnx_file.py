@@ -16,7 +16,7 @@ from torch import Tensor
 
 from impasto.errors import ExportError
 from impasto.export.planning import plan_stages
-from impasto.export.rewriting import merge_slices, unfold_depth_to_space
+from impasto.export.rewriting import halve_weights, merge_slices, unfold_depth_to_space
 from impasto.images.writing import atomic_path
 from impasto.networks import FastNetwork, Network
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
@@ -30,13 +30,16 @@ PARITY_SIZES = ((64, 64), (96, 128), (101, 67))
 """Heights and widths that are compared; larger ones where a network needs them."""
 
 
-def export_network(network: Network, metadata: ModelMetadata, path: Path) -> float:
+def export_network(
+    network: Network, metadata: ModelMetadata, path: Path, *, float16: bool = False
+) -> float:
     """Writes a network as ONNX with dynamic batch, height and width.
 
     Args:
         network: the network; it is run in evaluation mode.
         metadata: what the file states about itself.
         path: where the ``.onnx`` goes.
+        float16: store the weights in 16 bits; they are computed with in 32.
 
     Returns:
         The largest difference from PyTorch over `PARITY_SIZES`, in units of [0, 1].
@@ -47,6 +50,8 @@ def export_network(network: Network, metadata: ModelMetadata, path: Path) -> flo
     """
     network = network.cpu().eval()
     model = _to_onnx(network)
+    if float16:
+        halve_weights(model.graph)
     plan = plan_stages(model, network.spec.min_size_px) if metadata.kind == "style" else None
     entries = {METADATA_KEY: metadata.to_json()}
     if plan is not None:

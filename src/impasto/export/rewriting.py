@@ -10,6 +10,24 @@ import onnx
 from onnx import helper, numpy_helper
 
 _PARTS: Final = ("starts", "ends", "axes", "steps")
+_HALVED_FROM: Final = 1024
+"""Elements of a tensor that is worth storing in 16 bits."""
+
+
+def halve_weights(graph: onnx.GraphProto) -> None:
+    """Stores large tensors in 16 bits; ONNX Runtime widens them once, when it opens the file.
+
+    Args:
+        graph: changed in place; values that need more than 16 bits lose what is beyond.
+    """
+    for item in [item for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT]:
+        values = numpy_helper.to_array(item)
+        if values.size < _HALVED_FROM:
+            continue
+        name = f"{item.name}.float16"
+        cast = helper.make_node("Cast", [name], [item.name], to=onnx.TensorProto.FLOAT)
+        graph.node.insert(0, cast)
+        item.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name))
 
 
 def merge_slices(graph: onnx.GraphProto) -> None:

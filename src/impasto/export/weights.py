@@ -15,8 +15,8 @@ from impasto.images.writing import atomic_path
 from impasto.networks import Network, build_network, spec_from_dict
 
 
-def save_weights(network: Network, path: Path) -> str:
-    """Writes a network's weights and spec atomically.
+def save_weights(network: Network, path: Path, *, float16: bool = False) -> str:
+    """Writes a network's weights and spec atomically, in 32 bits or in 16.
 
     Returns:
         The file's sha256, hexadecimal.
@@ -27,6 +27,8 @@ def save_weights(network: Network, path: Path) -> str:
     state: dict[str, Tensor] = {
         name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
     }
+    if float16:
+        state = {n: v.half() if v.is_floating_point() else v for n, v in state.items()}
     data = save(state, metadata={"network": json.dumps(network.spec.to_dict())})
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)

@@ -36,8 +36,10 @@ from impasto.runtime.session import (
 )
 from impasto.runtime.stages import Stage, StagedNorm, StageMap, StagePlan, stage_model
 
-# Of every value that a stage takes or leaves, ONNX Runtime holds about so many copies at once.
-_COPIES: Final = 8
+# Of what the largest stage takes and leaves, so many copies are held at once: measured 2 in one
+# piece and 4 in strips, each with a margin.
+_COPIES_WHOLE: Final = 3
+_COPIES_IN_STRIPS: Final = 8
 _FLOAT_BYTES: Final = 4
 _STRIP_ROWS: Final = 256
 _TO_THE_END: Final = np.iinfo(np.int64).max
@@ -131,7 +133,7 @@ class StripNetwork:
             UsageError: not even the narrowest strip fits; the least budget is named.
         """
         align, halo = self._plan.align_px, self._plan.halo_px
-        row_bytes = working_bytes(self._plan, 1, width)
+        row_bytes = _stage_bytes(self._plan, 1, width) * _COPIES_IN_STRIPS
         rows = memory_bytes // row_bytes - 2 * halo
         if rows < align:
             least = (align + 2 * halo) * row_bytes / 2**20
@@ -353,11 +355,16 @@ def working_bytes(plan: StagePlan, height: int, width: int) -> int:
         height: of the picture, in px.
         width: likewise.
     """
+    return _stage_bytes(plan, height, width) * _COPIES_WHOLE
+
+
+def _stage_bytes(plan: StagePlan, height: int, width: int) -> int:
+    """Returns what the largest stage takes and leaves."""
     values = max(
         3 + sum(item.channels / item.step_px**2 for item in (*stage.takes, *stage.leaves))
         for stage in plan.stages
     )
-    return int(height * width * values * _COPIES * _FLOAT_BYTES)
+    return int(height * width * values * _FLOAT_BYTES)
 
 
 def _map_bytes(about: StageMap, height: int, width: int) -> int:

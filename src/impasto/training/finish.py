@@ -34,7 +34,11 @@ REFERENCE_PX = 1024
 
 
 def export_run(
-    run_folder: Path, path: Path | None = None, *, scores: dict[str, object] | None = None
+    run_folder: Path,
+    path: Path | None = None,
+    *,
+    scores: dict[str, object] | None = None,
+    float16: bool = False,
 ) -> Path:
     """Exports the newest checkpoint of a run: ``.onnx``, and ``.safetensors`` beside it.
 
@@ -42,6 +46,7 @@ def export_run(
         run_folder: a folder that training wrote.
         path: the ``.onnx`` to write; into the run folder when omitted.
         scores: measured quality to keep in the file, JSON-ready.
+        float16: store the weights in 16 bits, which halves both files.
 
     Returns:
         The path of the ``.onnx``.
@@ -59,15 +64,18 @@ def export_run(
         raise ResumeError(
             f"the weights in {run_folder} belong to another network than its settings describe"
         ) from error
+    if float16:
+        network.half().float()  # what is compared with ONNX Runtime is what the files hold
     # A run folder may have been moved since its settings were saved.
     path = path or run_folder / model_path(config).name
     with atomic_path(path.with_suffix(".safetensors")) as weights:
-        weights_sha256 = save_weights(network, weights)
+        weights_sha256 = save_weights(network, weights, float16=float16)
         if isinstance(config, TrainingConfig):
             metadata = style_metadata(config, values, weights_sha256)
         else:
             metadata = upscaler_metadata(config, values, weights_sha256)
-        export_network(network, replace(metadata, scores=scores or {}), path)
+        metadata = replace(metadata, scores=scores or {})
+        export_network(network, metadata, path, float16=float16)
     return path
 
 

@@ -164,11 +164,12 @@ def _begun_settings(start: Path, chosen: dict[str, Any], *, train_trunk: bool) -
     if sizes != settings["style_size_px"]:
         raise UsageError(
             f"--style-size-px is {numbers(sizes)}; the model that the run begins with has "
-            f"{numbers(settings['style_size_px'])}: leave it out"
+            f"{numbers(settings['style_size_px'])}: leave it out, or train a whole network with "
+            "--from-scratch"
         )
     if not train_trunk:
         settings |= ADDING
-        settings["min_zoom"] = min(ADDING["min_zoom"], chosen.get("max_zoom", math.inf))
+        settings["min_zoom"] = min(ADDING["min_zoom"], max(1.0, chosen.get("max_zoom", math.inf)))
         if "steps" in chosen:
             settings.pop("max_time_s")
     return settings

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
@@ -22,7 +23,8 @@ from torch.utils.tensorboard import SummaryWriter
 from impasto.data import PhotoSource, open_photos
 from impasto.data.crops import collate
 from impasto.data.examples import example_photos_folder
-from impasto.errors import OutputError, ResumeError, UsageError
+from impasto.data.shards import ShardSource
+from impasto.errors import DataError, OutputError, ResumeError, UsageError
 from impasto.networks import Network, build_network
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint, restore_optimizer
 from impasto.training.config import TrainingConfig
@@ -49,6 +51,8 @@ class Run:
     """The whole state of a training run: what is saved, and what it works with.
 
     Attributes:
+        images_per_step: photos of a step, all processes together; resuming with another number
+            of processes keeps it.
         started: `time.perf_counter` when this session began; a time limit counts from here.
         step: steps done.
         schedule_steps: length that the learning rate's schedule was planned for.
@@ -63,12 +67,18 @@ class Run:
     averaged: nn.Module
     optimizer: torch.optim.Optimizer
     on_note: Callable[[str], None]
+    images_per_step: int
     started: float
     writer: SummaryWriter | None = None
     step: int = 0
     schedule_steps: int = 0
     last_step: int = 0
     elapsed_s: float = 0.0
+
+    @property
+    def batch_size(self) -> int:
+        """Photos of a step in this process."""
+        return self.images_per_step // self.fabric.world_size
 
 
 def silent(_: object) -> None:
@@ -94,14 +104,17 @@ def set_up(config: RunConfig, *, resume: bool, on_note: Callable[[str], None]) -
     if resume:
         check_same_run(config, read_config(folder, values))
     _check_writable(folder)
-    config = replace(config, precision=_precision(config, values))
+    devices, nodes = _processes(config)
+    config = replace(config, precision=_precision(config, values, alone=devices * nodes == 1))
     if not resume and config.steps is None and config.max_time_s is None:
         config = replace(config, max_time_s=DEFAULT_BUDGET_S)
-    fabric = _launch(config)
+    fabric = _launch(config, devices, nodes)
     if not fabric.is_global_zero:
         on_note = silent
+    images_per_step = _images_per_step(config, fabric.world_size, values)
     examples = example_photos_folder()
     photos = open_photos(config.photos or examples)
+    _check_shards(config, photos, fabric.world_size)
     validation = open_photos(config.validation_photos or examples)
     with fabric.autocast():
         task = make_task(config, photos, validation, fabric.device, saved=values)
@@ -115,7 +128,7 @@ def set_up(config: RunConfig, *, resume: bool, on_note: Callable[[str], None]) -
     learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=config.learning_rate)
     wrapped, optimizer = fabric.setup(network, optimizer)
-    run = Run(config, fabric, task, wrapped, averaged, optimizer, on_note, started)
+    run = Run(config, fabric, task, wrapped, averaged, optimizer, on_note, images_per_step, started)
     if resume:
         _restore(run, network, tensors, values)
     _plan(run, network)
@@ -183,6 +196,8 @@ def _announce(run: Run) -> None:
             "training on the example photos; give a folder of a thousand or more for a better "
             f"{run.task.product}"
         )
+    if run.step and isinstance(run.task.samples[0].source, ShardSource):
+        run.on_note("the shards are read anew, in another order: a stream has no place to go on at")
     for warning in run.task.warnings:
         run.on_note(f"warning: {warning}")
     run.on_note(f"curves: tensorboard --logdir {shlex.quote(str(folder))}")
@@ -202,8 +217,25 @@ def _check_writable(folder: Path) -> None:
         raise OutputError(f"cannot write {folder}: no permission to write into {existing}")
 
 
-def _launch(config: RunConfig) -> Fabric:
-    """Starts the processes of a run.
+def _processes(config: RunConfig) -> tuple[int, int]:
+    """Returns how many processes a run has on a machine, and on how many machines.
+
+    Raises:
+        UsageError: torchrun started another number of them than ``--devices`` says.
+    """
+    if not TorchElasticEnvironment.detect():
+        return config.devices, 1
+    devices = int(os.environ["LOCAL_WORLD_SIZE"])
+    if config.devices not in (1, devices):
+        raise UsageError(
+            f"--devices is {config.devices}, but torchrun has started {devices} processes here: "
+            "leave it out"
+        )
+    return devices, int(os.environ["WORLD_SIZE"]) // devices
+
+
+def _launch(config: RunConfig, devices: int, nodes: int) -> Fabric:
+    """Starts the processes of a run, or joins those that torchrun has started.
 
     Raises:
         UsageError: there is no such device, or there are not that many.
@@ -213,15 +245,46 @@ def _launch(config: RunConfig) -> Fabric:
     try:
         fabric = Fabric(
             accelerator=config.device,
-            devices=config.devices,
+            devices=devices,
+            num_nodes=nodes,
             precision=cast("Precision", config.precision),
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise UsageError(
-            f"--device {config.device} with --devices {config.devices} cannot be used here: {error}"
+            f"--device {config.device} with --devices {devices} cannot be used here: {error}"
         ) from error
     fabric.launch()
     return fabric
+
+
+def _images_per_step(config: RunConfig, world_size: int, values: dict[str, Any]) -> int:
+    """Returns the photos of a step, all processes together.
+
+    Raises:
+        ResumeError: the processes cannot share those of the run that is resumed.
+    """
+    if not values:
+        return config.batch_size * world_size
+    images = int(values["images_per_step"])
+    if images % world_size:
+        raise ResumeError(
+            f"the run in {config.run_folder} has {images} photos per step, which {world_size} "
+            "processes cannot share evenly: take another number of them"
+        )
+    return images
+
+
+def _check_shards(config: RunConfig, photos: PhotoSource, world_size: int) -> None:
+    """Refuses more processes than shards.
+
+    Raises:
+        DataError: two processes would read the same photos.
+    """
+    if isinstance(photos, ShardSource) and len(photos.shards) < world_size:
+        raise DataError(
+            f"{config.photos} has {len(photos.shards)} shards for {world_size} processes; "
+            "each needs one or more of its own"
+        )
 
 
 def _restore(
@@ -246,13 +309,17 @@ def _restore(
         ) from error
 
 
-def _precision(config: RunConfig, values: dict[str, Any]) -> Precision:
+def _precision(config: RunConfig, values: dict[str, Any], *, alone: bool) -> Precision:
     """Decides ``precision="auto"``, once per run."""
     if config.precision != "auto":
         return config.precision
     if values:
         saved: Precision = values["config"]["precision"]
         return saved
+    if not alone:  # each process would time it for itself, with a result of its own
+        on_cuda = config.device in ("auto", "cuda") and torch.cuda.is_available()
+        in_hardware = on_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16-mixed" if in_hardware else "32-true"
     on_cpu = config.device == "cpu" or not torch.accelerator.is_available()
     device = torch.device("cpu") if on_cpu else torch.accelerator.current_accelerator()
     faster = device is not None and device.type != "mps" and bfloat16_is_faster(device)
@@ -279,10 +346,13 @@ def _plan(run: Run, network: nn.Module) -> None:
         run.last_step = run.step + planned_steps(budget_s, step_s)
     if not resumed:
         run.schedule_steps = run.last_step
+    # Processes time their steps differently; they must agree on the length and the schedule.
+    plan = run.last_step, run.schedule_steps
+    run.last_step, run.schedule_steps = run.fabric.broadcast(plan)
     left = max(0, run.last_step - run.step)
     run.on_note(
         f"about {duration(left * step_s / PLANNED_SHARE)}: {left} steps of "
-        f"{config.batch_size} photos, {step_s:.2f} s each on {run.fabric.device}"
+        f"{run.images_per_step} photos, {step_s:.2f} s each on {run.fabric.device}"
     )
 
 
@@ -298,7 +368,7 @@ def _time_step(run: Run, network: nn.Module) -> float:
     """Times a step of each part of the run and returns their mean by shares, in seconds."""
     step_s = 0.0
     for samples, share in zip(run.task.samples, run.config.shares, strict=True):
-        batch = collate([samples[number] for number in range(run.config.batch_size)])[0]
+        batch = collate([samples[number] for number in range(run.batch_size)])[0]
         loss = partial(_loss, run.task, on_device(batch, run.fabric.device))
         with run.fabric.autocast():
             step_s += share * seconds_per_step(network, loss, run.fabric.device)

@@ -9,16 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from impasto.data import CropBatches
-from impasto.data.crops import Rejected, collate
-from impasto.errors import DivergedError, OutputError
+from impasto.data.crops import PhotoSamples, Rejected, collate
+from impasto.data.shards import ShardSource
+from impasto.data.stream import PhotoStream
+from impasto.errors import DataError, DivergedError, OutputError, TrainingError
 from impasto.training.checkpoints import has_checkpoint, optimizer_tensors, save_checkpoint
 from impasto.training.finish import export_run, model_path
 from impasto.training.interrupts import interruptible
@@ -81,14 +84,16 @@ def train(
             checkpoint stays.
         OutputError: the run folder cannot be written, or the disk is full.
         ExportError: the exported graph differs from the network.
+        TrainingError: another process of the run has ended.
     """
-    run = set_up(config, resume=resume, on_note=on_note or silent)
-    with _full_disk_reported(config):
-        try:
-            _fit(run, on_step if on_step and run.fabric.is_global_zero else silent)
-        finally:
-            if run.writer:
-                run.writer.close()
+    with _lost_process_reported():
+        run = set_up(config, resume=resume, on_note=on_note or silent)
+        with _full_disk_reported(config):
+            try:
+                _fit(run, on_step if on_step and run.fabric.is_global_zero else silent)
+            finally:
+                if run.writer:
+                    run.writer.close()
     if not run.fabric.is_global_zero:
         return model_path(config)
     return export_run(config.run_folder)
@@ -96,7 +101,6 @@ def train(
 
 def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
     config, fabric = run.config, run.fabric
-    images_per_step = config.batch_size * fabric.world_size
     started = time.perf_counter() - run.elapsed_s
     last_step_end = last_preview = last_checkpoint = time.perf_counter()
     rate = math.nan
@@ -106,15 +110,17 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
             terms, output, gradient_norm = _step(run, batch)
             now = time.perf_counter()
             run.elapsed_s = now - started
-            fresh = images_per_step / (now - last_step_end)
+            fresh = run.images_per_step / (now - last_step_end)
             rate = fresh if math.isnan(rate) else 0.9 * rate + 0.1 * fresh
             over = config.max_time_s is not None and now - run.started >= config.max_time_s
-            # Every process must leave the loop at the same step.
-            ending = fabric.broadcast(over or interrupted.is_set() or run.step >= run.last_step)
+            ending = over or interrupted.is_set() or run.step >= run.last_step
             preview = ending or run.step == 1 or now - last_preview >= config.preview_every_s
             checkpoint = ending or now - last_checkpoint >= config.checkpoint_every_s
+            # Every process must leave the loop, and join in the means, at the same step.
+            ending, preview, checkpoint = fabric.broadcast((ending, preview, checkpoint))
             if preview or checkpoint or run.step % config.log_every == 0:
-                losses = {name: value.item() for name, value in terms.items()}
+                means = torch.stack([value.detach().float() for value in terms.values()])
+                losses = dict(zip(terms, _reduced(run, means, "mean").tolist(), strict=True))
                 _check_health(run, losses, output)
                 _log(run, losses, output, gradient_norm, rate)
             if preview and fabric.is_global_zero:
@@ -134,42 +140,62 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
 
 
 def _batches(run: Run) -> Iterator[Any]:
-    """Loads the batches from the run's step to its last one, naming unusable photos once."""
+    """Loads the batches from the run's step to its last one, naming unusable photos once.
+
+    Raises:
+        DataError: no photo can be used.
+    """
+    rejected: dict[str, str] = {}
+    batch: Any
+    passed_over: list[Rejected]
+    parts = phases(run.config.shares, run.schedule_steps)
+    for samples, (first, end) in zip(run.task.samples, parts, strict=True):
+        first_step, last_step = max(first, run.step), int(min(end, run.last_step))
+        if first_step >= last_step:  # starting workers for it would take seconds
+            continue
+        loader = _loader(run, samples, first_step, last_step)
+        try:
+            for batch, passed_over in islice(loader, last_step - first_step):
+                for photo in passed_over:
+                    if photo.name not in rejected:
+                        rejected[photo.name] = photo.reason
+                        run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
+                yield on_device(batch, run.fabric.device)
+        except DataError as error:
+            # A loading process puts its traceback before the message.
+            raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
+
+
+def _loader(
+    run: Run, samples: PhotoSamples[Any], first_step: int, last_step: int
+) -> DataLoader[Any]:
+    """Loads this process's batches, each with the photos that were passed over."""
     config, fabric = run.config, run.fabric
     workers = config.workers
     if workers is None:
         # Decoding takes under a hundredth of a training step on a CPU.
         workers = 0 if fabric.device.type == "cpu" else min(8, torch.get_num_threads())
-    rejected: dict[str, str] = {}
-    batch: Any
-    passed_over: list[Rejected]
-    parts = phases(config.shares, run.schedule_steps)
-    for samples, (first, end) in zip(run.task.samples, parts, strict=True):
-        first_step, last_step = max(first, run.step), int(min(end, run.last_step))
-        if first_step >= last_step:  # starting workers for it would take seconds
-            continue
-        loader: DataLoader[Any] = DataLoader(
-            samples,
-            batch_sampler=CropBatches(
-                config.batch_size,
-                first_step,
-                last_step,
-                rank=fabric.global_rank,
-                world_size=fabric.world_size,
-            ),
-            num_workers=workers,
-            collate_fn=collate,
-            pin_memory=fabric.device.type == "cuda",
-            multiprocessing_context="spawn" if workers else None,
-            worker_init_fn=_leave_interrupts,
-            generator=torch.Generator(),  # the loader would draw from the state that is saved
-        )
-        for batch, passed_over in loader:
-            for photo in passed_over:
-                if photo.name not in rejected:
-                    rejected[photo.name] = photo.reason
-                    run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
-            yield on_device(batch, fabric.device)
+    place: dict[str, int] = {"rank": fabric.global_rank, "world_size": fabric.world_size}
+    given: dict[str, Any]
+    if isinstance(samples.source, ShardSource):
+        shards = samples.source.shards
+        workers = min(workers, len(shards) // fabric.world_size)  # no photo comes twice a pass
+        given = {
+            "dataset": PhotoStream(samples, shards, first_step=first_step, **place),
+            "batch_size": run.batch_size,
+        }
+    else:
+        batches = CropBatches(run.batch_size, first_step, last_step, **place)
+        given = {"dataset": samples, "batch_sampler": batches}
+    return DataLoader(
+        **given,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=fabric.device.type == "cuda",
+        multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_leave_interrupts,
+        generator=torch.Generator(),  # the loader would draw from the state that is saved
+    )
 
 
 def _leave_interrupts(_worker: int) -> None:
@@ -184,7 +210,7 @@ def _step(run: Run, batch: Any) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     for group in run.optimizer.param_groups:
         group["lr"] = run.config.learning_rate * factor
     with run.fabric.autocast():
-        terms, output = run.task.step(run.network, batch, number * run.config.batch_size)
+        terms, output = run.task.step(run.network, batch, number * run.batch_size)
     run.optimizer.zero_grad()
     run.fabric.backward(terms["total"])
     gradients = [p.grad for p in run.network.parameters() if p.grad is not None]
@@ -207,6 +233,11 @@ def _average(run: Run) -> None:
             value.copy_(source[name])
 
 
+def _reduced(run: Run, values: Tensor, how: str) -> Tensor:
+    """Returns mean or max over the processes, which all must ask; changes the values in place."""
+    return cast("Tensor", run.fabric.all_reduce(values, reduce_op=how))
+
+
 def _check_health(run: Run, losses: dict[str, float], output: Tensor) -> None:
     folder = run.config.run_folder
     kept = f"the last checkpoint in {folder} is good"
@@ -217,7 +248,7 @@ def _check_health(run: Run, losses: dict[str, float], output: Tensor) -> None:
         raise DivergedError(
             f"the loss is not finite at step {run.step}: try a lower --learning-rate; {kept}"
         )
-    deviation = output.float().std(dim=(-2, -1)).max().item()
+    deviation = _reduced(run, output.float().std(dim=(-2, -1)).max(), "max").item()
     if run.step >= COLLAPSE_AFTER and deviation < COLLAPSED_STD:
         raise DivergedError(
             f"the output has collapsed to one colour at step {run.step}: "
@@ -274,9 +305,27 @@ def save_run(run: Run) -> Path:
             "schedule_steps": run.schedule_steps,
             "last_step": run.last_step,
             "elapsed_s": run.elapsed_s,
-            "images_per_step": run.config.batch_size * run.fabric.world_size,
+            "images_per_step": run.images_per_step,
         },
     )
+
+
+@contextmanager
+def _lost_process_reported() -> Iterator[None]:
+    """Turns what is raised when another process has ended into one line.
+
+    Raises:
+        TrainingError: the processes can no longer talk to one another.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # Gloo has no error of its own for it.
+        if isinstance(error, torch.distributed.DistError) or " by peer" in str(error):
+            raise TrainingError(
+                "another process of the run has ended, see what it said; `--resume` goes on"
+            ) from error
+        raise
 
 
 @contextmanager
