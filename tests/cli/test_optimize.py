@@ -110,7 +110,7 @@ def test_weights_of_a_model(run_cli, place, vgg):
     found = run(run_cli, "--iterations", 4, "--weights-of", "great_wave", "--size", 40)
     from impasto.catalog import shipped_styles
 
-    weights = weights_of_model(shipped_styles()[0].path)
+    weights = weights_of_model(shipped_styles()[0].path, "great_wave")
     photo = to_image(read_image("photo.png").rgb)
     grams = style_grams(vgg, to_image(read_image("wave.png").rgb), STYLE_LAYERS)
     objective = trained_objective(vgg, photo, [grams], weights)

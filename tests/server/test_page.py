@@ -164,6 +164,7 @@ def until(condition):
 
 
 def upload(page, path):
+    page.get_by_role("radio").first.wait_for(state="attached")  # the page's code runs
     page.set_input_files("#file", path)
     expect(page.locator("#photo-actions")).to_be_visible(timeout=PATIENCE_MS)
 
