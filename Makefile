@@ -9,7 +9,7 @@ SETUP = PYTHON='$(PYTHON)' sh scripts/setup-venv.sh $(VENV)
 # What runs the tests: python, or python under coverage.
 RUNNER = $(BIN)/python
 PYTEST = OMP_NUM_THREADS=1 $(RUNNER) -m pytest $(PYTEST_ARGS)
-# What PYTEST_ARGS selects may all stand in one of the halves: 5 means that there was no test.
+# What PYTEST_ARGS selects may all stand in one of the parts: 5 means that there was no test.
 OR_NONE = $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 SOURCES = pyproject.toml constraints.txt scripts/setup-venv.sh
 
@@ -30,15 +30,19 @@ train-demo: $(VENV)/.installed-train
 	@$(BIN)/impasto train $(PAINTING) --max-time 5m -o runs/demo
 	@echo 'The preview is runs/demo/preview.jpg: the painting, the photos and the results.'
 
-# Two processes of one thread each need half the time of one with two threads.
+# Two processes of one thread each need half the time of one with two threads. Ray joins no
+# cluster in a process that has run many other tests, and has one of its own.
 test: $(VENV)/.installed-dev
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync first-half second-half
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync first-half second-half ray
 
 first-half:
-	$(PYTEST) tests/*.py tests/[a-o]*/ $(OR_NONE)
+	$(PYTEST) tests/*.py $(filter-out tests/cluster/,$(wildcard tests/[a-o]*/)) $(OR_NONE)
 
 second-half:
 	$(PYTEST) tests/[p-z]*/ $(OR_NONE)
+
+ray:
+	$(PYTEST) tests/cluster/ $(OR_NONE)
 
 coverage: $(VENV)/.installed-dev
 	@$(BIN)/coverage erase
@@ -66,4 +70,4 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(PEER)
 	@touch $@
 
-.PHONY: help demo train-demo test first-half second-half coverage check bench
+.PHONY: help demo train-demo test first-half second-half ray coverage check bench

@@ -90,7 +90,7 @@ def study(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         output=folder,
         network=CANDIDATES[name],
         steps=arguments.images // 4,
-        style_scale=arguments.style_scale,
+        style_scale=(arguments.style_scale,),
         crop_px=tuple(arguments.crop_px),
         crop_shares=tuple(arguments.crop_shares),
         threads=arguments.threads,

@@ -152,7 +152,7 @@ class Study:
             photos=arguments.photos,
             output=folder,
             network=arguments.network,
-            style_scale=arguments.style_scale,
+            style_scale=(arguments.style_scale,),
             min_zoom=1.75,
             max_zoom=2.25,
             device="cpu",

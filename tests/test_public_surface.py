@@ -36,6 +36,7 @@ ERRORS = {
     "ResumeError": ("TrainingError", 2),
     "DivergedError": ("TrainingError", 1),
     "ExportError": ("ImpastoError", 1),
+    "ClusterError": ("ImpastoError", 1),
     "MissingExtraError": ("ImpastoError", 2),
 }
 

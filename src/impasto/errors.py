@@ -17,6 +17,7 @@ The tree::
     │   ├── ResumeError          a run folder that cannot be continued
     │   └── DivergedError        the loss is not finite or the output has collapsed
     ├── ExportError              the exported graph differs from the network
+    ├── ClusterError             a batch on Ray that cannot start or go on
     └── MissingExtraError        an optional dependency is not installed
 
 A message says what was given, what is allowed and what to do, in one line. The
@@ -96,6 +97,12 @@ class DivergedError(TrainingError):
 
 class ExportError(ImpastoError):
     """The exported graph does not reproduce the network."""
+
+    exit_code = 1
+
+
+class ClusterError(ImpastoError):
+    """A batch on Ray cannot start or go on."""
 
     exit_code = 1
 

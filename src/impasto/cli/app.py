@@ -51,6 +51,7 @@ COMMANDS: Final[dict[str, str]] = {
     "styles": "List the styles that are there, and add your own.",
     "upscale": "Upscale pictures.",
     "video": "Paint clips in a style, or upscale them.",
+    "batch": "Paint or upscale collections of photos on many machines.",
     "app": "Open the web page that paints photos.",
     "webcam": "Paint what the camera sees, live, in the browser.",
     "serve": "Paint pictures that come over HTTP.",

@@ -126,8 +126,8 @@ def _fill(
         key = real_path(source)
         if key not in seen:
             seen.add(key)
-            target = _with_format(target, file_format)
-            plan.jobs.append(Job(source, _free_target(source, target, taken)))
+            target = with_format(target, file_format)
+            plan.jobs.append(Job(source, free_target(source, target, taken)))
 
     for given in inputs:
         if not is_folder(given):
@@ -180,10 +180,14 @@ def _output_folder(path: Path) -> Path:
     return path
 
 
-def _with_format(target: Path, file_format: str | None) -> Path:
+def with_format(target: Path, file_format: str | None) -> Path:
     """Changes the suffix to that of the format, and where it cannot be written.
 
     A phone's HEIC becomes JPEG, since PNG would be ten times as large; all else becomes PNG.
+
+    Args:
+        target: a result's path, with its photo's suffix.
+        file_format: Pillow's name of the format of every result; None keeps the photo's.
     """
     stated = FORMAT_BY_SUFFIX.get(target.suffix.lower())
     if stated is not None and file_format in (None, stated):
@@ -193,8 +197,14 @@ def _with_format(target: Path, file_format: str | None) -> Path:
     return target.with_name(f"{target.stem}{suffix}")
 
 
-def _free_target(source: Path, target: Path, taken: set[str]) -> Path:
-    """Finds a name that no other input of the run has, the same one in every run."""
+def free_target(source: Path, target: Path, taken: set[str]) -> Path:
+    """Finds a name that no other input of the run has, the same one in every run.
+
+    Args:
+        source: the photo.
+        target: where its result would go.
+        taken: the keys of the names that others have; this one's is added.
+    """
     candidate, number = target, 1
     # Names that differ in case only are one file on many disks.
     while (key := os.path.abspath(candidate).casefold()) in taken:  # noqa: PTH100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -98,16 +99,22 @@ class Report:
         if not_begun:
             print_error(f"stopped, since the disk is full: {not_begun} more were not begun")
         if not quiet and len(self.outcomes) > 1:
-            print_note(self._summary())
+            print_note(summary(self._words, [outcome.status for outcome in self.outcomes]))
         if failed:
             unusable = len(failed) == len(self.outcomes)
             raise typer.Exit(2 if unusable and all(e.exit_code == 2 for e in self._errors) else 1)
 
-    def _summary(self) -> str:
-        statuses = [outcome.status for outcome in self.outcomes]
-        note = f"{statuses.count('done')} {self._words.done}"
-        if skipped := statuses.count("skipped"):
-            note += f", {skipped} were already there (--overwrite {self._words.does} them again)"
-        if failed := statuses.count("failed"):
-            note += f", {failed} failed"
-        return note
+
+def summary(words: Words, statuses: Sequence[str]) -> str:
+    """Returns how many inputs came to each end.
+
+    Args:
+        words: what the run calls its work.
+        statuses: of `Outcome`, one for each input.
+    """
+    note = f"{statuses.count('done')} {words.done}"
+    if skipped := statuses.count("skipped"):
+        note += f", {skipped} were already there (--overwrite {words.does} them again)"
+    if failed := statuses.count("failed"):
+        note += f", {failed} failed"
+    return note

@@ -81,7 +81,7 @@ def load_upscaler(
             cannot be used.
         UsageError: the model cannot give that scale, or there is no such device.
     """
-    path = _upscaler_path(name_or_path, scale)
+    path = upscaler_path(name_or_path, scale)
     from impasto.runtime.upscaler import UpscaleModel
 
     return _loaded(UpscaleModel, path, threads, device).with_scale(scale)
@@ -104,7 +104,17 @@ def _loaded(kind: type[_Model], path: Path, threads: int | None, device: str) ->
         return model
 
 
-def _upscaler_path(name_or_path: str | Path | None, scale: int) -> Path:
+def upscaler_path(name_or_path: str | Path | None, scale: int) -> Path:
+    """Finds the model file that the name or the path of an upscaling model means.
+
+    Args:
+        name_or_path: as for `load_upscaler`.
+        scale: likewise.
+
+    Raises:
+        ModelError: there is neither a model of that name for the scale nor a file.
+        UsageError: there is no such scale.
+    """
     if isinstance(name_or_path, Path):
         return _model_file(name_or_path, _NO_UPSCALER)
     try:

@@ -1,0 +1,390 @@
+"""What ``impasto batch`` does with its options."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from impasto.catalog import find_upscaler
+from impasto.cli import painting
+from impasto.cli.console import clock, print_error, print_note, print_result, steps_shown
+from impasto.cli.plan import free_target, with_format
+from impasto.cli.report import PAINTING, UPSCALING, Words, summary
+from impasto.cli.running import lossless
+from impasto.cli.settings import (
+    PaintSettings,
+    Settings,
+    Voice,
+    check_painting,
+    parse_memory,
+    parse_stroke_size,
+)
+from impasto.cluster import storage
+from impasto.cluster.manifest import write_manifest
+from impasto.cluster.running import ray_started, run_on_ray
+from impasto.cluster.worker import STATUSES, Change, Job, Result, Status, Work
+from impasto.errors import DataError, UsageError
+from impasto.images.folders import real_path
+from impasto.images.opening import READABLE
+from impasto.images.reading import Photo
+from impasto.images.writing import LOSSY_FORMATS, format_of
+from impasto.runtime.loading import load_model, load_upscaler, model_path, upscaler_path
+
+_SCALES: Final = (2, 4, 8)
+_MOST_ERRORS: Final = 10  # printed one by one; the manifest has them all
+_DEVICE: Final = "cpu"
+_NOT_REACHED: Final = "was not reached: run the same line again"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The options of painting, as they were given.
+
+    Attributes:
+        style: of ``--style``.
+        strength: None is 1.
+        stroke_size: None is auto.
+        keep_colors: keep the photos' colours.
+        memory: of ``--memory``.
+        max_size: of ``--max-size``.
+    """
+
+    style: str | None = None
+    strength: float | None = None
+    stroke_size: str | None = None
+    keep_colors: bool = False
+    memory: str | None = None
+    max_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Painting:
+    """Makes, on any machine, what paints a photo.
+
+    Attributes:
+        model: content of the model file, so that no other machine needs it.
+        blend: styles of the model and their shares.
+        settings: how photos are painted.
+    """
+
+    model: bytes
+    blend: dict[str, float]
+    settings: PaintSettings
+
+    def __call__(self) -> Change:
+        """Loads the model."""
+        with _model_file(self.model) as path:
+            painter = load_model(path, threads=1, device=_DEVICE).with_blend(self.blend)
+        task = painting.painting_task(painter, self.settings, None)
+        return lambda photo: task.change(photo, _untold)
+
+
+@dataclass(frozen=True)
+class Upscaling:
+    """Makes, on any machine, what enlarges a photo.
+
+    Attributes:
+        model: content of the model file.
+        scale: 2, 4 or 8.
+        max_pixels: results with more are refused; None is the default.
+    """
+
+    model: bytes
+    scale: int
+    max_pixels: int | None
+
+    def __call__(self) -> Change:
+        """Loads the model."""
+        with _model_file(self.model) as path:
+            upscaler = load_upscaler(path, scale=self.scale, threads=1, device=_DEVICE)
+
+        def enlarge(photo: Photo) -> Photo:
+            return upscaler.upscale_photo(photo, max_pixels=self.max_pixels)
+
+        return enlarge
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is done with every photo.
+
+    Attributes:
+        make_change: as of `Work`.
+        words: what it is called.
+        how: fields of the ``--json`` object.
+        scale: how many times as wide and high a result is.
+        max_side_px: no side of a result is longer; None sets no limit.
+    """
+
+    make_change: Callable[[], Change]
+    words: Words
+    how: dict[str, str | int]
+    scale: int = 1
+    max_side_px: int | None = None
+
+
+@dataclass
+class Plan:
+    """The work of one run.
+
+    Attributes:
+        source: where the photos are.
+        destination: where the results go.
+        jobs: what is to be done.
+        results: what is known of each photo, by its path or URL, in their order.
+    """
+
+    source: str
+    destination: str
+    jobs: list[Job] = field(default_factory=list)
+    results: dict[str, Result] = field(default_factory=dict)
+
+
+def make_task(
+    wanted: Wanted, upscale: int | None, model: str | None, max_pixels: int | None
+) -> Task:
+    """Loads the model once here, so that what is wrong with it is told before anything starts.
+
+    Args:
+        wanted: the options of painting.
+        upscale: of ``--upscale``.
+        model: of ``--model``.
+        max_pixels: of ``--max-pixels``.
+
+    Raises:
+        UsageError: options contradict each other, or a number is out of its range.
+        ModelError: the model cannot be used.
+    """
+    if upscale is not None:
+        for name, given in vars(wanted).items():
+            if given is not None and given is not False:
+                flag = name.replace("_", "-")
+                raise UsageError(f"--upscale enlarges in place of painting: leave --{flag} out")
+        return _upscaling(upscale, model, max_pixels)
+    settings = PaintSettings(
+        strength=1.0 if wanted.strength is None else wanted.strength,
+        stroke_size=parse_stroke_size(wanted.stroke_size or "auto"),
+        keep_colors=wanted.keep_colors,
+        max_side_px=wanted.max_size,
+        memory=parse_memory(wanted.memory),
+    )
+    check_painting(settings)
+    file = None if model is None else Path(model)
+    painter = painting.load(wanted.style, file, 1, _DEVICE)
+    data = (model_path(wanted.style) if file is None else file).read_bytes()
+    return Task(
+        Painting(data, painter.blend, settings),
+        PAINTING,
+        {"style": painter.name},
+        max_side_px=settings.max_side_px,
+    )
+
+
+def make_plan(given_source: str, given_destination: str, settings: Settings) -> Plan:
+    """Lists the photos and the results that are there.
+
+    Raises:
+        UsageError: a result would replace a photo, or the format has no quality.
+        DataError: the photos or the results cannot be listed, or there are none.
+        OutputError: nothing can be written at the destination.
+    """
+    source, destination = storage.resolve(given_source), storage.resolve(given_destination)
+    if storage.same(source, destination):
+        raise UsageError(f"{destination} has the photos in it: choose another DESTINATION")
+    outputs: dict[storage.Entry, str] = {}
+    taken: set[str] = set()
+    for entry in storage.list_pictures(source, skip=destination):
+        path = Path(entry.name)
+        target = free_target(path, with_format(path, settings.file_format), taken)
+        outputs[entry] = target.as_posix()
+    if not outputs:
+        raise DataError(f"no pictures in folder {given_source} (readable: {READABLE})")
+    _check_quality(outputs.values(), settings)
+    there = set() if settings.overwrite else storage.existing(destination, outputs.values())
+    plan = Plan(source, destination)
+    for entry, name in outputs.items():
+        job = Job(
+            storage.join(source, entry.name), storage.join(destination, name), entry.size_bytes
+        )
+        if name in there:
+            plan.results[job.path] = _row(job, "skipped")
+        elif not _is_text(job.path):
+            error = f"{job.path}: no UTF-8, which a manifest cannot hold: rename it"
+            plan.results[job.path] = _row(job, "failed", error)
+        else:
+            plan.results[job.path] = _row(job, "failed", _NOT_REACHED)
+            plan.jobs.append(job)
+    _protect_photos(plan)
+    storage.check_writable(destination)
+    return plan
+
+
+def run(
+    task: Task,
+    plan: Plan,
+    settings: Settings,
+    voice: Voice,
+    *,
+    actors: int | None,
+    address: str | None,
+) -> None:
+    """Does the work, writes the manifest and says what became of it.
+
+    Args:
+        task: what is done with each photo.
+        plan: the photos.
+        settings: how they are read and written.
+        voice: how much is said.
+        actors: of ``--actors``.
+        address: of ``--address``.
+
+    Raises:
+        ClusterError: Ray does not start, or cannot go on.
+        OutputError: the manifest cannot be written.
+        typer.Exit: something failed.
+    """
+    start_s = time.monotonic()
+    used = 0
+    if plan.jobs:
+        work = Work(
+            task.make_change,
+            quality=settings.quality,
+            max_pixels=settings.max_pixels,
+            scale=task.scale,
+            max_side_px=task.max_side_px,
+        )
+        shown = not (voice.quiet or voice.as_json)
+        progress = _progress(len(plan.jobs), shown=shown)
+        with progress as advance, ray_started(address, actors) as used:
+            manifest = _work_on(plan, work, used, advance)
+    else:
+        manifest = write_manifest(plan.destination, list(plan.results.values()))
+    _tell(task, plan, voice, manifest, actors=used, elapsed_s=time.monotonic() - start_s)
+
+
+def _work_on(plan: Plan, work: Work, actors: int, advance: Callable[[], None]) -> str:
+    """Works on the photos; the manifest is written even where it is interrupted."""
+    try:
+        for result in run_on_ray(plan.jobs, work, actors):
+            plan.results[result.path] = result
+            advance()
+    finally:
+        manifest = write_manifest(plan.destination, list(plan.results.values()))
+    return manifest
+
+
+@contextlib.contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
+    """Shows photos per second and the time left; yields what counts a photo."""
+    if not shown:
+        yield lambda: None
+        return
+    done, first_s = 0, 0.0
+    with steps_shown() as (show, _):
+
+        def advance() -> None:
+            nonlocal done, first_s
+            done += 1
+            text = f"{done} of {total} photos"
+            if done == 1:  # a rate needs two photos, and the first one is slow
+                first_s = time.monotonic()
+            else:
+                rate = (done - 1) / max(time.monotonic() - first_s, 1e-6)
+                text += f", {rate:.2f} photos/s, {clock((total - done) / rate)} left"
+            show(done, total, text)
+
+        yield advance
+
+
+def _tell(
+    task: Task, plan: Plan, voice: Voice, manifest: str, *, actors: int, elapsed_s: float
+) -> None:
+    """Prints what failed, a summary, and the manifest's place or the JSON object."""
+    statuses = [result.status for result in plan.results.values()]
+    failed = [result for result in plan.results.values() if result.status == "failed"]
+    for result in failed[:_MOST_ERRORS]:
+        text = result.error or ""
+        print_error(text if result.path in text else f"{result.path}: {text}")
+    if len(failed) > _MOST_ERRORS:
+        print_error(f"{len(failed) - _MOST_ERRORS} more failed, as {manifest} tells")
+    if not voice.quiet:
+        print_note(summary(task.words, statuses))
+    if voice.as_json:
+        row: dict[str, object] = {
+            "source": plan.source,
+            "destination": plan.destination,
+            "manifest": manifest,
+            **task.how,
+            "actors": actors,
+            "photos": len(statuses),
+            **{status: statuses.count(status) for status in STATUSES},
+            "elapsed_s": round(elapsed_s, 4),
+        }
+        print_result(json.dumps(row))
+    elif not voice.quiet:
+        print_result(manifest)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _upscaling(scale: int, model: str | None, max_pixels: int | None) -> Task:
+    if scale not in _SCALES:
+        raise UsageError(f"--upscale must be 2, 4 or 8, not {scale}")
+    name = find_upscaler(None, scale).name if model is None else model
+    load_upscaler(name, scale=scale, threads=1, device=_DEVICE)
+    data = upscaler_path(name, scale).read_bytes()
+    how: dict[str, str | int] = {"model": name, "scale": scale}
+    return Task(Upscaling(data, scale, max_pixels), UPSCALING, how, scale)
+
+
+def _check_quality(names: Iterable[str], settings: Settings) -> None:
+    formats = sorted({format_of(name) for name in names})
+    if settings.quality is not None and not LOSSY_FORMATS.intersection(formats):
+        raise lossless(formats[0])
+
+
+def _protect_photos(plan: Plan) -> None:
+    """Refuses a run in which a result would take a photo's place."""
+    photos = {_real(result.path) for result in plan.results.values()}
+    for result in plan.results.values():
+        if _real(result.output) in photos:
+            raise UsageError(
+                f"{result.output} is a photo and would be overwritten: choose another DESTINATION"
+            )
+
+
+def _real(place: str) -> str:
+    return place if storage.is_url(place) else str(real_path(Path(place)))
+
+
+def _row(job: Job, status: Status, error: str | None = None) -> Result:
+    return Result(job.path, job.output, status, error, size_bytes=job.size_bytes)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _model_file(data: bytes) -> Iterator[Path]:
+    """Gives a model a file for as long as it is loaded."""
+    with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
+        path = Path(folder, "model.onnx")
+        path.write_bytes(data)
+        yield path
+
+
+def _untold(_share: float) -> None:
+    """Hears of progress within one photo."""

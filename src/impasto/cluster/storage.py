@@ -1,0 +1,229 @@
+"""Pictures in folders: of this machine's disks, and of object stores through fsspec.
+
+A place is an absolute path, or a URL such as ``s3://bucket/photos``. What is written has its
+name only when it is whole: on disks a temporary file is renamed, and an object store shows an
+object only once all of it is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, NamedTuple
+
+from fsspec.core import url_to_fs
+
+from impasto.errors import DataError, ImageReadError, OutputError, UsageError
+from impasto.images.folders import PICTURE_SUFFIXES, iterate_pictures, real_path
+from impasto.images.writing import atomic_path
+
+_SEPARATOR: Final = "://"
+_LOCAL: Final = "file://"
+
+# fsspec's names of the stores whose objects appear whole; elsewhere, as on SFTP, whoever looks
+# sees a file grow.
+_OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci"})
+
+
+class Entry(NamedTuple):
+    """A picture that was found.
+
+    Attributes:
+        name: its path below the folder, with ``/`` on every system.
+        size_bytes: of its file.
+    """
+
+    name: str
+    size_bytes: int
+
+
+def is_url(place: str) -> bool:
+    """Tells whether a place is reached through fsspec."""
+    return _SEPARATOR in place
+
+
+def resolve(given: str) -> str:
+    """Returns the place that somebody means.
+
+    Raises:
+        UsageError: nothing has that name.
+    """
+    given = given.removeprefix(_LOCAL)
+    if not is_url(given):
+        if not given:
+            raise UsageError("a folder's name is empty: was a variable meant that is not set?")
+        return os.path.abspath(given)  # noqa: PTH100 (pathlib's leaves ".." in)
+    if not given.partition(_SEPARATOR)[2].strip("/"):
+        raise UsageError(f"{given} names no folder: it takes a form such as s3://bucket/photos")
+    return given.rstrip("/")
+
+
+def join(folder: str, name: str) -> str:
+    """Returns the place of a name below a folder."""
+    return f"{folder}/{name}" if is_url(folder) else str(Path(folder, name))
+
+
+def same(first: str, second: str) -> bool:
+    """Tells whether two places are one."""
+    if is_url(first) or is_url(second):
+        return first == second
+    return real_path(Path(first)) == real_path(Path(second))
+
+
+def list_pictures(folder: str, *, skip: str) -> list[Entry]:
+    """Finds the pictures in a folder and below it, in a fixed order.
+
+    Which ones count is told at `impasto.images.folders.iterate_pictures`.
+
+    Args:
+        folder: where to look.
+        skip: a folder that is not entered: the one results go to.
+
+    Raises:
+        DataError: the folder cannot be read.
+        UsageError: nothing here reads such URLs.
+    """
+    if is_url(folder):
+        below = f"{skip.removeprefix(f'{folder}/')}/" if skip.startswith(f"{folder}/") else None
+        return sorted(
+            Entry(name, size)
+            for name, size in _find(folder).items()
+            if _is_picture(name) and not (below and name.startswith(below))
+        )
+    if not os.path.isdir(folder):  # noqa: PTH112 (pathlib's raises for a name that is too long)
+        raise DataError(f"{folder} is no folder: give the folder that the photos are in")
+    found = iterate_pictures(folder, skip=None if is_url(skip) else Path(skip))
+    return sorted(Entry(path.relative_to(folder).as_posix(), _size(path)) for path in found)
+
+
+def existing(folder: str, names: Iterable[str]) -> set[str]:
+    """Returns those of some names that are there below a folder.
+
+    Raises:
+        DataError: the folder cannot be read.
+        UsageError: nothing here reads such URLs.
+    """
+    if is_url(folder):
+        return _find(folder).keys() & set(names)
+    return {name for name in names if os.path.exists(join(folder, name))}  # noqa: PTH110
+
+
+def read(place: str) -> bytes:
+    """Returns a picture's file.
+
+    Raises:
+        ImageReadError: it is not there, or cannot be read.
+    """
+    try:
+        if is_url(place):
+            filesystem, path = _filesystem(place)
+            data: bytes = filesystem.cat_file(path)
+            return data
+        return Path(place).read_bytes()
+    except FileNotFoundError as error:
+        raise ImageReadError(f"no such file: {place}") from error
+    except Exception as error:  # a store's client has errors of its own
+        raise ImageReadError(f"cannot read {place}: {reason(error)}") from error
+
+
+def write(place: str, data: bytes) -> None:
+    """Writes a file whole; its folders are made.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if not is_url(place):
+        with atomic_path(place) as temporary:
+            temporary.write_bytes(data)
+        return
+    try:
+        filesystem, path = _filesystem(place)
+        if _OBJECT_STORES.intersection(_protocols(filesystem)):
+            filesystem.pipe_file(path, data)
+        else:
+            _write_then_rename(filesystem, PurePosixPath(path), data)
+    except Exception as error:
+        raise OutputError(f"cannot write {place}: {reason(error)}") from error
+
+
+def check_writable(folder: str) -> None:
+    """Writes a file and removes it, to find out before the work.
+
+    Raises:
+        OutputError: nothing can be written in the folder.
+    """
+    try:
+        place = join(folder, f".impasto-{secrets.token_hex(6)}")
+        write(place, b"")
+    except OutputError as error:
+        raise OutputError(
+            f"cannot write in {folder}: {reason(error.__cause__ or error)}"
+        ) from error
+    with contextlib.suppress(Exception):  # there are stores where one may write and not remove
+        if is_url(place):
+            filesystem, path = _filesystem(place)
+            filesystem.rm_file(path)
+        else:
+            Path(place).unlink()
+
+
+def reason(error: BaseException) -> str:
+    """Returns what an error says, in one line, or else its kind."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _find(folder: str) -> dict[str, int]:
+    """Returns the names and sizes, in bytes, of all files below a folder that is a URL."""
+    filesystem, root = _filesystem(folder)
+    try:
+        filesystem.invalidate_cache()  # of listings, which another process may have made old
+        found = filesystem.find(root, detail=True)
+    except FileNotFoundError:
+        return {}
+    except Exception as error:
+        raise DataError(f"cannot list {folder}: {reason(error)}") from error
+    start = len(root.rstrip("/")) + 1
+    return {path[start:]: info.get("size") or 0 for path, info in found.items()}
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") for part in path.parts)
+    return not hidden and path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _filesystem(place: str) -> tuple[Any, str]:
+    """Returns fsspec's file system for a URL, which keeps one for all, and the path in it."""
+    try:
+        filesystem, path = url_to_fs(place)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"cannot use {place}: {reason(error)}") from error
+    return filesystem, path
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _write_then_rename(filesystem: Any, path: PurePosixPath, data: bytes) -> None:
+    temporary = str(path.with_name(f".impasto-{secrets.token_hex(6)}{path.suffix}"))
+    filesystem.makedirs(str(path.parent), exist_ok=True)
+    try:
+        filesystem.pipe_file(temporary, data)
+        filesystem.mv(temporary, str(path))
+    except BaseException:
+        with contextlib.suppress(Exception):
+            filesystem.rm_file(temporary)
+        raise
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link that leads nowhere; reading it says so
+        return 0

@@ -1,0 +1,173 @@
+"""What every worker of a batch does with a picture: read it, change it, write the result."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from impasto.cluster import storage
+from impasto.errors import ClusterError, ImageTooLargeError, ImpastoError
+from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, read_image
+from impasto.images.writing import check_sides, encode_image, format_of
+
+MOST_ATTEMPTS: Final = 3
+"""How often a picture is begun: one that ends its worker each time would go round for good."""
+
+Change: TypeAlias = Callable[[Photo], Photo]
+Status: TypeAlias = Literal["done", "skipped", "failed"]
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to work on: all that travels to a worker.
+
+    Attributes:
+        path: of the photo, a path or a URL.
+        output: of the result, likewise; its suffix is the format.
+        size_bytes: of the photo's file.
+    """
+
+    path: str
+    output: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with every picture.
+
+    Attributes:
+        make_change: loads the model and returns what changes a picture; it is called once by
+            each worker, and is sent to them by pickle.
+        quality: of results, 1 to 100; None is ours.
+        max_pixels: photos and results with more are refused; None is the default.
+        scale: how many times as wide and high a result is.
+        max_side_px: no side of a result is longer; None sets no limit.
+    """
+
+    make_change: Callable[[], Change]
+    quality: int | None = None
+    max_pixels: int | None = None
+    scale: int = 1
+    max_side_px: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a picture: a row of the manifest.
+
+    Attributes:
+        path: of the photo.
+        output: of the result.
+        status: ``"done"``, ``"skipped"`` (the output was there) or ``"failed"``.
+        error: the message of what failed, or None.
+        attempts: how often it was begun: more than once where a worker died.
+        worker: machine and process that worked on it last; None without one.
+        elapsed_s: wall-clock time of reading, working and writing.
+        size_bytes: of the photo's file.
+        width: of the result, in px; None without one.
+        height: likewise.
+    """
+
+    path: str
+    output: str
+    status: Status
+    error: str | None = None
+    attempts: int = 0
+    worker: str | None = None
+    elapsed_s: float = 0.0
+    size_bytes: int = 0
+    width: int | None = None
+    height: int | None = None
+
+
+class Attempts:
+    """Counts how often each picture was begun, in an actor that outlives the workers."""
+
+    def __init__(self) -> None:
+        """Begins with none."""
+        self._begun: Counter[str] = Counter()
+
+    def begin(self, path: str) -> int:
+        """Counts an attempt; returns the number of it, from 1."""
+        self._begun[path] += 1
+        return self._begun[path]
+
+
+class Worker:
+    """The actor's side of a batch, which keeps one model warm."""
+
+    def __init__(self, work: Any, attempts: Any) -> None:
+        """Loads the model.
+
+        Args:
+            work: Ray's reference of a `Work`.
+            attempts: Ray's handle of an `Attempts`.
+        """
+        import ray
+
+        self._get = ray.get
+        received: Work = ray.get(work)
+        self._work, self._change = received, received.make_change()
+        self._attempts = attempts
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Works on one picture: the fields of a `Job` become those of a `Result`.
+
+        Whatever goes wrong is told in the row and stops nothing.
+        """
+        job = Job(**row)
+        start_s = time.perf_counter()
+        attempt: int = self._get(self._attempts.begin.remote(job.path))
+        width = height = error = None
+        try:
+            if attempt > MOST_ATTEMPTS:
+                raise ClusterError(
+                    f"{MOST_ATTEMPTS} workers died of it, perhaps for want of memory: "
+                    "try it alone with `impasto stylize`"
+                )
+            photo = self._result(job)
+            height, width = photo.rgb.shape[:2]
+        except MemoryError:
+            error = str(ImageTooLargeError(f"{job.path} does not fit into memory"))
+        except ImpastoError as caught:
+            error = storage.reason(caught)
+        except Exception as caught:  # a fault of ours with one picture stops one picture
+            error = f"{type(caught).__name__}: {storage.reason(caught)}"
+        result = Result(
+            path=job.path,
+            output=job.output,
+            status="done" if error is None else "failed",
+            error=error,
+            attempts=min(attempt, MOST_ATTEMPTS),
+            worker=self._name,
+            elapsed_s=round(time.perf_counter() - start_s, 4),
+            size_bytes=job.size_bytes,
+            width=width,
+            height=height,
+        )
+        return asdict(result)
+
+    def _result(self, job: Job) -> Photo:
+        """Makes and writes a result, and returns it."""
+        work, file_format = self._work, format_of(job.output)
+        photo = read_image(
+            storage.read(job.path),
+            max_pixels=work.max_pixels or DEFAULT_MAX_PIXELS,
+            name=job.path,
+        )
+        # Found out before minutes of work.
+        limit = work.max_side_px
+        sides = (side * work.scale for side in photo.rgb.shape[:2])
+        height, width = (side if limit is None else min(side, limit) for side in sides)
+        check_sides(file_format, width, height)
+        photo = self._change(photo)
+        storage.write(job.output, encode_image(photo, file_format, quality=work.quality))
+        return photo
