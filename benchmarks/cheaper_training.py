@@ -29,21 +29,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from compact_loss_network import load_compact
+from objective import mean_terms, validation_photos
 
 import impasto
 from impasto.data import open_photos
 from impasto.evaluation import mean_scores, score_style
 from impasto.evaluation.machine import describe_machine
-from impasto.evaluation.quality import PHOTO_PX, resize_longer_side
-from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.images.writing import atomic_path
 from impasto.losses.balancing import References
@@ -51,7 +50,6 @@ from impasto.runtime.cores import usable_cores
 from impasto.training import StepReport, TrainingConfig, make_config, train
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint
 from impasto.training.finish import model_path
-from impasto.training.pictures import to_tensor
 from impasto.training.schedule import bfloat16_is_faster
 from impasto.training.style_task import StyleTask
 
@@ -135,8 +133,7 @@ class Study:
         config = self.config(self.arms["plain"], arguments.output / "judge")
         self.judge = StyleTask(config, photos, validation, torch.device("cpu"), saved=self.kept)
         self.kept |= self.judge.saved()
-        paths = sorted(iterate_pictures(arguments.validation))[:: arguments.every]
-        self.photos = [resize_longer_side(read_image(path).rgb, PHOTO_PX) for path in paths]
+        self.photos = validation_photos(arguments.validation, arguments.every)
         self.save()
 
     def save(self) -> None:
@@ -234,23 +231,12 @@ class Study:
             **self.scores(model_path(config)),
         }
 
-    @torch.no_grad()
-    def scores(self, model: Path) -> dict[str, float]:
+    def scores(self, model: Path) -> dict[str, Any]:
         """Scores a model under VGG-16."""
-        painter = impasto.load_model(model)
-
-        def paint(photo: np.ndarray) -> np.ndarray:
-            return painter.paint(photo, stroke_size="native")
-
-        sums = dict.fromkeys(("content", "style"), 0.0)
-        for photo in self.photos:
-            pictures = to_tensor(paint(photo)), to_tensor(photo)
-            terms = self.judge.terms(*pictures, torch.tensor([0]))
-            for term in sums:
-                sums[term] += terms[term].item() / len(self.photos)
+        paint = partial(impasto.load_model(model).paint, stroke_size="native")
         painting = read_image(self.arguments.painting).rgb
         scores = mean_scores(score_style(paint, painting, self.photos))
-        return {"objective": sum(sums.values()), **sums, "scores": scores.to_dict()}
+        return {**mean_terms(self.judge, paint, self.photos), "scores": scores.to_dict()}
 
 
 class _MeasuredError(Exception):

@@ -44,7 +44,7 @@ from impasto.training.checkpoints import (
     save_checkpoint,
 )
 from impasto.training.pictures import to_pictures, to_tensor
-from impasto.training.schedule import learning_rate_factor
+from impasto.training.schedule import bfloat16_is_faster, learning_rate_factor
 
 INPUT_UNIT = 64.0  # grey levels
 NOISE = 0.1
@@ -238,6 +238,11 @@ def squared_errors(found: dict[str, Tensor], target: dict[str, Tensor]) -> Tenso
     return torch.stack([*features, *grams]).view(2, -1)
 
 
+def as_float32(features: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Converts feature maps, whose errors bfloat16 is too coarse for."""
+    return {layer: x.float() for layer, x in features.items()}
+
+
 def distil(
     arguments: argparse.Namespace, vgg: LossNetwork, pictures: Pictures
 ) -> CompactLossNetwork:
@@ -263,15 +268,20 @@ def distil(
         elapsed_s = time.perf_counter() - started
         save_state(folder, student, optimizer, step, elapsed_s)
     saved_s = elapsed_s
+    autocast = torch.autocast(
+        "cpu", torch.bfloat16, enabled=bfloat16_is_faster(torch.device("cpu"))
+    )
     while elapsed_s < arguments.max_time:
         started = time.perf_counter()
         factor = learning_rate_factor(int(elapsed_s), "cosine", math.ceil(arguments.max_time))
         optimizer.param_groups[0]["lr"] = arguments.learning_rate * factor
         first = step * arguments.batch_size
         images = pictures.batch(range(first, first + arguments.batch_size))
-        with torch.no_grad():
-            target = vgg(images, STYLE_LAYERS)
-        errors = squared_errors(student(images, STYLE_LAYERS), target).mean(dim=1)
+        with autocast:
+            with torch.no_grad():
+                target = as_float32(vgg(images, STYLE_LAYERS))
+            found = as_float32(student(images, STYLE_LAYERS))
+        errors = squared_errors(found, target).mean(dim=1)
         optimizer.zero_grad()
         (errors[0] + arguments.gram_weight * errors[1]).backward()
         optimizer.step()
