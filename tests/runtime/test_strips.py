@@ -13,7 +13,7 @@ from tiny_models import SPECS, exported
 from impasto.errors import ModelError, OutputError, UsageError
 from impasto.networks import NetworkSpec, build_network
 from impasto.runtime import strips
-from impasto.runtime.model_file import read_model_file
+from impasto.runtime.model_file import graph_parts, read_model_file
 from impasto.runtime.stages import PARAMETERS, read_stages, stage_model
 from impasto.runtime.strips import Budget, StripNetwork, working_bytes
 from impasto.runtime.stylizer import StyleModel
@@ -37,7 +37,7 @@ def in_one_piece(path, rgb):
     return StyleModel(path, threads=1).paint(rgb, stroke_size="native", memory=1 << 40)
 
 
-def in_strips(path, rgb, rows, weights=None):
+def in_strips(path, rgb, rows, weights=None, at_once=1):
     data, metadata = read_model_file(path)
     plan = read_stages(data)
     if metadata.parameter_sets > 1:
@@ -47,11 +47,12 @@ def in_strips(path, rgb, rows, weights=None):
     def keep(first, part):
         result[first : first + len(part)] = part
 
-    StripNetwork(data, plan, threads=1).run(
+    StripNetwork(data, plan, threads=at_once).run(
         rgb,
         keep,
         style_weights=weights,
         strip_rows=rows * plan.align_px,
+        at_once=at_once,
     )
     return np.rint(result.clip(0, 1) * 255).astype(int)
 
@@ -61,6 +62,27 @@ def in_strips(path, rgb, rows, weights=None):
 def test_strips_give_the_picture_of_the_whole(models, uneven, name, rows):
     difference = np.abs(in_strips(models[name], uneven, rows) - in_one_piece(models[name], uneven))
     assert difference.max() <= 1
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_several_strips_at_once_give_the_same(models, uneven, name):
+    one = in_strips(models[name], uneven, 3)
+    assert np.array_equal(in_strips(models[name], uneven, 3, at_once=3), one)
+
+
+def test_threads_have_strips_of_their_own_unless_these_would_be_mere_halo(models, monkeypatch):
+    data, _ = read_model_file(models["fast"])
+    plan = read_stages(data)
+    asked = []
+    monkeypatch.setattr(StripNetwork, "run", lambda *_, **k: asked.append(k))
+    rgb = np.zeros((4000, 1000, 3), np.uint8)
+    for memory in (1 << 30, 16 << 20):
+        network = StripNetwork(data, plan, threads=4)
+        network.paint(rgb, None, Budget(memory), np.empty(0, np.float32))
+        assert asked[-1]["strip_rows"] == network.strip_rows(
+            1000, max(memory - strips.HELD_BYTES * 4_000_000, memory // 4) // asked[-1]["at_once"]
+        )
+    assert [k["at_once"] for k in asked] == [4, 1]
 
 
 @pytest.mark.parametrize("height", [64, 65, 66, 67, 71])
@@ -228,8 +250,9 @@ def test_a_stage_cannot_lead_out_of_the_file(models):
     tensor = graph.graph.initializer.add(name="secret", data_type=1, dims=[1])
     tensor.external_data.add(key="location", value="secret.bin")
     tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensors = graph_parts(data).tensors
     outside = base64.b64encode(graph.SerializeToString()).decode()
     with pytest.raises(ModelError, match="external data"):
-        stage_model(data, dataclasses.replace(stage, graph=outside))
+        stage_model(tensors, dataclasses.replace(stage, graph=outside))
     with pytest.raises(ModelError, match="stage 0 of the model is damaged"):
-        stage_model(data, dataclasses.replace(stage, graph="not base64!"))
+        stage_model(tensors, dataclasses.replace(stage, graph="not base64!"))

@@ -11,12 +11,13 @@ import base64
 import binascii
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from impasto.errors import ModelError
 from impasto.runtime import wire
-from impasto.runtime.model_file import graph_parts, read_entry, uses
+from impasto.runtime.model_file import read_entry, uses
 
 STAGES_KEY: Final = "impasto.stages"
 PARAMETERS: Final = "parameters"
@@ -131,11 +132,11 @@ def read_stages(data: bytes) -> StagePlan | None:
     return plan
 
 
-def stage_model(data: bytes, stage: Stage) -> bytes:
+def stage_model(tensors: Mapping[str, bytes], stage: Stage) -> bytes:
     """Puts the weights into a stage's graph.
 
     Args:
-        data: the model file's content.
+        tensors: the weights of the model's own graph by name, as of `graph_parts`.
         stage: one of its stages.
 
     Returns:
@@ -149,13 +150,11 @@ def stage_model(data: bytes, stage: Stage) -> bytes:
     except binascii.Error as error:
         raise ModelError(f"stage {stage.name} of the model is damaged") from error
     used = uses(graph)
-    tensors = [
-        wire.message(wire.GRAPH_TENSOR, tensor)
-        for name, tensor in graph_parts(data).tensors.items()
-        if name in used
+    weights = [
+        wire.message(wire.GRAPH_TENSOR, tensor) for name, tensor in tensors.items() if name in used
     ]
     # Of a message that comes twice, protobuf joins the parts.
-    return graph + wire.message(wire.MODEL_GRAPH, b"".join(tensors))
+    return graph + wire.message(wire.MODEL_GRAPH, b"".join(weights))
 
 
 def _stage(values: dict[str, Any]) -> Stage:

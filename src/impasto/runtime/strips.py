@@ -7,10 +7,13 @@ the statistics of the whole picture. What a stage leaves rests in temporary file
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,9 @@ from impasto.images.rows import (
     check_space,
     full_disk_told,
 )
+from impasto.runtime.cores import usable_cores
+from impasto.runtime.map_file import MapFile
+from impasto.runtime.model_file import graph_parts
 from impasto.runtime.network import LEVELS
 from impasto.runtime.session import (
     INPUT_NAME,
@@ -34,7 +40,7 @@ from impasto.runtime.session import (
     first_line,
     open_session,
 )
-from impasto.runtime.stages import Stage, StagedNorm, StageMap, StagePlan, stage_model
+from impasto.runtime.stages import Stage, StageMap, StagePlan, stage_model
 
 # Of what the largest stage takes and leaves, so many copies are held at once: measured 2 in one
 # piece and 4 in strips, each with a margin.
@@ -42,7 +48,13 @@ _COPIES_WHOLE: Final = 3
 _COPIES_IN_STRIPS: Final = 8
 _FLOAT_BYTES: Final = 4
 _STRIP_ROWS: Final = 256
+
+# A strip in so many halos spends an eighth of its time on them; shorter ones are not worth a
+# thread each.
+_LEAST_HALOS: Final = 16
 _TO_THE_END: Final = np.iinfo(np.int64).max
+
+_Feeds: TypeAlias = dict[str, NDArray[Any]]
 
 Keep = Callable[[int, NDArray[np.float32]], None]
 """Takes finished rows, (rows, W, 3) float32, and the number of the first one."""
@@ -72,43 +84,6 @@ class Budget:
         return Budget(self.memory, lambda share: self.progress(start + share * (end - start)))
 
 
-@dataclass
-class _MapFile:
-    """A map in a temporary file, row by row: (C, W) values each."""
-
-    about: StageMap
-    file: IO[bytes]
-    rows: int = 0
-    width: int = 0
-    total: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    squares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-
-    def append(self, part: NDArray[np.floating[Any]]) -> None:
-        """Writes the next rows."""
-        self.rows += len(part)
-        self.width = part.shape[2]
-        self.file.write(np.ascontiguousarray(part).data)
-
-    def read(self, first: int, end: int) -> NDArray[np.floating[Any]]:
-        """Reads rows as ``(rows, C, W)``."""
-        shape = (end - first, self.about.channels, self.width)
-        part: NDArray[np.floating[Any]] = np.empty(shape, f"f{self.about.bits // 8}")
-        self.file.seek(first * part[0].nbytes)
-        self.file.readinto(part.data)  # type: ignore[attr-defined]
-        return part
-
-    def affine(
-        self, norm: StagedNorm, parameters: dict[str, NDArray[np.float32]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns the norm as what each channel is multiplied by, and what is added."""
-        count = self.rows * self.width
-        mean = self.total / count
-        variance = np.maximum(self.squares / count - mean**2, 0.0)
-        scale = parameters[norm.scale] / np.sqrt(variance + norm.epsilon)
-        shift = parameters[norm.shift] - mean * scale
-        return scale.astype(np.float32)[:, None, None], shift.astype(np.float32)[:, None, None]
-
-
 class StripNetwork:
     """A style network, run in strips; use it from one thread at a time."""
 
@@ -120,7 +95,8 @@ class StripNetwork:
             plan: its stages.
             threads: CPU threads; None takes every core.
         """
-        self._data, self._plan, self._threads = data, plan, threads
+        self._plan, self._threads = plan, threads or usable_cores()
+        self._tensors = graph_parts(data).tensors
 
     def strip_rows(self, width: int, memory_bytes: int) -> int:
         """Returns how many rows of the picture fit a budget at once, halo not counted.
@@ -164,7 +140,9 @@ class StripNetwork:
         height, width = rgb.shape[:2]
         held = 0 if isinstance(rgb, RowFile) else HELD_BYTES * height * width
         # The least that is left to strips keeps them from becoming mere halo.
-        strip_rows = self.strip_rows(width, max(budget.memory - held, budget.memory // 4))
+        memory = max(budget.memory - held, budget.memory // 4)
+        least = _LEAST_HALOS * self._plan.halo_px
+        at_once = max(1, min(self._threads, self.strip_rows(width, memory) // least))
 
         def keep(first: int, part: NDArray[np.float32]) -> None:
             result[first : first + len(part)] = np.clip(part, 0.0, 1.0)
@@ -173,7 +151,8 @@ class StripNetwork:
             rgb,
             keep,
             style_weights=style_weights,
-            strip_rows=strip_rows,
+            strip_rows=self.strip_rows(width, memory // at_once),
+            at_once=at_once,
             progress=budget.progress,
         )
 
@@ -195,6 +174,7 @@ class StripNetwork:
         *,
         style_weights: NDArray[np.float32] | None,
         strip_rows: int,
+        at_once: int = 1,
         progress: Progress = nothing,
     ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Paints a picture that need not lie in memory.
@@ -205,6 +185,8 @@ class StripNetwork:
             keep: takes rows of the result, in their order.
             style_weights: as for `ModelSession.run`.
             strip_rows: as from `strip_rows`.
+            at_once: how many strips are computed at the same time. Threads that have a strip
+                each are faster than those that share one, as not all operators can be shared.
             progress: told the share that is done.
 
         Returns:
@@ -220,39 +202,38 @@ class StripNetwork:
         parameters = self._parameters(style_weights)
         stages = self._plan.stages[1:]
         strips = list(_strips(height, width, strip_rows, self._plan.halo_px))
-        maps: dict[str, _MapFile] = {}
+        maps: dict[str, MapFile] = {}
         norms = {}
-        with ExitStack() as files:
+        with ThreadPoolExecutor(at_once) as pool, ExitStack() as files:
             files.enter_context(full_disk_told())
             for number, stage in enumerate(stages):
                 for about in stage.leaves:
                     if about.name != OUTPUT_NAME:
                         file = files.enter_context(tempfile.TemporaryFile())
-                        maps[about.name] = _MapFile(about, file)
-                feeds: dict[str, NDArray[np.float32]] = {}
+                        maps[about.name] = MapFile(about, file)
+                feeds: _Feeds = {}
                 for norm in stage.norms:
                     scale, shift = norms[norm.output] = maps[norm.source].affine(norm, parameters)
                     feeds |= {f"{norm.output}.scale": scale, f"{norm.output}.shift": shift}
-                session = self._open(stage)
-                for count, strip in enumerate(strips, start=1):
-                    picture = _batch(rgb, strip, seen=number == 0)
-                    result = _run_strip(session, stage, strip, maps, feeds | {INPUT_NAME: picture})
-                    if result is not None:
-                        keep(strip.first, result)
+                session = self._open(stage, self._threads // at_once)
+                work = ((strip, feeds | _strip_feeds(rgb, stage, strip, maps)) for strip in strips)
+                results = _in_order(pool, at_once, partial(_run_strip, session, stage), work)
+                for count, (strip, found) in enumerate(results, start=1):
+                    _store(stage, strip, found, maps, keep)
                     progress((number + count / len(strips)) / len(stages))
                 needed = {item.name for later in stages[number + 1 :] for item in later.takes}
                 for name in maps.keys() - needed:
-                    maps.pop(name).file.close()
+                    maps.pop(name).close()
         return norms
 
-    def _open(self, stage: Stage) -> GraphSession:
+    def _open(self, stage: Stage, threads: int) -> GraphSession:
         """Opens a stage, for as long as it runs: a session keeps the memory that it once took."""
-        return open_session(stage_model(self._data, stage), self._threads, "cpu")
+        return open_session(stage_model(self._tensors, stage), threads, "cpu")
 
     def _parameters(
         self, style_weights: NDArray[np.float32] | None
     ) -> dict[str, NDArray[np.float32]]:
-        session = self._open(self._plan.stages[0])
+        session = self._open(self._plan.stages[0], 1)
         feeds = {}
         if style_weights is not None and session.get_inputs():
             feeds[STYLE_INPUT_NAME] = style_weights
@@ -297,14 +278,9 @@ def _strips(height: int, width: int, rows: int, halo_px: int) -> Iterator[_Strip
         yield _Strip(first, stop, max(0, first - halo_px), end, height, width)
 
 
-def _run_strip(
-    session: GraphSession,
-    stage: Stage,
-    strip: _Strip,
-    maps: dict[str, _MapFile],
-    feeds: dict[str, NDArray[Any]],
-) -> NDArray[np.float32] | None:
-    """Runs a stage on a strip; returns rows of the result, which the last stage makes."""
+def _strip_feeds(rgb: Rows, stage: Stage, strip: _Strip, maps: dict[str, MapFile]) -> _Feeds:
+    """Reads what a stage takes for a strip, and says what of its maps the strip keeps."""
+    feeds: _Feeds = {INPUT_NAME: _batch(rgb, strip, seen=not stage.takes)}
     for about in stage.takes:
         source = maps[about.name]
         end = source.rows if strip.end == strip.height else strip.end // about.step_px
@@ -314,6 +290,35 @@ def _run_strip(
         count = (strip.stop - strip.first) // about.step_px
         end = _TO_THE_END if strip.stop == strip.height else first + count
         feeds[f"{about.name}.crop"] = np.array([first, end], np.int64)
+    return feeds
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    at_once: int,
+    run: Callable[[_Strip, _Feeds], _Feeds],
+    work: Iterable[tuple[_Strip, _Feeds]],
+) -> Iterator[tuple[_Strip, _Feeds]]:
+    """Runs several strips at once; yields what each becomes, in their order.
+
+    Files are read and written by the thread that asks, while others compute.
+    """
+    running: deque[tuple[_Strip, Future[_Feeds]]] = deque()
+    for strip, feeds in work:
+        done = [_next(running)] if len(running) == at_once else []
+        running.append((strip, pool.submit(run, strip, feeds)))
+        yield from done
+    while running:
+        yield _next(running)
+
+
+def _next(running: deque[tuple[_Strip, Future[_Feeds]]]) -> tuple[_Strip, _Feeds]:
+    strip, future = running.popleft()
+    return strip, future.result()
+
+
+def _run_strip(session: GraphSession, stage: Stage, strip: _Strip, feeds: _Feeds) -> _Feeds:
+    """Runs a stage on a strip; returns its outputs by name."""
     inputs = {value.name for value in session.get_inputs()}
     names = [output.name for output in session.get_outputs()]
     try:
@@ -323,18 +328,21 @@ def _run_strip(
             f"stage {stage.name} of the model fails on rows {strip.first} to {strip.stop}: "
             f"{first_line(error)}"
         ) from error
-    found = dict(zip(names, values, strict=True))
+    return dict(zip(names, values, strict=True))
+
+
+def _store(
+    stage: Stage, strip: _Strip, found: _Feeds, maps: dict[str, MapFile], keep: Keep
+) -> None:
+    """Keeps what a stage has made of a strip: rows of its maps, or of the result."""
     for about in stage.leaves:
         part = found[f"{about.name}.kept"]
         if about.name == OUTPUT_NAME:
-            result: NDArray[np.float32] = part[0].transpose(1, 2, 0)
-            return result
-        target = maps[about.name]
-        target.append(part)
+            keep(strip.first, part[0].transpose(1, 2, 0))
+            continue
+        maps[about.name].append(part)
         if f"{about.name}.sum" in found:
-            target.total = target.total + found[f"{about.name}.sum"].astype(np.float64)
-            target.squares = target.squares + found[f"{about.name}.squares"].astype(np.float64)
-    return None
+            maps[about.name].add_sums(found[f"{about.name}.sum"], found[f"{about.name}.squares"])
 
 
 def _batch(picture: Rows, strip: _Strip, *, seen: bool) -> NDArray[np.float32]:
