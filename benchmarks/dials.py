@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -24,7 +25,9 @@ LARGE_PX = (4000, 3000)
 TILES = (4, 4)
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 DARK = 0.2
+LEVELS = np.float32(255)
 SIZES_PX = (2048, 2560, 3072, 4000)
+Row = list[str | float]
 
 
 def main() -> None:
@@ -84,14 +87,14 @@ def targets_of(
 @no_grad()
 def grams(network: LossNetwork, painting: Picture, longer_side_px: int) -> dict[str, Tensor]:
     """Returns the Gram matrices of a painting at a size."""
-    pixels = resize_longer_side(painting, longer_side_px).astype(np.float32) / 255
+    pixels = resize_longer_side(painting, longer_side_px).astype(np.float32) / LEVELS
     features = network(from_numpy(pixels.transpose(2, 0, 1)[None]), set(STYLE_LAYERS))
     return {layer: gram_matrix(features[layer]) for layer in STYLE_LAYERS}
 
 
 def gradient_energy(rgb: Picture) -> float:
     """Returns the mean squared step of luma from pixel to pixel."""
-    grey = luma(rgb.astype(np.float32) / 255)
+    grey = luma(rgb.astype(np.float32) / LEVELS)
     return float(sum(np.square(np.diff(grey, axis=axis)).mean() for axis in (0, 1)))
 
 
@@ -104,7 +107,7 @@ def print_stroke_sizes(
     """Prints what twice the stroke size does to style and sharpness."""
     title = f"Twice the stroke size, {len(photos)} photos at {PHOTO_PX} px"
     columns = ("style ratio at 1", "at 2", "quotient", "gradient energy at 2 / at 1")
-    rows = []
+    rows: list[Row] = []
     small = [resize_longer_side(photo, PHOTO_PX) for photo in photos]
     for name, model in models.items():
         ratios, energies = [], []
@@ -112,8 +115,8 @@ def print_stroke_sizes(
             paint = painter(model, size)
             scores = mean_scores(score_style(paint, target, small, loss_network=network))
             ratios.append(scores.style_ratio)
-            energies.append(np.mean([gradient_energy(paint(photo)) for photo in small]))
-        rows.append((name, *ratios, ratios[1] / ratios[0], energies[1] / energies[0]))
+            energies.append(statistics.mean(gradient_energy(paint(photo)) for photo in small))
+        rows.append([name, *ratios, ratios[1] / ratios[0], energies[1] / energies[0]])
     print_table(title, columns, rows)
 
 
@@ -132,7 +135,7 @@ def print_large(models: dict[str, StyleModel], large: Picture) -> None:
     )
     columns = (*(f"{size} px" for size in SIZES_PX), "energy / enlarged result", "/ photo")
     reference = resize_longer_side(large, 1024)
-    rows = []
+    rows: list[Row] = []
     for name, model in models.items():
         wanted = model.paint(reference)
         differences = []
@@ -143,7 +146,7 @@ def print_large(models: dict[str, StyleModel], large: Picture) -> None:
             differences.append(float(np.abs(shrunk.astype(np.float32) - wanted).mean()))
         energy = gradient_energy(result)
         enlarged = gradient_energy(resize_longer_side(wanted, SIZES_PX[-1]))
-        rows.append((name, *differences, energy / enlarged, energy / gradient_energy(photo)))
+        rows.append([name, *differences, energy / enlarged, energy / gradient_energy(photo)])
     print_table(title, columns, rows)
 
 
@@ -157,7 +160,7 @@ def print_strengths(
     title = f"Strength: correlation and style ratio, and the same at {DARK:g} of the brightness"
     columns = [f"{kind}{s:g}" for kind in ("", "dark ") for s in STRENGTHS]
     dark = [np.rint(photo * DARK).astype(np.uint8) for photo in photos]
-    rows = []
+    rows: list[Row] = []
     for name, model in models.items():
 
         def cell(some: list[Picture], strength: float, name: str, model: StyleModel) -> StyleScores:
@@ -165,13 +168,11 @@ def print_strengths(
             return mean_scores(score_style(paint, targets[name][0], some, loss_network=network))
 
         cells = [cell(some, s, name, model) for some in (photos, dark) for s in STRENGTHS]
-        rows.append((name, *(f"{c.correlation:.3f} {c.style_ratio:.3f}" for c in cells)))
+        rows.append([name, *(f"{c.correlation:.3f} {c.style_ratio:.3f}" for c in cells)])
     print_table(title, columns, rows)
 
 
-def print_table(
-    title: str, columns: Iterable[str], rows: list[tuple[str | float | np.floating, ...]]
-) -> None:
+def print_table(title: str, columns: Iterable[str], rows: list[Row]) -> None:
     """Prints Markdown."""
     print(f"{title}\n")
     print("| style | " + " | ".join(columns) + " |")

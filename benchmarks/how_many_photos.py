@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 import impasto
-from impasto.data import PhotoCrops, open_photos
+from impasto.data import PhotoSource, open_photos
 from impasto.evaluation import StyleScores, mean_scores, score_style
 from impasto.evaluation.machine import describe_machine
 from impasto.evaluation.quality import PHOTO_PX, resize_longer_side
@@ -49,13 +49,18 @@ def main() -> None:
         photos = arguments.runs / f"{count}_photos"
         spread(everything, count, photos)
         configs[count] = make_config(
-            arguments.painting, photos=photos, output=arguments.runs / f"run_{count}", **settings
+            arguments.painting,
+            from_scratch=True,
+            photos=photos,
+            output=arguments.runs / f"run_{count}",
+            **settings,
         )
     for config in configs.values():
         if not model_path(config).exists():
             train(config)
 
-    judge = Judge(configs[len(everything)], arguments.validation, arguments.every)
+    all_photos = open_photos(photos)  # those of the last run
+    judge = Judge(configs[len(everything)], all_photos, arguments.validation, arguments.every)
     print("| photos | objective | content term | style term | correlation | balanced ratio |")
     print("| --- | --- | --- | --- | --- | --- |")
     print(judge.row("untouched", None))
@@ -77,18 +82,15 @@ class Judge:
 
     Args:
         config: settings of the run on all photos.
+        photos: all of them.
         validation: a folder of photos.
         every: use every n-th of them, by name.
     """
 
-    def __init__(self, config: TrainingConfig, validation: Path, every: int) -> None:
-        crops = PhotoCrops(
-            open_photos(config.photos),
-            config.crop_px[0],
-            max_zoom=config.max_zoom,
-            seed=config.seed,
-        )
-        self.task = StyleTask(config, crops, open_photos(validation), torch.device("cpu"))
+    def __init__(
+        self, config: TrainingConfig, photos: PhotoSource, validation: Path, every: int
+    ) -> None:
+        self.task = StyleTask(config, photos, open_photos(validation), torch.device("cpu"))
         paths = sorted(iterate_pictures(validation))[::every]
         self.photos = [resize_longer_side(read_image(path).rgb, PHOTO_PX) for path in paths]
         self.painting = read_image(config.paintings[0]).rgb

@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from impasto.data import PhotoCrops, open_photos
+from impasto.data import open_photos
 from impasto.training import make_config
-from impasto.training.setup import Run, set_up, silent
+from impasto.training.setup import Run, make_task, set_up, silent
 from impasto.training.trainer import _batches, _step
 
 ALLOWED_LOSS = 0.05
@@ -47,6 +47,7 @@ def main() -> None:
         folder = Path(name)
         config = make_config(
             arguments.painting,
+            from_scratch=True,
             photos=arguments.photos,
             output=folder / "run",
             style_weight=1.0,
@@ -68,14 +69,8 @@ def main() -> None:
             for kind in ("zip", "tar")
         ]
         for source, workers in itertools.product(sources, arguments.workers):
-            run.crops = [
-                PhotoCrops(
-                    open_photos(source),
-                    arguments.crop_px,
-                    max_zoom=config.max_zoom,
-                    seed=config.seed,
-                )
-            ]
+            photos = open_photos(source)
+            run.task = make_task(config, photos, photos, run.fabric.device)
             run.config = replace(run.config, workers=workers)
             pairs = compare(run, arguments.steps, arguments.rounds)
             memory_s, loaded_s = map(statistics.median, zip(*pairs, strict=True))

@@ -67,6 +67,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         config = make_config(
             arguments.painting,
+            from_scratch=True,  # a painting of the gallery cannot be added to it
             photos=arguments.photos,
             output=Path(folder) / "judge",
             style_scale=(arguments.style_scale,),

@@ -40,7 +40,6 @@ KINDS = {
     "animated GIF": "animated GIF, 3 frames",
     "Chinese name with spaces": "JPEG, 夏天 的 照片.jpg",
 }
-SPACES = {pf.rgb_profile(space): space for space in (pf.DISPLAY_P3, pf.ADOBE_RGB)}
 MAKE = 0x010F
 # Run in the tool's own environment.
 INSTALLED = """
@@ -110,7 +109,7 @@ class Trial:
         for feature, option, attempt in attempts:
             yield feature, attempt() if getattr(self._commands, option) else "no"
 
-    def _run(self, template: str, stdin: bytes = b"", **places: Path) -> Done:
+    def _run(self, template: str, stdin: bytes = b"", /, **places: Path) -> Done:
         words = shlex.split(template)
         for name, place in places.items():
             words = [word.replace(f"{{{name}}}", str(place)) for word in words]
@@ -128,7 +127,7 @@ class Trial:
         return folder
 
     def _paint(
-        self, template: str, data: bytes, name: str = "photo.jpg", to: str = ".png", **mask: Path
+        self, template: str, data: bytes, name: str = "photo.jpg", to: str = ".png", /, **mask: Path
     ) -> tuple[Done, Path]:
         folder = self._new_folder({name: data})
         target = folder / f"painted{to}"
@@ -142,9 +141,7 @@ class Trial:
             shown, file_format, profile = _shown(target)
         except OSError:
             return f"no: exit code {done.returncode}, {_last_line(done)}"
-        colours = case.colours
-        if case.profile:
-            colours = pf.expected_srgb(colours, SPACES[case.profile])
+        colours = case.srgb
         if shown.shape[:2] != colours.shape[:2]:
             return f"no: {shown.shape[1]}x{shown.shape[0]}"
         visible = np.full(shown.shape[:2], True) if case.alpha is None else case.alpha > 0
@@ -170,7 +167,8 @@ class Trial:
         data = pf.encode(self._scene, "JPEG", exif=exif)
         kept = []
         for suffix in (".jpg", ".png"):
-            with Image.open(self._paint(self._commands.command, data, to=suffix)[1]) as image:
+            painted = self._paint(self._commands.command, data, "photo.jpg", suffix)[1]
+            with Image.open(painted) as image:
                 kept.append(f"{suffix} {'yes' if image.getexif().get(MAKE) == 'Maker' else 'no'}")
         return ", ".join(kept)
 
@@ -230,8 +228,9 @@ class Trial:
             return f"yes, {image.format}"
 
     def _masked(self) -> str:
-        mask = np.zeros(self._scene.shape[:2], np.uint8)
-        mask[:, mask.shape[1] // 2 :] = 255
+        height, width = self._scene.shape[:2]
+        mask = np.zeros((height, width), np.uint8)
+        mask[:, width // 2 :] = 255
         folder = self._new_folder({"mask.png": pf.encode(mask, "PNG")})
         change = self._change(self._commands.mask, mask=folder / "mask.png")
         black, white = (change[mask == level].mean() for level in (0, 255))
@@ -249,8 +248,10 @@ class Trial:
         data = pf.encode(self._scene, "PNG")
         painted = _shown(self._paint(template, data, "photo.png", **mask)[1])[0][..., :3]
         pair = (painted.astype(np.uint8), self._scene)
-        levels = [np.asarray(Image.fromarray(picture).convert(mode)) for picture in pair]
-        return np.abs(np.subtract(*levels, dtype=float))
+        after, before = (
+            np.asarray(Image.fromarray(picture).convert(mode)).astype(float) for picture in pair
+        )
+        return abs(after - before)
 
     def _installed(self) -> str:
         done = self._run(shlex.join([self._commands.python, "-c", INSTALLED]))
@@ -266,7 +267,7 @@ def _shown(path: Path) -> tuple[NDArray[np.float64], str, bytes | None]:
     if profile:
         own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         with contextlib.suppress(ImageCms.PyCMSError):  # a profile of inks on RGB says nothing
-            rgb = ImageCms.profileToProfile(rgb, own, srgb, outputMode="RGB")
+            rgb = ImageCms.buildTransform(own, srgb, "RGB", "RGB").apply(rgb)
     shown = np.dstack([np.asarray(rgb), np.asarray(upright)[..., 3]]).astype(float)
     return shown, file_format, profile
 

@@ -38,6 +38,8 @@ from icc_profiles import (  # noqa: E402
 
 HEIGHT, WIDTH = 90, 120
 ORIENTATION = 0x0112
+SPACES = {rgb_profile(space): space for space in (DISPLAY_P3, ADOBE_RGB)}
+Levels = NDArray[np.uint8] | NDArray[np.floating]
 
 
 @dataclass
@@ -59,10 +61,18 @@ class Case:
     data: bytes
     suffix: str
     output: str
-    colours: NDArray[np.generic]
+    colours: Levels
     alpha: NDArray[np.uint8] | None = None
     profile: bytes | None = None
     file: str = "photo"
+
+    @property
+    def srgb(self) -> Levels:
+        """The colours as a viewer shows them, in sRGB."""
+        if self.profile is None:
+            return self.colours
+        converted: NDArray[np.float64] = expected_srgb(self.colours, SPACES[self.profile])
+        return converted
 
 
 def main() -> None:
@@ -154,10 +164,11 @@ def make_cases() -> Iterator[Case]:
 def _scene() -> NDArray[np.uint8]:
     """Soft gradients with four corners of their own, inside every profile's gamut."""
     y, x = np.mgrid[0 : 1 : HEIGHT * 1j, 0 : 1 : WIDTH * 1j]
-    scene = np.stack([60 + 150 * x, 70 + 130 * y, 190 - 90 * x * y], axis=-1)
+    values = np.stack([60 + 150 * x, 70 + 130 * y, 190 - 90 * x * y], axis=-1)
+    scene: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
     scene[:20, :30] = (210, 60, 50)
     scene[-20:, -30:] = (60, 80, 200)
-    return np.rint(scene).astype(np.uint8)
+    return scene
 
 
 def _orientations(scene: NDArray[np.uint8]) -> Iterator[Case]:

@@ -17,11 +17,11 @@ import collections
 import io
 import json
 import re
-import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def pure_inference(
             session.run(np.ascontiguousarray(np.stack(batch)), weights)
         return count
 
-    works = {
+    works: dict[str, Callable[[int], int]] = {
         f"pure inference, {arguments.threads} threads": one_by_one,
         "the bare network, one at a time": lambda n: in_batches(n, 1),
         f"the bare network, batches of {BATCH}": lambda n: in_batches(n, BATCH),
@@ -193,12 +193,12 @@ async def clients_of_a_round(
     limits = httpx.Limits(max_connections=clients)
     async with httpx.AsyncClient(timeout=600, limits=limits) as client:
         await client.post(url, params=parameters, content=files[0])  # warms it up
-        cpu_before, start = cpu_s(), time.perf_counter()
+        cpu_before, start = time.process_time(), time.perf_counter()
         await asyncio.gather(*(ask(client) for _ in range(clients)))
         elapsed_s = time.perf_counter() - start
     return {
         "elapsed_s": elapsed_s,
-        "cpu_s": cpu_s() - cpu_before,
+        "cpu_s": time.process_time() - cpu_before,
         "statuses": statuses,
         "times_s": times_s,
     }
@@ -215,12 +215,6 @@ def row(clients: int, result: dict[str, Any], inference: float) -> str:
         f"| {clients} | {rate:.2f} | {rate / inference:.0%} | {p50:.2f} | {p99:.2f} | {told} | "
         f"{used_s:.1f} of {elapsed_s:.1f} |"
     )
-
-
-def cpu_s() -> float:
-    """Returns the CPU time of this process."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def resident_mib(pid: int) -> float:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from impasto.cli.video_running import Wanted, make_task
 from impasto.data.examples import example_photos_folder
 from impasto.evaluation import mean_scores, score_style
 from impasto.evaluation.machine import describe_machine
-from impasto.evaluation.quality import Picture, resize_longer_side
+from impasto.evaluation.quality import PHOTO_PX, Picture, resize_longer_side
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
 from impasto.runtime.cores import usable_cores
@@ -122,12 +122,7 @@ def steadiness(arguments: argparse.Namespace) -> None:
         for name, pictures in rows.items():
             pairs = list(zip(shots, pictures, strict=True))[SCORED_EVERY - 1 :: SCORED_EVERY]
             scores = [
-                score_style(
-                    lambda _photo, painted=painted: resize_longer_side(painted, 512),
-                    painting,
-                    [shot.rgb],
-                    loss_network=network,
-                )[0]
+                score_style(shown(painted), painting, [shot.rgb], loss_network=network)[0]
                 for shot, painted in pairs
             ]
             ratios[name] = mean_scores(scores).style_ratio
@@ -139,6 +134,12 @@ def steadiness(arguments: argparse.Namespace) -> None:
             )
         if arguments.peer:
             print_peer(arguments, footage)
+
+
+def shown(painted: Picture) -> Callable[[Picture], Picture]:
+    """Returns what gives a painted frame for its photo, at the size that scores are taken at."""
+    scaled = resize_longer_side(painted, PHOTO_PX)
+    return lambda _photo: scaled
 
 
 def clips(arguments: argparse.Namespace) -> list[Footage]:
@@ -172,7 +173,7 @@ def print_peer(arguments: argparse.Namespace, footage: Footage) -> None:
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "clip.mp4"
         encode(source, [shot.rgb for shot in shots])
-        errors = []
+        errors: list[float] = []
         for extra in ("", f" --smooth {SMOOTH:g}"):
             target = Path(name) / f"painted{len(errors)}.mp4"
             words = shlex.split(arguments.peer + extra)

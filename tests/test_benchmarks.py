@@ -1,6 +1,7 @@
-"""`make bench`: what it counts, and what it prints."""
+"""Every benchmark starts; `make bench`: what it counts, and what it prints."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,42 @@ from onnx import helper, numpy_helper
 from impasto.evaluation import machine
 from impasto.runtime.metadata import Tiling
 
-ROOT = Path(__file__).parents[1]
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SCRIPT = FOLDER / "bench.py"
+
+# Runs all scripts in one process, so that torch is imported once.
+ASK_FOR_HELP = """
+import contextlib, io, json, runpy, sys, traceback
+
+sys.path[0], *scripts = sys.argv[1:]
+answers = {}
+for script in scripts:
+    sys.argv, shown, exit_code = [script, "--help"], io.StringIO(), None
+    with contextlib.redirect_stdout(shown):
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:
+            exit_code = end.code
+        except Exception:
+            traceback.print_exc(file=shown)
+    answers[script] = exit_code, shown.getvalue()
+print(json.dumps(answers))
+"""
 
 
-SCRIPT = ROOT / "benchmarks" / "bench.py"
+@pytest.fixture(scope="module")
+def answers():
+    """Exit code and output of each script with --help; the code is None where it does not end."""
+    line = [sys.executable, "-c", ASK_FOR_HELP, FOLDER, *FOLDER.glob("*.py")]
+    shown = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return {Path(script).name: answer for script, answer in json.loads(shown).items()}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.py")))
+def test_every_script_tells_how_it_is_used(answers, name):
+    exit_code, text = answers[name]
+    assert exit_code == 0, text
+    assert text.startswith(f"usage: {name} [-h]")
 
 
 @pytest.fixture
