@@ -14,6 +14,7 @@ from impasto.export import export_network, load_weights, onnx_file, save_weights
 from impasto.networks import NetworkSpec, build_network, spec_from_dict
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
+from impasto.runtime.stages import STAGES_KEY
 from impasto.runtime.stylizer import StyleModel
 
 # Every norm, upsampling and padding once: an export takes seconds.
@@ -118,7 +119,7 @@ def test_the_graph_is_plain_and_knows_no_machine(each):
     assert len(model.functions) == 0
     normed = any(node.op_type == "InstanceNormalization" for node in model.graph.node)
     cut = normed and not any(node.op_type == "ConvTranspose" for node in model.graph.node)
-    keys = ["impasto", "impasto.stages"] if cut else ["impasto"]
+    keys = ["impasto", STAGES_KEY] if cut else ["impasto"]
     assert [prop.key for prop in model.metadata_props] == keys
     data = path.read_bytes()
     for trace in (b"site-packages", b".py", str(Path.cwd()).encode(), sys.prefix.encode()):

@@ -116,9 +116,16 @@ def test_the_new_style_comes_first(old, added, photo):
 
 def test_a_lower_largest_zoom_lowers_the_smallest(old, pictures):
     painting = pictures / "wave.png"
-    assert make_config(painting, add_to=old).min_zoom == 2.0
+    assert make_config(painting, add_to=old).min_zoom == 1.75
     assert make_config(painting, add_to=old, max_zoom=1.5).min_zoom == 1.5
-    assert make_config(painting, add_to=old, max_zoom=4.0).min_zoom == 2.0
+    assert make_config(painting, add_to=old, max_zoom=4.0).min_zoom == 1.75
+
+
+def test_one_crop_size_takes_the_place_of_both(old, pictures):
+    painting = pictures / "wave.png"
+    assert make_config(painting, add_to=old).crop_px == (128, 256)
+    config = make_config(painting, add_to=old, crop_px=64)
+    assert (config.crop_px, config.shares) == ((64,), (1.0,))
 
 
 def test_a_second_style_is_added_to_the_first(added, adding, tmp_path):

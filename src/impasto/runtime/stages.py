@@ -19,7 +19,9 @@ from impasto.errors import ModelError
 from impasto.runtime import wire
 from impasto.runtime.model_file import read_entry, uses
 
-STAGES_KEY: Final = "impasto.stages"
+STAGES_KEY: Final = "impasto.stages.2"
+"""Its number is the layout's: a file with stages of another one is painted in one piece."""
+
 PARAMETERS: Final = "parameters"
 """The stage that gives the scales and shifts of all norms."""
 

@@ -21,14 +21,14 @@ from impasto.training.run_config import RunConfig, entry_type, flag, listed, num
 from impasto.training.start import default_start, start_settings
 from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
 
-# A set of scales and shifts alone is learned in fewer, larger steps than a whole network; small
-# crops of large photos cost little and look like the pictures that will be painted.
+# A set of scales and shifts alone is learned in fewer, larger steps than a whole network. Small
+# crops find its place quickly; the norms of large ones are those of the pictures to come.
 ADDING: Final[dict[str, Any]] = {
     "learning_rate": 1e-2,
     "max_time_s": 600.0,
-    "crop_px": (128,),
-    "min_zoom": 2.0,
-    "max_zoom": 3.0,
+    "crop_px": (128, 256),
+    "min_zoom": 1.75,
+    "max_zoom": 2.25,
 }
 
 
