@@ -33,7 +33,7 @@ train-demo: $(VENV)/.installed-train
 # Two processes of one thread each need half the time of one with two threads. Ray joins no
 # cluster in a process that has run many other tests, and has one of its own.
 test: $(VENV)/.installed-dev
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync first-half second-half ray
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync first-half second-half ray
 
 first-half:
 	$(PYTEST) tests/*.py $(filter-out tests/cluster/,$(wildcard tests/[a-o]*/)) $(OR_NONE)

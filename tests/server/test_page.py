@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -221,13 +222,11 @@ def test_the_slider_compares_by_mouse_and_by_keyboard(page, picture):
     slider.focus()
     for _ in range(3):
         slider.press("PageUp")
-    assert (
-        page.locator("#before").evaluate("e => getComputedStyle(e).clipPath")
-        == "inset(0px 70% 0px 0px)"
-    )
+    clip = partial(page.locator("#before").evaluate, "e => getComputedStyle(e).clipPath")
+    until(lambda: clip() == "inset(0px 70% 0px 0px)")
     box = page.locator("#frame").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 20)
-    assert 48 <= float(slider.input_value()) <= 52
+    until(lambda: 48 <= float(slider.input_value()) <= 52)
 
 
 def test_pasting_dropping_and_the_example(page, picture):
