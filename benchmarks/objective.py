@@ -22,7 +22,6 @@ from impasto.evaluation.machine import describe_machine
 from impasto.evaluation.quality import PHOTO_PX, Picture, resize_longer_side
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
-from impasto.losses import LossNetwork
 from impasto.runtime.cores import usable_cores
 from impasto.training import make_config
 from impasto.training.pictures import to_tensor
@@ -63,7 +62,6 @@ def main() -> None:
 
     photos = validation_photos(arguments.validation, arguments.every)
     painting = read_image(arguments.painting).rgb
-    network = LossNetwork()
     with tempfile.TemporaryDirectory() as folder:
         config = make_config(
             arguments.painting,
@@ -86,7 +84,9 @@ def main() -> None:
         row = mean_terms(judge, paint, photos)
         first = first or row["objective"]
         more = 100 * (row["objective"] / first - 1)
-        scores = mean_scores(score_style(paint, painting, photos, loss_network=network))
+        scores = mean_scores(
+            score_style(paint, painting, photos, loss_network=judge.loss.loss_network)
+        )
         print(
             f"| {path.stem} | {row['objective']:.3f} | {more:+.0f} % | {row['content']:.3f} "
             f"| {row['style']:.3f} | {scores.balanced_ratio:.3f} | {scores.correlation:.3f} |",

@@ -51,15 +51,7 @@ def command(
             metavar="0..1", help="0 leaves the photos, 1 paints them fully.  [default: 1]"
         ),
     ] = None,
-    stroke_size: Annotated[
-        str | None,
-        typer.Option(
-            "--stroke-size",
-            metavar="auto|native|0.1..10",
-            help="Multiplies the brush strokes; auto makes them as large as on a photo of "
-            "1024 px, relative to the picture.  [default: auto]",
-        ),
-    ] = None,
+    stroke_size: options.StrokeSize = None,
     keep_colors: Annotated[
         bool, typer.Option("--keep-colors", help="Keep the photos' colours.")
     ] = False,
@@ -67,10 +59,7 @@ def command(
         str | None,
         typer.Option(metavar="SIZE", help="Working memory of each actor, as of `impasto stylize`."),
     ] = None,
-    max_size: Annotated[
-        int | None,
-        typer.Option(metavar="PX", help="Make larger photos smaller: no side above this."),
-    ] = None,
+    max_size: options.MaxSize = None,
     file_format: options.FileFormat = None,
     quality: options.Quality = None,
     overwrite: options.Overwrite = False,

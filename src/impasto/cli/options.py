@@ -23,6 +23,19 @@ StyleName: TypeAlias = Annotated[
         autocompletion=complete_style,
     ),
 ]
+StrokeSize: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--stroke-size",
+        metavar="auto|native|0.1..10",
+        help="Multiplies the brush strokes; auto makes them as large as on a photo of "
+        "1024 px, relative to the picture.  [default: auto]",
+    ),
+]
+MaxSize: TypeAlias = Annotated[
+    int | None,
+    typer.Option(metavar="PX", help="Make larger photos smaller: no side above this."),
+]
 FileFormat: TypeAlias = Annotated[
     str | None,
     typer.Option(

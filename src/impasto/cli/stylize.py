@@ -68,10 +68,7 @@ def command(
             "temporary files, with the same result. [default: 1GiB]",
         ),
     ] = None,
-    max_size: Annotated[
-        int | None,
-        typer.Option(metavar="PX", help="Make larger photos smaller: no side above this."),
-    ] = None,
+    max_size: options.MaxSize = None,
     file_format: options.FileFormat = None,
     quality: options.Quality = None,
     overwrite: options.Overwrite = False,

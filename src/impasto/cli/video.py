@@ -44,15 +44,7 @@ def command(
         float | None,
         typer.Option(metavar="0..1", help="0 leaves the clip, 1 paints it fully.  [default: 1]"),
     ] = None,
-    stroke_size: Annotated[
-        str | None,
-        typer.Option(
-            "--stroke-size",
-            metavar="auto|native|0.1..10",
-            help="Multiplies the brush strokes; auto makes them as large as on a photo of "
-            "1024 px, relative to the picture.  [default: auto]",
-        ),
-    ] = None,
+    stroke_size: options.StrokeSize = None,
     keep_colors: Annotated[
         bool, typer.Option("--keep-colors", help="Keep the clip's colours.")
     ] = False,
