@@ -22,7 +22,7 @@ from impasto.training.start import default_start, start_settings
 from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
 
 # A set of scales and shifts alone is learned in fewer, larger steps than a whole network. Small
-# crops find its place quickly; the norms of large ones are those of the pictures to come.
+# crops bring it near at little cost; in large ones the norms' statistics are those of real photos.
 ADDING: Final[dict[str, Any]] = {
     "learning_rate": 1e-2,
     "max_time_s": 600.0,
