@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
+import gc
 import os
 import shlex
 import time
@@ -254,7 +256,20 @@ def _launch(config: RunConfig, devices: int, nodes: int) -> Fabric:
             f"--device {config.device} with --devices {devices} cannot be used here: {error}"
         ) from error
     fabric.launch()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        atexit.register(_leave_group)
     return fabric
+
+
+def _leave_group() -> None:
+    """Ends the threads of the process group, which Fabric leaves running with some backends.
+
+    One that still runs when the interpreter shuts down ends the process by SIGABRT. They are
+    joined once nothing refers to the group, and the wrapped network does, in a cycle.
+    """
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+        gc.collect()
 
 
 def _images_per_step(config: RunConfig, world_size: int, values: dict[str, Any]) -> int:
