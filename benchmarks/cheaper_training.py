@@ -312,6 +312,8 @@ def main() -> None:
         parser.error(f"{', '.join(wrong)}: not among {', '.join(arms)}, or --compact is missing")
     study = Study(arguments)
     for name in chosen:
+        study.mean_step_s(study.arms[name])  # all before the first run, as like as they can be
+    for name in chosen:
         key = f"{name}, {arguments.minutes:g} min"
         if key not in study.kept["rows"]:
             study.kept["rows"][key] = study.run(name)
