@@ -169,6 +169,8 @@ def test_it_holds_the_shipped_models_and_no_other(wheel, names):
     files = {f"impasto/catalog/{row['file']}" for row in catalog["style"]}
     assert files
     assert files == {name for name in names if name.endswith(".onnx")}
+    targets = {name for name in names if name.endswith(".targets.safetensors")}
+    assert targets == {"impasto/catalog/paper_great_wave.targets.safetensors"}
 
 
 def test_the_installed_package_is_the_one_that_runs(run, environment):

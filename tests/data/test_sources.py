@@ -270,3 +270,11 @@ def test_large_pictures_are_refused_unless_they_decode_smaller(monkeypatch):
     with pytest.raises(DataError, match="800x800 px is too large for training"):
         decode_photo(encoded(rgb, "PNG"), 64)
     assert decode_photo(encoded(rgb, "JPEG"), 64).shape == (100, 100, 3)
+
+
+def test_grey_of_16_bits_is_scaled_and_not_clipped():
+    grey = np.arange(64 * 64).reshape(64, 64) * 16
+    file = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint16)).save(file, "PNG")
+    decoded = decode_photo(file.getvalue(), 64)
+    assert np.abs(decoded - (grey / 257)[..., None]).max() <= 0.5

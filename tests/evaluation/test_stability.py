@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from impasto.errors import ImageError, UsageError
 from impasto.evaluation import warp_error
 from impasto.evaluation.stability import MARGIN_PX, NOISE_LEVELS, SHIFT_PX, warp
 
@@ -51,3 +52,10 @@ def test_the_margin_covers_what_the_warp_brings_in():
     white = np.full((512, 512, 3), 255, np.uint8)
     inner = warp(white)[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
     assert inner.min() == 255
+
+
+def test_what_has_no_inside_is_refused(photo):
+    with pytest.raises(ImageError, match="photo 1 is 512x40 px when it is scaled; both sides"):
+        warp_error(lambda rgb: rgb, [photo[:40]])
+    with pytest.raises(UsageError, match="there are no photos"):
+        warp_error(lambda rgb: rgb, [])

@@ -5,7 +5,7 @@ import pytest
 
 from impasto.errors import ResumeError
 from impasto.reproduction.measurements import Measurements
-from impasto.reproduction.objective import crossing, spread
+from impasto.reproduction.objective import crossing, median_and_range, spread
 from impasto.reproduction.report import Picture, Section, Table, save_section, write_report
 
 SECTION = Section(
@@ -14,13 +14,17 @@ SECTION = Section(
     ["One paragraph."],
     [Table("Seconds & more", ["", "a|b"], [["256 px", "1.5"], ["512 px", "<2"]])],
     [Picture("speed.png", "A plot")],
+    machine="a machine",
+    notes=["A note."],
 )
 
 
 def test_sections_become_one_report(tmp_path):
-    save_section(tmp_path, Section("figures", "Figures"))
+    save_section(
+        tmp_path, Section("figures", "Figures", machine=SECTION.machine, notes=SECTION.notes)
+    )
     save_section(tmp_path, SECTION)
-    files = write_report(tmp_path, machine="a machine", notes=["A note."])
+    files = write_report(tmp_path)
     assert [file.name for file in files] == ["report.md", "report.html"]
     markdown, page = (file.read_text(encoding="utf-8") for file in files)
     assert markdown.index("## Speed") < markdown.index("## Figures")
@@ -28,14 +32,27 @@ def test_sections_become_one_report(tmp_path):
     assert "a\\|b" in markdown
     assert "![A plot](speed/speed.png)" in markdown
     for text in (markdown, page):
-        assert "a machine" in text
-        assert "A note." in text
+        assert text.count("Machine: a machine.") == 1
+        assert text.count("A note.") == 1
+        assert text.index("A note.") < text.index("Speed &lt;" if text == page else "## Speed")
     assert "Speed &lt;fast&gt;" in page
     assert '<img src="speed/speed.png" alt="A plot">' in page
     assert "<td>&lt;2</td>" in page
     assert "<fast>" not in page
     rows = list(csv.reader((tmp_path / "speed" / "table1.csv").open(encoding="utf-8")))
     assert rows == [["", "a|b"], ["256 px", "1.5"], ["512 px", "<2"]]
+
+
+def test_sections_that_were_made_otherwise_say_so_themselves(tmp_path):
+    save_section(tmp_path, SECTION)
+    other = Section("figures", "Figures", ["Text."], machine="a machine", notes=["Quick."])
+    save_section(tmp_path, other)
+    text = write_report(tmp_path)[0].read_text(encoding="utf-8")
+    speed, _, figures = text.partition("## Figures")
+    assert speed.index("## Speed") < speed.index("A note.")
+    assert "Quick." not in speed
+    assert figures.count("Machine: a machine.") == figures.count("Quick.") == 1
+    assert "A note." not in figures
 
 
 def test_a_measurement_is_made_once(tmp_path):
@@ -70,6 +87,18 @@ def test_a_curve_crosses_where_it_is_first_as_low():
     assert crossing([5.0, 3.0, 2.0, 1.0], 2.5) == 3
     assert crossing([5.0, 3.0], 3.0) == 2
     assert crossing([5.0, 3.0], 1.0) is None
+
+
+def test_the_median_lies_between_the_two_in_the_middle():
+    assert median_and_range([40, 20], 100) == "30 (20 to 40)"
+    assert median_and_range([7, 1, 4], 100) == "4 (1 to 7)"
+    assert median_and_range([12], 100) == "12"
+
+
+def test_what_was_not_reached_is_above_all_iterations():
+    assert median_and_range([None], 100) == median_and_range([None, None], 100) == ">100"
+    assert median_and_range([50, None], 100) == ">75 (50 to >100)"
+    assert median_and_range([None, 5, 8], 100) == "8 (5 to >100)"
 
 
 def test_photos_are_spread_evenly():

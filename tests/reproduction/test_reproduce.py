@@ -2,18 +2,25 @@
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny_runs
 from PIL import Image
 
-from impasto.catalog import Upscaler
-from impasto.errors import DataError, ModelError, ResumeError, UsageError
+from impasto.catalog import Style, Upscaler
+from impasto.errors import DataError, ImageError, ModelError, OutputError, ResumeError, UsageError
 from impasto.images.reading import read_image
+from impasto.losses import STYLE_LAYERS
+from impasto.optimization import prepared_loss_network
 from impasto.reproduction import Sizes, gather_inputs, reproduce
+from impasto.reproduction.figures import DETAIL_PX, _middle
+from impasto.reproduction.inputs import StyleModelFile, read_photo
 from impasto.reproduction.sizes import ObjectiveSize
-from impasto.training import make_config, train
+from impasto.reproduction.superres import read_original
+from impasto.training import export_style_targets, make_config, train
 
 TINY = Sizes(
     speed_px=(64,),
@@ -46,6 +53,11 @@ def data(tmp_path_factory):
             )
         )
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _small_previews(monkeypatch):
+    monkeypatch.setattr("impasto.training.pictures.PREVIEW_PX", tiny_runs.PREVIEW_PX)
 
 
 @pytest.fixture
@@ -128,6 +140,63 @@ def test_one_section_alone(inputs, tmp_path):
     assert float(torch_row[3]) == pytest.approx(5 * float(torch_row[1]), rel=0.7)
     assert float(torch_row[5].replace(",", "")) > 1
     assert "64 px, the paper" not in by_name
+    (_, passes) = list(csv.reader((tmp_path / "r" / "speed" / "table2.csv").open()))
+    assert passes[0] == "64 px"
+    assert float(passes[1]) > 0.5
+
+
+def test_more_iterations_are_timed_anew(inputs, tmp_path):
+    said = []
+    reproduce("speed", tmp_path, inputs, sizes=TINY, threads=1)
+    more = replace(TINY, speed_iterations=3, cut="")
+    markdown, _ = reproduce("speed", tmp_path, inputs, sizes=more, threads=1, progress=said.append)
+    values = json.loads((tmp_path / "speed" / "measurements.json").read_text())["values"]
+    assert {"baseline 64, 2 iterations", "baseline 64, 3 iterations"} <= values.keys()
+    text = markdown.read_text(encoding="utf-8")
+    assert "timed for 3 iterations" in text
+    assert "A tiny report." not in text
+
+
+@pytest.mark.usefixtures("with_upscalers")
+def test_figures_of_other_sizes_or_inputs_are_not_kept(data, inputs, tmp_path):
+    reproduce("figures", tmp_path, inputs, sizes=TINY, threads=1)
+    before = read_image(tmp_path / "figures" / "features.jpg").rgb
+    reproduce("figures", tmp_path, inputs, sizes=replace(TINY, figure_px=80), threads=1)
+    after = read_image(tmp_path / "figures" / "features.jpg").rgb
+    assert before.shape != after.shape
+    other = replace(inputs, photos=inputs.photos[:1])
+    with pytest.raises(ResumeError, match="holds measurements with other photos"):
+        reproduce("figures", tmp_path, other, sizes=TINY, threads=1)
+
+
+def test_a_style_is_painted_that_is_not_the_first_of_its_file(save_gallery, tmp_path, inputs, rgb):
+    path = save_gallery(tmp_path / "two.onnx", {"dark": 20, "light": 230})
+    model = StyleModelFile("light", "light", path, inputs.models[0].weights)
+    assert np.all(model.load().paint(rgb, stroke_size="native") == 230)
+
+
+def test_two_models_of_one_style_have_two_names(data, tmp_path):
+    (tmp_path / "again").mkdir()
+    models = [data / "run" / "wave.onnx", tmp_path / "again" / "wave.onnx"]
+    shutil.copyfile(models[0], models[1])
+    shutil.copyfile(models[0].with_suffix(".safetensors"), models[1].with_suffix(".safetensors"))
+    given = data / "photos", data / "wave.png", data / "sr"
+    inputs = gather_inputs(*given, models)
+    assert [model.name for model in inputs.models] == [str(model) for model in models]
+    assert len(inputs.fingerprint()["models"]) == 2
+    reproduce("speed", tmp_path / "r", inputs, sizes=TINY, threads=1)
+    rows = list(csv.reader((tmp_path / "r" / "speed" / "table1.csv").open()))
+    assert [row[0] for row in rows[1::2]] == [f"64 px, {model} in PyTorch" for model in models]
+    with pytest.raises(UsageError, match="names one file twice"):
+        gather_inputs(*given, [models[0], models[0]])
+
+
+def test_any_number_of_models_can_be_drawn(inputs, tmp_path):
+    several = tuple(replace(inputs.models[0], name=f"m{number}") for number in range(6))
+    sizes = replace(TINY, objective=(ObjectiveSize(48, 1, 2),))
+    for part in ("speed", "objective"):
+        reproduce(part, tmp_path, replace(inputs, models=several), sizes=sizes, threads=1)
+    assert "m5" in (tmp_path / "objective" / "table1.csv").read_text(encoding="utf-8")
 
 
 def test_a_report_of_other_inputs_is_not_mixed(data, inputs, tmp_path):
@@ -155,9 +224,133 @@ def test_without_targets_a_painting_is_needed(data):
         gather_inputs(None, None, None, [data / "run" / "wave.onnx"])
 
 
+@pytest.fixture
+def shipped(data, monkeypatch):
+    """Puts other rows in the catalogue's place: name and model file of each."""
+
+    def ship(**files):
+        rows = tuple(
+            Style(name, name, "", "", "", "", path, "", {}) for name, path in files.items()
+        )
+        monkeypatch.setattr("impasto.reproduction.inputs.shipped_styles", lambda: rows)
+
+    return ship
+
+
+def test_the_shipped_models_need_one_file_of_targets(data, shipped, tmp_path):
+    """One painting has another name and another size in each of them."""
+    paintings = {"wave": data / "wave.png", "paper_wave": tmp_path / "paper_wave.png"}
+    shutil.copy(*paintings.values())
+    files = {}
+    for size, (name, painting) in zip((48, 64), paintings.items(), strict=True):
+        settings = tiny_runs.SETTINGS | tiny_runs.NETWORK | {"style_size_px": size, "steps": 1}
+        config = make_config(painting, photos=data / "photos", output=tmp_path / name, **settings)
+        files[name] = train(config)
+    shipped(great_wave=files["wave"], paper_great_wave=files["paper_wave"])
+    with pytest.raises(ModelError, match=r"paper_wave\.onnx has no style targets beside it: give"):
+        gather_inputs(None, None, None)
+    for name, first, second in (("paper_wave", 64, 48), ("wave", 48, 64)):
+        targets = export_style_targets(tmp_path / name, files[name])
+        inputs = gather_inputs(None, None, None)
+        assert [model.weights.style_size_px for model in inputs.models] == [first, second]
+        assert inputs.models[0].style == name
+        assert inputs.notes[1] == f"Style image: the style targets of {inputs.models[0].name}."
+        assert set(inputs.grams(prepared_loss_network(), first)) == set(STYLE_LAYERS)
+        targets.unlink()
+    with_picture = gather_inputs(None, data / "wave.png", None, [files["paper_wave"]])
+    assert with_picture.models[0].weights.style_size_px == 64
+
+
+def test_of_a_model_file_the_painting_s_style_is_taken(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    first = tiny_runs.write_painting(tmp_path / "dunes.png", 100, 90)
+    settings = tiny_runs.SETTINGS | {"network": "fast", "width": 8, "residual_blocks": 1}
+    model = train(
+        make_config(
+            first,
+            data / "wave.png",
+            photos=data / "photos",
+            output=tmp_path / "run",
+            steps=1,
+            **settings,
+        )
+    )
+    inputs = gather_inputs(data / "photos", data / "wave.png", None, [model])
+    assert inputs.models[0].style == "wave"
+
+
 def test_a_folder_without_pictures_is_named(data, tmp_path):
     with pytest.raises(DataError, match="no pictures in"):
         gather_inputs(tmp_path, data / "wave.png", None, [data / "run" / "wave.onnx"])
+
+
+def test_super_resolution_needs_a_folder_of_pictures(data, tmp_path):
+    given = data / "photos", data / "wave.png"
+    models = [data / "run" / "wave.onnx"]
+    for wrong in (tmp_path / "none", data / "wave.png"):
+        with pytest.raises(DataError, match=r"--sr-data takes a folder, and .* is none"):
+            gather_inputs(*given, wrong, models)
+    (tmp_path / "empty" / "notes").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"no pictures in .*: give another --sr-data"):
+        gather_inputs(*given, tmp_path / "empty", models)
+    shutil.copytree(data / "sr" / "Set5", tmp_path / "empty" / "Set5")
+    inputs = gather_inputs(*given, tmp_path / "empty", models)
+    assert list(inputs.test_sets) == ["Set5"]
+    inputs = gather_inputs(*given, tmp_path / "empty" / "Set5", models)
+    assert inputs.test_sets == {"Set5": tmp_path / "empty" / "Set5"}
+
+
+def test_a_changed_picture_is_another_input(data, tmp_path):
+    shutil.copytree(data / "photos", tmp_path / "photos")
+    given = tmp_path / "photos", data / "wave.png", tmp_path / "photos"
+    inputs = gather_inputs(*given, [data / "run" / "wave.onnx"])
+    before = inputs.fingerprint()
+    Image.new("RGB", (48, 40)).save(inputs.photos[0])
+    after = inputs.fingerprint()
+    assert {name for name in before if before[name] != after[name]} == {"photos", "test sets"}
+
+
+def test_an_upscaler_is_no_style(data, tiny_upscaler):
+    with pytest.raises(ModelError, match="holds no style"):
+        gather_inputs(data / "photos", data / "wave.png", None, [tiny_upscaler])
+
+
+def test_a_narrow_photo_is_named(tmp_path):
+    Image.new("RGB", (300, 8)).save(tmp_path / "strip.png")
+    with pytest.raises(ImageError, match=r"strip.png is 256x7 px at that size; both sides must"):
+        read_photo(tmp_path / "strip.png", 256)
+
+
+def test_a_report_without_networks_says_so(inputs, tmp_path, monkeypatch):
+    for module in ("inputs", "superres"):
+        monkeypatch.setattr(f"impasto.reproduction.{module}.list_upscalers", tuple)
+    markdown, _ = reproduce("superres", tmp_path, inputs, sizes=TINY, threads=1)
+    assert "ships no super-resolution network" in markdown.read_text(encoding="utf-8")
+
+
+def test_test_pictures_are_made_smaller_and_never_larger(tmp_path):
+    Image.new("RGB", (100, 90)).save(tmp_path / "a.png")
+    assert read_original(tmp_path / "a.png", 4, 64).shape == (56, 64, 3)
+    assert read_original(tmp_path / "a.png", 4, 256).shape == (88, 100, 3)
+
+
+def test_the_detail_of_a_small_picture_keeps_its_middle():
+    rgb = np.full((100, 90, 3), 200, np.uint8)
+    detail = _middle(rgb)
+    assert detail.shape == (DETAIL_PX, DETAIL_PX, 3)
+    assert (detail == 200).all(axis=-1).sum() == 100 * 90
+
+
+def test_what_cannot_be_begun_is_told_at_once(inputs, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        reproduce.__globals__["_MEASURES"], "speed", lambda *_: pytest.fail("it has begun")
+    )
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot write .*file"):
+        reproduce("all", tmp_path / "file", inputs, sizes=TINY)
+    for threads in (0, -1, 4096):
+        with pytest.raises(UsageError, match="--threads must lie between 1 and 1024"):
+            reproduce("speed", tmp_path / "r", inputs, sizes=TINY, threads=threads)
 
 
 def test_what_is_not_given_is_shipped(data):

@@ -73,6 +73,18 @@ def test_what_a_killed_run_left_unfinished_is_ignored(tmp_path):
     assert names(tmp_path) == ["step-00000001", "step-00000002"]
 
 
+def test_what_a_killed_run_left_unfinished_goes_with_the_next_checkpoint(tmp_path):
+    save(tmp_path, 1)
+    unfinished = tmp_path / "checkpoints" / ".step-00000002.partial"
+    unfinished.mkdir()
+    (unfinished / "network.safetensors").write_bytes(b"half")
+    save(tmp_path, 3)
+    assert sorted(path.name for path in unfinished.parent.iterdir()) == [
+        "step-00000001",
+        "step-00000003",
+    ]
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -114,9 +126,13 @@ def test_no_checkpoint_is_a_resume_error(tmp_path):
 def test_a_damaged_checkpoint_is_a_resume_error(tmp_path, file):
     path = save(tmp_path, 1)
     (path / file).write_bytes(b"{ damaged")
-    with pytest.raises(ResumeError, match="cannot be read") as caught:
+    with pytest.raises(ResumeError, match=r"cannot be read .*: start a new run") as caught:
         load_checkpoint(tmp_path)
     assert "\n" not in str(caught.value)
+    newest = save(tmp_path, 2)
+    (newest / file).write_bytes(b"{ damaged")
+    with pytest.raises(ResumeError, match=r"step-00000002 .*: remove it to go on from the one"):
+        load_checkpoint(tmp_path)
 
 
 def trained(steps, optimizer_state=None, weights=None):

@@ -7,7 +7,7 @@ import pytest
 from impasto.errors import UsageError
 from impasto.losses import STYLE_LAYERS
 from impasto.networks import PAPER, RELEASED, SHIPPED
-from impasto.training.config import TrainingConfig
+from impasto.training.config import TrainingConfig, default_run_folder, style_name
 from impasto.training.recipes import make_config, read_recipe
 from impasto.training.run_config import flag, save_config
 
@@ -221,3 +221,52 @@ def test_bad_recipes_are_refused(tmp_path, text, message):
 def test_a_recipe_s_values_are_checked(tmp_path):
     settings = read_recipe(recipe(tmp_path, '[settings]\nsteps = "many"'))
     assert "--steps is 'many'; allowed is a whole number" in refusal(recipe=settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("loss_network = 5", "--loss-network is 5; allowed is a path"),
+        ("validation_photos = 5", "--validation-photos is 5; allowed is a path"),
+        ('identity = "yes"', "--identity is 'yes'; allowed is true or false"),
+        ("content_layer = 3", "--content-layer is 3; allowed is a word"),
+        ("style_layers = [1, 2]", "--style-layers is (1, 2); allowed is a word"),
+        ('kept_styles = ["a"]', "--kept-styles is ('a',); allowed is StyleEntry"),
+        ("network = 5", "--network is 5; allowed are paper, released, shipped"),
+        ("network = {a = 1}", "--network is {'a': 1}; allowed are paper, released, shipped"),
+        ("style_size_px = []", "--style-size-px is ; give up to 16 sizes"),
+    ],
+)
+def test_a_recipe_s_kinds_are_checked(tmp_path, text, message):
+    settings = read_recipe(recipe(tmp_path, f"[settings]\n{text}"))
+    assert message in refusal(recipe=settings)
+
+
+def test_a_recipe_s_paths_are_paths(tmp_path):
+    settings = read_recipe(recipe(tmp_path, "[settings]\nloss_network = 'vgg.pth'"))
+    assert make_config(PAINTING, recipe=settings).loss_network == Path("vgg.pth")
+
+
+@pytest.mark.parametrize("sizes", [(96, 64), (64, 64), tuple(range(32, 49))])
+def test_painting_sizes_that_a_model_cannot_hold_are_refused(sizes):
+    said = refusal(network="fast", style_size_px=sizes)
+    assert "give up to 16 sizes, each larger than the one before" in said
+
+
+def test_a_layer_counts_once():
+    said = refusal(style_layers=("relu1_2", "relu2_2", "relu1_2"))
+    assert "--style-layers is relu1_2,relu2_2,relu1_2; name each once" in said
+
+
+def test_names_that_become_one_are_refused():
+    with pytest.raises(UsageError, match="two paintings have one name: a_b, a_b; rename one"):
+        make_config(Path("a+b.png"), Path("a,b.png"), network="fast")
+
+
+def test_a_style_s_name_is_one_that_a_model_file_takes():
+    assert style_name(Path("x" * 79 + " y.png")) == "x" * 79
+    assert style_name(Path("mr. bean.png")) == "mr. bean"
+    assert style_name(Path("...png")) == "style"
+    targets = Path("all.targets.safetensors")
+    assert style_name(targets / "mr. bean") == "mr. bean"
+    assert default_run_folder([targets / "mr. bean"]) == Path("runs/mr. bean")

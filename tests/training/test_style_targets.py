@@ -6,9 +6,9 @@ import pytest
 import tiny_runs
 
 from impasto.cli.app import main
-from impasto.errors import DataError, UsageError
+from impasto.errors import DataError, ResumeError, UsageError
 from impasto.runtime.model_file import read_model_file
-from impasto.training import make_config, train
+from impasto.training import export_style_targets, make_config, train
 from impasto.training.checkpoints import load_checkpoint
 from impasto.training.resume import resumed_config
 
@@ -85,3 +85,26 @@ def test_what_the_targets_lack_is_refused(run, tmp_path):
     object.__setattr__(given, "paintings", (other / "sand",))
     with pytest.raises(DataError, match="holds no targets of the style sand"):
         train(given)
+
+
+@pytest.mark.usefixtures("no_export")
+def test_targets_of_another_picture_than_was_learned_are_refused(run, tmp_path):
+    painting = tiny_runs.write_painting(tmp_path / "sea.png")
+    made = config(run, [painting], tmp_path / "run", steps=1)
+    train(made)
+    tiny_runs.write_painting(painting, 300, 260)
+    with pytest.raises(
+        ResumeError, match=r"sea.png is not the painting that the run in .* learned"
+    ):
+        export_style_targets(made.run_folder, tmp_path / "sea.onnx")
+    assert not (tmp_path / "sea.targets.safetensors").exists()
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_style_of_the_targets_keeps_its_dots(run, tmp_path):
+    painting = tiny_runs.write_painting(tmp_path / "mr. bean.png")
+    made = config(run, [painting], tmp_path / "run", steps=1)
+    train(made)
+    file = export_style_targets(made.run_folder, tmp_path / "bean.onnx")
+    again = config(run, [file], tmp_path / "again", steps=1)
+    assert again.model_name == "mr. bean"

@@ -295,6 +295,10 @@ def test_a_recipe_may_name_the_network(tmp_path):
         ({"network": "paper", "skip": "nearest"}, "--skip does not belong to this network"),
         ({"residual_blocks": 0}, "--residual-blocks is 0; allowed are whole numbers"),
         ({"feature_weight": 0.0}, "--loss feature with a weight of 0 leaves nothing to learn"),
+        (
+            {"loss": "both", "feature_weight": 0.0, "pixel_weight": 0.0},
+            "--loss both with a weight of 0 leaves nothing to learn",
+        ),
         ({"preset": "released"}, "--preset is 'released'; allowed is paper"),
         ({"steps": 3, "max_time_s": 5.0}, "--steps and --max-time are both given"),
     ],
@@ -302,3 +306,20 @@ def test_a_recipe_may_name_the_network(tmp_path):
 def test_bad_settings_are_named(given, message):
     with pytest.raises(UsageError, match=message):
         make_upscaler_config(**given)
+
+
+def test_of_two_terms_one_may_be_left_out():
+    assert make_upscaler_config(loss="both", feature_weight=0.0).pixel_weight == 1
+    assert make_upscaler_config(loss="both", pixel_weight=0.0).feature_weight == 1
+
+
+def test_a_recipe_may_name_the_model_to_begin_with(run, tmp_path):
+    model = run[1]
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"[settings]\nstart_from = {str(model)!r}\n", encoding="utf-8")
+    settings = read_recipe(recipe, UpscalerConfig)
+    config = make_upscaler_config(recipe=settings)
+    assert config.start_from == model
+    assert config.started_from == read_model_file(model)[1].weights_sha256
+    with pytest.raises(UsageError, match="--start-from is 5; allowed is a path"):
+        make_upscaler_config(recipe={"start_from": 5})

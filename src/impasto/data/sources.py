@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from impasto.errors import DataError
-from impasto.images.reading import DECODE_ERRORS, DEFAULT_MAX_PIXELS
+from impasto.images.reading import DECODE_ERRORS, DEFAULT_MAX_PIXELS, split_alpha
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -197,6 +197,8 @@ def decode_photo(data: bytes, short_side_px: int) -> NDArray[np.uint8]:
             opened.draft("RGB", (short_side_px, short_side_px))
             if opened.width * opened.height > MAX_DECODED_PIXELS:
                 raise DataError(f"{opened.width}x{opened.height} px is too large for training")
-            return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+            # Pillow alone would clip 16 bits to 8.
+            colours, _ = split_alpha(ImageOps.exif_transpose(opened))
+            return np.asarray(colours.convert("RGB"))
     except _DAMAGE_ERRORS as error:
         raise DataError("the picture cannot be decoded") from error

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.errors import ImageError, UsageError
 from impasto.evaluation.quality import PHOTO_PX, resize_longer_side
 
 Picture = NDArray[np.uint8]
@@ -30,20 +31,32 @@ def warp_error(stylize: Callable[[Picture], Picture], photos: Iterable[Picture])
 
     Args:
         stylize: maps ``(H, W, 3)`` uint8 to the same shape.
-        photos: ``(H, W, 3)`` uint8 each, larger than 64 px on each side.
+        photos: ``(H, W, 3)`` uint8 each, at most ten times as long as wide.
 
     Returns:
         Mean absolute difference in grey levels, a plain mean over the photos. An untouched
         photo has about 3, from the noise.
+
+    Raises:
+        UsageError: there are no photos.
+        ImageError: a photo is so narrow that nothing is left inside the margin.
     """
     errors = []
     for number, photo in enumerate(photos):
         scaled = resize_longer_side(photo, PHOTO_PX)
+        height, width = scaled.shape[:2]
+        if min(height, width) <= 2 * MARGIN_PX:
+            raise ImageError(
+                f"photo {number + 1} is {width}x{height} px when it is scaled; both sides must be "
+                f"above {2 * MARGIN_PX} px"
+            )
         noise = np.random.default_rng(number).normal(0, NOISE_LEVELS, scaled.shape)
         moved = np.clip(np.rint(warp(scaled) + noise), 0, 255).astype(np.uint8)
         difference = stylize(moved).astype(int) - warp(stylize(scaled))
         inner = difference[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
         errors.append(float(np.abs(inner).mean()))
+    if not errors:
+        raise UsageError("there are no photos to score")
     return float(np.mean(errors))
 
 

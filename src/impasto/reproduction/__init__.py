@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import torch
 
-from impasto.errors import UsageError
+from impasto.errors import OutputError, UsageError
 from impasto.evaluation.machine import describe_machine
 from impasto.reproduction.figures import draw_figures
 from impasto.reproduction.inputs import Inputs, gather_inputs
@@ -20,6 +22,8 @@ from impasto.reproduction.speed import measure_speed
 from impasto.reproduction.superres import measure_superres
 
 __all__ = ["FULL", "QUICK", "Inputs", "Sizes", "gather_inputs", "reproduce"]
+
+MOST_THREADS: Final = 1024
 
 Measure = Callable[[Inputs, Sizes, Path, Callable[[str], None]], Section]
 
@@ -56,7 +60,7 @@ def reproduce(
         ``report.md`` and ``report.html``.
 
     Raises:
-        UsageError: there is no such section.
+        UsageError: there is no such section, or no such number of threads.
         ResumeError: the folder holds a report of other inputs.
         OutputError: the folder cannot be written.
     """
@@ -64,10 +68,30 @@ def reproduce(
         raise UsageError(f"cannot reproduce {what!r}; allowed are {', '.join(SECTIONS)} and all")
     notes = [*inputs.notes, DATA_SETS, *([sizes.cut] if sizes.cut else [])]
     if threads is not None:
+        if not 1 <= threads <= MOST_THREADS:
+            raise UsageError(f"--threads must lie between 1 and {MOST_THREADS}, not {threads}")
         torch.set_num_threads(threads)
     machine = describe_machine(torch.get_num_threads(), ("torch", "onnxruntime"))
+    names = SECTIONS if what == "all" else (what,)
+    for name in names:
+        _make_folder(folder / name)
     files: list[Path] = []
-    for name in SECTIONS if what == "all" else (what,):
-        save_section(folder, _MEASURES[name](inputs, sizes, folder / name, progress))
-        files = write_report(folder, machine=machine, notes=notes)
+    for name in names:
+        section = _MEASURES[name](inputs, sizes, folder / name, progress)
+        save_section(folder, replace(section, machine=machine, notes=notes))
+        files = write_report(folder)
     return files
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder, and finds out before hours of work that it can be written.
+
+    Raises:
+        OutputError: a file is in the way, or permission is missing.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {folder}: no permission to write in it")

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from impasto.catalog import list_upscalers
 from impasto.data import degrade
-from impasto.evaluation.quality import resize_longer_side
-from impasto.evaluation.superres import crop_to_multiple, resampling_methods
+from impasto.evaluation.superres import resampling_methods
 from impasto.images.contact_sheet import Cell, contact_sheet
 from impasto.images.folders import iterate_pictures
-from impasto.images.reading import read_image
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork
 from impasto.losses.layers import STYLE_LAYERS
@@ -28,11 +27,13 @@ from impasto.optimization import (
     prepared_loss_network,
     trained_objective,
 )
-from impasto.reproduction.inputs import Inputs
+from impasto.reproduction.inputs import Inputs, read_photo
+from impasto.reproduction.measurements import Measurements
 from impasto.reproduction.objective import spread
 from impasto.reproduction.report import Picture, Section
 from impasto.reproduction.sizes import Sizes
-from impasto.runtime.loading import load_model, load_upscaler
+from impasto.reproduction.superres import read_original
+from impasto.runtime.loading import load_upscaler
 from impasto.training.pictures import to_pictures, to_tensor
 
 STYLE_PHOTOS = 2
@@ -44,7 +45,7 @@ Rgb = NDArray[np.uint8]
 def draw_figures(
     inputs: Inputs, sizes: Sizes, folder: Path, progress: Callable[[str], None]
 ) -> Section:
-    """Draws every figure that is not there yet.
+    """Draws every figure that is not there yet, or was drawn at other sizes.
 
     Args:
         inputs: photos, painting, models and test sets.
@@ -55,6 +56,8 @@ def draw_figures(
     Returns:
         The section.
     """
+    kept = Measurements(folder, inputs.fingerprint())
+    drawn_at = {"px": sizes.figure_px, "iterations": sizes.figure_iterations}
     network = prepared_loss_network()
     figures: dict[str, tuple[str, Callable[[], Sequence[Cell]]]] = {
         "features.jpg": (
@@ -75,9 +78,10 @@ def draw_figures(
         "superres_x8.jpg": ("Details enlarged by 8 (figure 9)", lambda: _details(inputs, 8)),
     }
     for name, (_, cells) in figures.items():
-        if not (folder / name).exists():
+        if not (kept.holds(name, drawn_at) and (folder / name).exists()):
             progress(f"figures: {name}")
             write_image(folder / name, contact_sheet(cells()))
+            kept.keep(name, drawn_at)
     return Section(
         "figures",
         "Figures",
@@ -87,11 +91,6 @@ def draw_figures(
     )
 
 
-def _photo(inputs: Inputs, sizes: Sizes, number: int = 0, count: int = 1) -> Rgb:
-    path = spread(inputs.photos, count)[min(number, len(inputs.photos) - 1)]
-    return resize_longer_side(read_image(path).rgb, sizes.figure_px)
-
-
 def _optimized(objective: Objective, height: int, width: int, sizes: Sizes) -> Rgb:
     result = optimize(objective, noise(height, width), iterations=sizes.figure_iterations)
     picture: Rgb = to_pictures(result.image)[0]
@@ -99,7 +98,7 @@ def _optimized(objective: Objective, height: int, width: int, sizes: Sizes) -> R
 
 
 def _features(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
-    photo = _photo(inputs, sizes)
+    photo = read_photo(inputs.photos[0], sizes.figure_px)
     cells = [Cell(photo, "the photo")]
     for layer in (name for name in network.layers if name in (*STYLE_LAYERS, "relu5_3")):
         objective = feature_objective(network, to_tensor(photo), layer)
@@ -113,8 +112,6 @@ def _style(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
     side = sizes.figure_px
     cells = []
     if (painting := inputs.painting_rgb) is not None:
-        from PIL import Image, ImageOps
-
         fitted = ImageOps.fit(Image.fromarray(painting), (side, side))
         cells.append(Cell(np.asarray(fitted), "the painting"))
     for layers in (*((layer,) for layer in grams), tuple(grams)):
@@ -129,14 +126,14 @@ def _results(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
     grams = inputs.grams(network, weights.style_size_px)
     cells = []
     for path in spread(inputs.photos, STYLE_PHOTOS):
-        photo = resize_longer_side(read_image(path).rgb, sizes.figure_px)
+        photo = read_photo(path, sizes.figure_px)
         side = min(photo.shape[:2])
         photo = np.ascontiguousarray(photo[:side, :side])
         objective = trained_objective(network, to_tensor(photo), [grams], weights)
         cells.append(Cell(photo, path.stem))
         cells.append(Cell(_optimized(objective, side, side, sizes), "the baseline"))
         for model in inputs.models:
-            painted = load_model(model.path).paint(photo, stroke_size="native")
+            painted = model.load().paint(photo, stroke_size="native")
             cells.append(Cell(painted, model.name))
     shape = min(cell.rgb.shape[:2] for cell in cells)
     return [Cell(c.rgb[: shape[0], : shape[1]], c.name) for c in cells]
@@ -151,8 +148,8 @@ def _details(inputs: Inputs, scale: int) -> list[Cell]:
             methods[item.name] = partial(model.upscale, scale=scale)
     cells = []
     for name, folder in inputs.test_sets.items():
-        path = sorted(iterate_pictures(folder))[0]
-        original = crop_to_multiple(read_image(path).rgb, scale)
+        path = min(iterate_pictures(folder))
+        original = read_original(path, scale)
         original = original[: 8 * DETAIL_PX, : 8 * DETAIL_PX]
         low_res = degrade(original, scale, "bicubic")
         for method, upscale in methods.items():
@@ -162,5 +159,7 @@ def _details(inputs: Inputs, scale: int) -> list[Cell]:
 
 
 def _middle(rgb: Rgb) -> Rgb:
-    top, left = ((side - DETAIL_PX) // 2 for side in rgb.shape[:2])
-    return np.ascontiguousarray(rgb[top : top + DETAIL_PX, left : left + DETAIL_PX])
+    """Cuts the detail from the middle; what a smaller picture lacks is black."""
+    height, width = rgb.shape[:2]
+    left, top = (width - DETAIL_PX) // 2, (height - DETAIL_PX) // 2
+    return np.asarray(Image.fromarray(rgb).crop((left, top, left + DETAIL_PX, top + DETAIL_PX)))

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.catalog import Style, list_upscalers, shipped_styles
 from impasto.data.examples import example_photos_folder
-from impasto.errors import DataError, ModelError
+from impasto.errors import DataError, ImageError, ModelError, UsageError
+from impasto.evaluation.quality import resize_longer_side
 from impasto.images.folders import iterate_pictures
+from impasto.images.reading import read_image
 from impasto.losses import LossNetwork, load_style_targets
-from impasto.losses.style_targets import SUFFIX, Grams
+from impasto.losses.layers import SMALLEST_SIDE_PX
+from impasto.losses.style_targets import SUFFIX, Grams, StyleTarget
 from impasto.optimization import style_grams
 from impasto.optimization.recipe_weights import TrainedWeights, weights_of_model
+from impasto.runtime.loading import load_model
 from impasto.runtime.model_file import read_model_file
 from impasto.training.pictures import read_painting, to_tensor
 
+if TYPE_CHECKING:
+    from impasto.runtime.stylizer import StyleModel
+
 PAPER_MODEL = "paper_great_wave"
 """The shipped style with the paper's own network."""
+
+# They are larger than all models together, so that only the repository has them.
+
+
+# Paintings are never enlarged: at this size a painting is read as it is.
+_LARGEST_PX: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -31,14 +44,22 @@ class StyleModelFile:
     """A style that the report looks at.
 
     Attributes:
-        name: of the style.
+        name: what the report calls it: the style, or the file where several have one style.
+        style: its name in the file.
         path: its model file, with its plain weights beside it.
         weights: of the objective that it was trained with.
     """
 
     name: str
+    style: str
     path: Path
     weights: TrainedWeights
+
+    def load(self, threads: int | None = None) -> StyleModel:
+        """Loads what paints this style, which need not be the first of its file."""
+        device = "auto" if threads is None else "cpu"
+        model = load_model(self.path, threads=threads, device=device)
+        return model.with_blend({self.style: 1.0})
 
 
 @dataclass(frozen=True)
@@ -61,8 +82,9 @@ class Inputs:
 
     def grams(self, loss_network: LossNetwork, longer_side_px: int) -> Grams:
         """Returns the painting's Gram matrices ``(1, C, C)`` by layer, at a size."""
-        name = self.models[0].name
-        path = self.painting / name if self.painting.suffix == ".safetensors" else self.painting
+        path = self.painting
+        if path.suffix == ".safetensors":
+            path /= _target_in(path, self.models[0])[0]
         painting = read_painting(path, longer_side_px)
         if painting.grams is not None:
             return painting.grams
@@ -78,18 +100,42 @@ class Inputs:
     def fingerprint(self) -> dict[str, Any]:
         """Says in JSON what measurements depend on."""
         return {
-            "photos": [path.name for path in self.photos],
+            "photos": _listed(self.photos),
             "painting": self.painting.name,
             "models": {
                 model.name: hashlib.sha256(model.path.read_bytes()).hexdigest()
                 for model in self.models
             },
-            "test sets": {name: str(path.name) for name, path in self.test_sets.items()},
+            "test sets": {
+                name: _listed(sorted(iterate_pictures(path)))
+                for name, path in self.test_sets.items()
+            },
             "upscalers": {
                 f"{item.name} x{item.scale}": hashlib.sha256(item.path.read_bytes()).hexdigest()
                 for item in list_upscalers()
             },
         }
+
+
+def read_photo(path: Path, longer_side_px: int) -> NDArray[np.uint8]:
+    """Reads a photo with a longer side of exactly that: ``(H, W, 3)`` uint8.
+
+    Raises:
+        ImageError: it cannot be read, or is too narrow for the loss network.
+    """
+    rgb = resize_longer_side(read_image(path).rgb, longer_side_px)
+    height, width = rgb.shape[:2]
+    if min(height, width) < SMALLEST_SIDE_PX:
+        raise ImageError(
+            f"{path} is {width}x{height} px at that size; both sides must be at least "
+            f"{SMALLEST_SIDE_PX} px"
+        )
+    return rgb
+
+
+def _listed(pictures: Iterable[Path]) -> list[list[Any]]:
+    """Returns names and sizes in bytes, which tell one set of pictures from another."""
+    return [[path.name, path.stat().st_size if path.exists() else 0] for path in pictures]
 
 
 def gather_inputs(
@@ -99,8 +145,8 @@ def gather_inputs(
 
     Args:
         photos: a folder of content images; the example photos when None.
-        painting: a style image, or a file of style targets; the shipped targets of the first
-            model when None.
+        painting: a style image, or a file of style targets; the targets beside the first model
+            that has some when None.
         sr_data: a folder of pictures, or of such folders; the example photos when None.
         models: model files; the shipped styles of the same painting when empty.
 
@@ -113,27 +159,42 @@ def gather_inputs(
     if photos is None:
         notes.append("Content images: the example photos (--photos names others).")
     else:
-        notes.append(f"Content images: {photos.name}.")
+        notes.append(f"Content images: {photos.resolve().name}.")
     found = tuple(sorted(iterate_pictures(photos or example_photos)))
     if not found:
         raise DataError(f"no pictures in {photos}: give another --photos")
-    chosen = [_model_file(path) for path in models] or _shipped_models(painting)
-    if painting is None:
-        painting = chosen[0].path.with_suffix(SUFFIX)
-        if not painting.is_file():
-            raise ModelError(f"{chosen[0].path} has no style targets beside it: give --painting")
-        notes.append(f"Style image: the shipped style targets of {chosen[0].name}.")
-    else:
-        _check_painting(painting, chosen)
-        notes.append(f"Style image: {painting.name}.")
+    chosen = _named(models, painting) or _shipped_models(painting)
+    given = painting
+    painting = given or _targets_beside(chosen)
+    _check_painting(painting, chosen)
+    # The first one's painting is read, at the size that it was trained with.
+    chosen.sort(key=lambda model: not _has_size(painting, model))
+    image = f"the style targets of {chosen[0].name}" if given is None else painting.name
+    notes.append(f"Style image: {image}.")
     if sr_data is None:
         notes.append("Super-resolution: the example photos (--sr-data names others).")
         test_sets = {"examples": example_photos}
     else:
-        folders = sorted(path for path in sr_data.iterdir() if path.is_dir())
-        test_sets = {folder.name: folder for folder in folders} or {sr_data.name: sr_data}
+        test_sets = _test_sets(sr_data)
         notes.append(f"Super-resolution: {', '.join(test_sets)}.")
     return Inputs(found, painting, tuple(chosen), test_sets, tuple(notes))
+
+
+def _test_sets(folder: Path) -> dict[str, Path]:
+    """Returns the folders of pictures in a folder by name, or itself if it has pictures.
+
+    Raises:
+        DataError: there is no such folder, or there are no pictures in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"--sr-data takes a folder, and {folder} is none")
+    pictures = list(iterate_pictures(folder))
+    if not pictures:
+        raise DataError(f"no pictures in {folder}: give another --sr-data")
+    if any(path.parent == folder for path in pictures):
+        return {folder.resolve().name: folder}
+    names = sorted({path.relative_to(folder).parts[0] for path in pictures})
+    return {name: folder / name for name in names}
 
 
 def _shipped_models(painting: Path | None) -> list[StyleModelFile]:
@@ -149,12 +210,73 @@ def _shipped_models(painting: Path | None) -> list[StyleModelFile]:
 
 
 def _style_file(style: Style) -> StyleModelFile:
-    return StyleModelFile(style.name, style.path, weights_of_model(style.path, style.name))
+    held = _style_in(style.path, style.name)
+    return StyleModelFile(style.name, held, style.path, weights_of_model(style.path, held))
 
 
-def _model_file(path: Path) -> StyleModelFile:
-    name = read_model_file(path)[1].styles[0].name
-    return StyleModelFile(name, path, weights_of_model(path))
+def _named(paths: Sequence[Path], painting: Path | None) -> list[StyleModelFile]:
+    """Takes a style of each model file, under names that tell them apart.
+
+    It is the style of the painting, where the file holds it, else its first.
+
+    Raises:
+        ModelError: a model cannot be used.
+        UsageError: one is given twice.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError("--model names one file twice: give each once")
+    is_picture = painting is not None and painting.suffix != ".safetensors"
+    sha256 = read_painting(painting, _LARGEST_PX).sha256 if painting and is_picture else ""
+    styles = [_style_in(path, "", sha256) for path in paths]
+    names = styles if len(set(styles)) == len(styles) else list(map(str, paths))
+    return [
+        StyleModelFile(name, style, path, weights_of_model(path, style))
+        for name, style, path in zip(names, styles, paths, strict=True)
+    ]
+
+
+def _style_in(path: Path, name: str, sha256: str = "") -> str:
+    """Finds a style of a model file by its name or its painting's hash; else its first."""
+    metadata = read_model_file(path)[1]
+    if not metadata.styles:
+        raise ModelError(f"{path} holds no style, but a model of the kind {metadata.kind!r}")
+    wanted = (style for style in metadata.styles if name == style.name)
+    painted = (style for style in metadata.styles if sha256 and sha256 == style.style_image_sha256)
+    return next(wanted, next(painted, metadata.styles[0])).name
+
+
+def _targets_beside(models: Sequence[StyleModelFile]) -> Path:
+    """Returns the style targets that lie beside the first model that has some.
+
+    Raises:
+        ModelError: none has any.
+    """
+    for model in models:
+        if (file := model.path.with_suffix(SUFFIX)).is_file():
+            return file
+    raise ModelError(f"{models[0].path} has no style targets beside it: give --painting")
+
+
+def _has_size(painting: Path, model: StyleModelFile) -> bool:
+    """Tells whether a painting can be had at the size that a model was trained with."""
+    if painting.suffix != ".safetensors":
+        return True
+    target = _target_in(painting, model)[1]
+    return model.weights.style_size_px in target.grams
+
+
+def _target_in(targets: Path, model: StyleModelFile) -> tuple[str, StyleTarget]:
+    """Finds a model's painting in a file of style targets, where it may have another name.
+
+    Raises:
+        ModelError: it is not among them; the message names the model.
+        DataError: the file cannot be read.
+    """
+    sha256 = _stated_sha256(model)
+    for name, target in load_style_targets(targets).items():
+        if sha256 == target.sha256 or (not sha256 and name == model.style):
+            return name, target
+    raise _other_painting(targets, model)
 
 
 def _check_painting(painting: Path, models: Sequence[StyleModelFile]) -> None:
@@ -165,15 +287,21 @@ def _check_painting(painting: Path, models: Sequence[StyleModelFile]) -> None:
         DataError: the painting cannot be read.
     """
     for model in models:
-        metadata = read_model_file(model.path)[1]
-        (stated,) = [s.style_image_sha256 for s in metadata.styles if s.name == model.name]
         if painting.suffix == ".safetensors":
-            target = load_style_targets(painting).get(model.name)
-            found = target.sha256 if target else ""
+            _target_in(painting, model)
         else:
-            found = read_painting(painting, 64).sha256
-        if found != stated:
-            raise ModelError(
-                f"{painting} is not the painting that {model.name} was trained on: give that one, "
-                "or a --model of this one"
-            )
+            found = read_painting(painting, model.weights.style_size_px).sha256
+            if _stated_sha256(model) not in (found, ""):
+                raise _other_painting(painting, model)
+
+
+def _stated_sha256(model: StyleModelFile) -> str:
+    styles = read_model_file(model.path)[1].styles
+    return next(style.style_image_sha256 for style in styles if style.name == model.style)
+
+
+def _other_painting(painting: Path, model: StyleModelFile) -> ModelError:
+    return ModelError(
+        f"{painting} is not the painting that {model.name} was trained on: give that one, or a "
+        "--model of this one"
+    )

@@ -59,10 +59,21 @@ class Measurements:
             measure: makes it; what it returns must be JSON-ready.
         """
         if name not in self._values:
-            value = measure()
-            self._values[name] = json.loads(json.dumps(value))
-            text = json.dumps({"inputs": self._inputs, "values": self._values}, indent=1)
-            with atomic_path(self._path) as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
+            self.keep(name, measure())
         kept: Value = self._values[name]
         return kept
+
+    def holds(self, name: str, value: object) -> bool:
+        """Tells whether a measurement is there and is this one."""
+        return name in self._values and self._values[name] == json.loads(json.dumps(value))
+
+    def keep(self, name: str, value: object) -> None:
+        """Keeps a measurement in place of an earlier one; it must be JSON-ready.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        self._values[name] = json.loads(json.dumps(value))
+        text = json.dumps({"inputs": self._inputs, "values": self._values}, indent=1)
+        with atomic_path(self._path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")

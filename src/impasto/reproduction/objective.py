@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.evaluation.quality import resize_longer_side
-from impasto.images.reading import read_image
 from impasto.optimization import (
     noise,
     optimize,
     prepared_loss_network,
     trained_objective,
 )
-from impasto.reproduction.inputs import Inputs
+from impasto.reproduction.inputs import Inputs, read_photo
 from impasto.reproduction.measurements import Measurements
-from impasto.reproduction.plots import COLOURS, plot
+from impasto.reproduction.plots import colour, plot
 from impasto.reproduction.printed import ITERATIONS
 from impasto.reproduction.report import Picture, Section, Table
 from impasto.reproduction.sizes import ObjectiveSize, Sizes
-from impasto.runtime.loading import load_model
 from impasto.training.pictures import to_tensor
 
 if TYPE_CHECKING:
@@ -112,7 +109,7 @@ def crossing(curve: Sequence[float], level: float) -> int | None:
 
 
 def _curves(inputs: Inputs, path: Path, size: ObjectiveSize) -> Curves:
-    rgb = resize_longer_side(read_image(path).rgb, size.longer_side_px)
+    rgb = read_photo(path, size.longer_side_px)
     network, weights = prepared_loss_network(), inputs.models[0].weights
     photo = to_tensor(rgb)
     objective = trained_objective(
@@ -124,10 +121,7 @@ def _curves(inputs: Inputs, path: Path, size: ObjectiveSize) -> Curves:
         result = optimize(objective, image, iterations=size.iterations)
         return [evaluation.values.total for evaluation in result.curve]
 
-    painted = {
-        model.name: load_model(model.path).paint(rgb, stroke_size="native")
-        for model in inputs.models
-    }
+    painted = {model.name: model.load().paint(rgb, stroke_size="native") for model in inputs.models}
     return {
         "baseline": {"noise": values(None), "photo": values(rgb)},
         "content": objective.values(photo).total,
@@ -141,16 +135,15 @@ def _draw(axes: Axes, found: list[Curves], names: list[str], size: ObjectiveSize
     """Draws one size's curves, with lines for the photo and the networks."""
     iterations = np.arange(1, size.iterations + 1)
     for number, start in enumerate(STARTS):
-        colour = COLOURS[number]
         curves = np.minimum.accumulate(np.array([f["baseline"][start] for f in found]), axis=1)
-        axes.plot(iterations, curves.mean(axis=0), color=colour, label=f"baseline, from {start}")
+        label = f"baseline, from {start}"
+        axes.plot(iterations, curves.mean(axis=0), color=colour(number), label=label)
         if len(found) > 1:
-            axes.fill_between(
-                iterations, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.15
-            )
-    for name, colour in zip(names, COLOURS[2:], strict=False):
+            band = curves.min(axis=0), curves.max(axis=0)
+            axes.fill_between(iterations, *band, color=colour(number), alpha=0.15)
+    for number, name in enumerate(names, start=len(STARTS)):
         level = float(np.mean([f["networks"][name] for f in found]))
-        axes.axhline(level, color=colour, linestyle="--", label=name)
+        axes.axhline(level, color=colour(number), linestyle="--", label=name)
     level = float(np.mean([f["content"] for f in found]))
     axes.axhline(level, color="grey", label="the photo")
     axes.set(
@@ -166,9 +159,23 @@ def _row(name: str, found: list[Curves], size: ObjectiveSize) -> list[str]:
     cells = [f"{name}, {size.longer_side_px} px", str(len(found))]
     for start in STARTS:
         numbers = [crossing(f["baseline"][start], f["networks"][name]) for f in found]
-        reached = sorted(n if n is not None else size.iterations + 1 for n in numbers)
-        shown = [f"{n}" if n <= size.iterations else f">{size.iterations}" for n in reached]
-        median = shown[len(shown) // 2]
-        cells.append(median if len(shown) == 1 else f"{median} ({shown[0]} to {shown[-1]})")
+        cells.append(median_and_range(numbers, size.iterations))
     shares = [f["networks"][name] / f["content"] for f in found]
     return [*cells, f"{np.mean(shares):.3f}"]
+
+
+def median_and_range(numbers: Sequence[int | None], iterations: int) -> str:
+    """Says the median iteration, and from which to which they go where they differ.
+
+    Args:
+        numbers: iterations at which a level was reached; None where it was not.
+        iterations: how many there were: what was not reached is above them.
+    """
+    reached = sorted(iterations + 1 if number is None else number for number in numbers)
+    middle = reached[(len(reached) - 1) // 2], reached[len(reached) // 2]
+    median = sum(min(number, iterations) for number in middle) / 2
+    text = f"{'>' if middle[1] > iterations else ''}{median:g}"
+    if reached[0] == reached[-1]:
+        return text
+    ends = (f">{iterations}" if n > iterations else str(n) for n in (reached[0], reached[-1]))
+    return f"{text} ({' to '.join(ends)})"

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 COLOURS = ("#2f5d8a", "#c4542d", "#5d8a3c", "#8a5d9e")
 
 
+def colour(number: int) -> str:
+    """Returns the colour of a line by its number; they come round again."""
+    return COLOURS[number % len(COLOURS)]
+
+
 @contextmanager
 def plot(path: Path, panels: int = 1) -> Iterator[list[Axes]]:
     """Gives panels to draw on, side by side, and writes them as ``path``.png and .svg.

@@ -26,7 +26,7 @@ caption { caption-side: top; text-align: left; font-weight: 600; padding: .3rem 
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd8cf; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 1.5rem 0; } img { max-width: 100%; height: auto; }
-figcaption, footer { color: #6d675f; }
+figcaption { color: #6d675f; }
 """
 
 
@@ -57,6 +57,8 @@ class Section:
         text: paragraphs.
         tables: shown below the text.
         pictures: shown below the tables.
+        machine: what the figures were taken on.
+        notes: sentences on the data and on what was cut.
     """
 
     name: str
@@ -64,6 +66,12 @@ class Section:
     text: Sequence[str] = ()
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
+    machine: str = ""
+    notes: Sequence[str] = ()
+
+    def circumstances(self) -> list[str]:
+        """Returns under which the figures were taken, a paragraph each."""
+        return [*([f"Machine: {self.machine}."] if self.machine else []), *self.notes]
 
 
 def save_section(folder: Path, section: Section) -> None:
@@ -84,13 +92,14 @@ def save_section(folder: Path, section: Section) -> None:
     _write(own / "section.json", json.dumps(asdict(section), indent=1) + "\n")
 
 
-def write_report(folder: Path, *, machine: str, notes: Sequence[str]) -> list[Path]:
+def write_report(folder: Path) -> list[Path]:
     """Puts the sections of a folder together.
+
+    Where all were made under the same circumstances, these are stated once, at the top;
+    otherwise each section states its own.
 
     Args:
         folder: where ``report.md`` and ``report.html`` go.
-        machine: what the figures were taken on.
-        notes: sentences on the data and on what was cut.
 
     Returns:
         The two files.
@@ -104,9 +113,20 @@ def write_report(folder: Path, *, machine: str, notes: Sequence[str]) -> list[Pa
         if (file := folder / name / "section.json").is_file()
     ]
     files = [folder / "report.md", folder / "report.html"]
-    _write(files[0], "\n\n".join(_markdown(sections, machine, notes)) + "\n")
-    _write(files[1], "\n".join(_html(sections, machine, notes)) + "\n")
+    _write(files[0], "\n\n".join(_markdown(sections)) + "\n")
+    _write(files[1], "\n".join(_html(sections)) + "\n")
     return files
+
+
+def _shared(sections: list[Section]) -> list[str]:
+    """Returns the circumstances that all sections have in common, or nothing."""
+    first, *others = [section.circumstances() for section in sections] or [[]]
+    return first if all(other == first for other in others) else []
+
+
+def _paragraphs(section: Section, shared: list[str]) -> list[str]:
+    """Returns a section's text, its circumstances first if they are not at the top."""
+    return [*([] if shared else section.circumstances()), *section.text]
 
 
 def _section(values: dict[str, Any]) -> Section:
@@ -115,13 +135,13 @@ def _section(values: dict[str, Any]) -> Section:
     return Section(**values, tables=tables, pictures=pictures)
 
 
-def _markdown(sections: list[Section], machine: str, notes: Sequence[str]) -> Iterator[str]:
+def _markdown(sections: list[Section]) -> Iterator[str]:
+    shared = _shared(sections)
     yield f"# {TITLE}"
-    yield f"Machine: {machine}."
-    yield from notes
+    yield from shared
     for section in sections:
         yield f"## {section.title}"
-        yield from section.text
+        yield from _paragraphs(section, shared)
         for table in section.tables:
             yield f"**{table.caption}**"
             rows = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
@@ -135,15 +155,17 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _html(sections: list[Section], machine: str, notes: Sequence[str]) -> Iterator[str]:
+def _html(sections: list[Section]) -> Iterator[str]:
+    shared = _shared(sections)
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{html.escape(TITLE)}</title><style>\n{_STYLE}</style></head><body>"
     yield f"<h1>{html.escape(TITLE)}</h1>"
-    yield from (f"<p>{html.escape(note)}</p>" for note in notes)
+    yield from (f"<p>{html.escape(note)}</p>" for note in shared)
     for section in sections:
         yield f'<h2 id="{section.name}">{html.escape(section.title)}</h2>'
-        yield from (f"<p>{html.escape(paragraph)}</p>" for paragraph in section.text)
+        paragraphs = _paragraphs(section, shared)
+        yield from (f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs)
         for table in section.tables:
             yield f"<table><caption>{html.escape(table.caption)}</caption>"
             yield _html_row("th", table.header)
@@ -154,7 +176,7 @@ def _html(sections: list[Section], machine: str, notes: Sequence[str]) -> Iterat
             source = html.escape(f"{section.name}/{picture.file}")
             yield f'<figure><img src="{source}" alt="{caption}">'
             yield f"<figcaption>{caption}</figcaption></figure>"
-    yield f"<footer>Machine: {html.escape(machine)}.</footer></body></html>"
+    yield "</body></html>"
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
 from impasto.reproduction.inputs import Inputs
 from impasto.reproduction.measurements import Measurements
-from impasto.reproduction.plots import COLOURS, plot
+from impasto.reproduction.plots import colour, plot
 from impasto.reproduction.printed import SUPERRES
 from impasto.reproduction.report import Picture, Section, Table
 from impasto.reproduction.sizes import Sizes
@@ -55,10 +55,8 @@ def measure_superres(
     Returns:
         The section.
     """
-    kept = Measurements(
-        folder,
-        inputs.fingerprint() | {"pictures": sizes.superres_pictures, "size": sizes.superres_px},
-    )
+    kept = Measurements(folder, inputs.fingerprint())
+    count, side = sizes.superres_pictures or "all", sizes.superres_px or "full"
     tables, found = [], {}
     for scale in SCALES:
         rows = []
@@ -66,7 +64,7 @@ def measure_superres(
             for degradation in DEGRADATIONS:
                 progress(f"superres: {name} x{scale}, {degradation}")
                 means = kept.get(
-                    f"{name} x{scale} {degradation}",
+                    f"{name} x{scale} {degradation}, {count} pictures, {side} px",
                     partial(_scores, test_set, scale, degradation, sizes),
                 )
                 rows += _rows(name, degradation, means)
@@ -82,13 +80,16 @@ def measure_superres(
 
 
 def _text() -> list[str]:
-    return [
+    text = [
         f"PSNR and SSIM of Y, without a border as wide as the scale ({METRICS_SOURCE}); distance "
         "of VGG-16's features from the original's at relu2_2 and relu3_3, where less is better. "
         "Low-resolution pictures are made in two ways: as the paper says (Gaussian blur of sigma "
         "1, then bicubic), with the networks' results matched to their input's histogram, and by "
         "plain bicubic. The paper's printed bicubic rows at x4 are those of the second.",
     ]
+    if not list_upscalers():
+        text.append("This version ships no super-resolution network: only resampling is scored.")
+    return text
 
 
 def _caption() -> Picture:
@@ -109,16 +110,21 @@ def _scores(folder: Path, scale: int, degradation: Degradation, sizes: Sizes) ->
     network = LossNetwork()
     scores: dict[str, list[SuperresScores]] = {name: [] for name in methods}
     for path in sorted(iterate_pictures(folder))[: sizes.superres_pictures]:
-        original = _original(path, scale, sizes.superres_px)
+        original = read_original(path, scale, sizes.superres_px)
         low_res = degrade(original, scale, degradation)
         for name, _, score in score_methods(methods, low_res, original, scale, network):
             scores[name].append(score)
     return {name: mean_scores(values).to_dict() for name, values in scores.items()}
 
 
-def _original(path: Path, scale: int, longer_side_px: int | None) -> NDArray[np.uint8]:
+def read_original(path: Path, scale: int, longer_side_px: int | None = None) -> NDArray[np.uint8]:
+    """Reads a test picture, cropped so that the scale divides its sides; none is enlarged.
+
+    Raises:
+        ImageError: it cannot be read, or is too small to be scored.
+    """
     rgb = read_image(path).rgb
-    if longer_side_px is not None:
+    if longer_side_px is not None and longer_side_px < max(rgb.shape[:2]):
         rgb = resize_longer_side(rgb, longer_side_px)
     try:
         return crop_to_multiple(rgb, scale)
@@ -149,7 +155,7 @@ def _draw(found: dict[tuple[str, int, Degradation], Means], folder: Path) -> Non
             ):
                 x = [score["psnr"] for score in means.values()]
                 y = [score["feature_relu3_3"] for score in means.values()]
-                panel.scatter(x, y, color=COLOURS[number % len(COLOURS)], label=name)
+                panel.scatter(x, y, color=colour(number), label=name)
                 for method, psnr, distance in zip(means, x, y, strict=True):
                     panel.annotate(
                         method, (psnr, distance), (3, 3), textcoords="offset points", fontsize=7

@@ -41,7 +41,8 @@ def save_checkpoint(
     final = folder / f"step-{step:08d}"
     partial = folder / f".{final.name}.partial"
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        for left in folder.glob(".step-*.partial"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         partial.mkdir(parents=True)
         for name, group in tensors.items():
             # save_file reports a full disk as its own error type
@@ -81,7 +82,8 @@ def load_checkpoint(run_folder: Path) -> tuple[dict[str, dict[str, Tensor]], dic
         values = json.loads((newest / "state.json").read_text(encoding="utf-8"))
         tensors = {file.stem: load_file(file) for file in sorted(newest.glob("*.safetensors"))}
     except (OSError, ValueError, SafetensorError) as error:
-        raise ResumeError(f"checkpoint {newest} cannot be read: {error}") from error
+        remedy = "remove it to go on from the one before" if len(found) > 1 else "start a new run"
+        raise ResumeError(f"checkpoint {newest} cannot be read ({error}): {remedy}") from error
     return tensors, values
 
 

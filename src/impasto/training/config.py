@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -17,6 +18,8 @@ from impasto.training.run_config import RunConfig, numbers, setting
 Preset = Literal["paper", "released"]
 
 DEFAULT_STYLE_SCALE = 3.0
+MOST_STROKE_SIZES = 16
+"""As many painting sizes as a model file may hold."""
 NETWORK_SETTINGS = {
     "width": "width",
     "residual_blocks": "residual_blocks",
@@ -121,6 +124,8 @@ class TrainingConfig(RunConfig):
             )
         if not self.style_layers:
             raise UsageError("--style-layers is empty; name one layer or more")
+        if len(set(self.style_layers)) < len(self.style_layers):
+            raise UsageError(f"--style-layers is {','.join(self.style_layers)}; name each once")
         self._check_lists()
         if isinstance(self.network, FastSpec):
             spec = replace(self.network, parameter_sets=self.parameter_sets)
@@ -129,12 +134,10 @@ class TrainingConfig(RunConfig):
     def _check_lists(self) -> None:
         if not self.paintings:
             raise UsageError("no painting is given; name one or more")
-        names = [painting.stem for painting in self.paintings]
+        names = [style_name(painting) for painting in self.paintings]
         if len(set(names)) < len(names):
             raise UsageError(f"two paintings have one name: {', '.join(names)}; rename one")
-        if taken := {style_name(path) for path in self.paintings} & {
-            style.name for style in self.kept_styles
-        }:
+        if taken := set(names) & {style.name for style in self.kept_styles}:
             raise UsageError(
                 f"the model holds a style {min(taken)!r} already: give the painting's file another "
                 "name, or learn without what is there by --from-scratch"
@@ -143,6 +146,12 @@ class TrainingConfig(RunConfig):
             raise UsageError(
                 f"--style-scale is {numbers(self.style_scale)}; it needs one number, or one for "
                 f"each of {len(names)} paintings"
+            )
+        sizes = self.style_size_px
+        if not 1 <= len(sizes) <= MOST_STROKE_SIZES or any(a >= b for a, b in pairwise(sizes)):
+            raise UsageError(
+                f"--style-size-px is {numbers(sizes)}; give up to {MOST_STROKE_SIZES} sizes, each "
+                "larger than the one before"
             )
         smallest = self.network.min_size_px
         if min(self.crop_px, default=0) < smallest:
@@ -239,14 +248,17 @@ def is_style_targets(path: Path) -> bool:
 
 def default_run_folder(paintings: Sequence[Path]) -> Path:
     """Returns the folder of a run that names none: ``runs/<first painting>``."""
-    return Path("runs") / paintings[0].stem
+    return Path("runs") / _base_name(paintings[0])
 
 
 def style_name(painting: Path) -> str:
     """Returns a style's name: the painting's, with what file names cannot hold replaced."""
-    return (
-        "".join(
-            "_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in painting.stem
-        ).strip(" .")[:LONGEST_NAME]
-        or "style"
+    printable = "".join(
+        "_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in _base_name(painting)
     )
+    return printable.strip(" .")[:LONGEST_NAME].strip(" .") or "style"
+
+
+def _base_name(painting: Path) -> str:
+    """Returns a painting's name without its suffix, which names of style targets do not have."""
+    return painting.name if is_style_targets(painting.parent) else painting.stem

@@ -86,7 +86,7 @@ def export_style_targets(run_folder: Path, model: Path) -> Path:
         The path of the file, ``<model>.targets.safetensors``.
 
     Raises:
-        ResumeError: the folder holds no run of a style.
+        ResumeError: the folder holds no run of a style, or a painting is another picture now.
         ImageError: a painting cannot be read.
         OutputError: the file cannot be written.
     """
@@ -94,20 +94,23 @@ def export_style_targets(run_folder: Path, model: Path) -> Path:
     from impasto.losses.style_targets import SUFFIX
     from impasto.training.pictures import read_painting, to_tensor
 
-    config = read_config(run_folder, load_checkpoint(run_folder)[1])
+    values = load_checkpoint(run_folder)[1]
+    config = read_config(run_folder, values)
     if not isinstance(config, TrainingConfig):
         raise ResumeError(f"{run_folder} holds a run without paintings: there are no style targets")
     loss = PerceptualLoss(
         style_layers=config.style_layers, loss_network=LossNetwork(config.loss_network)
     )
     targets = {}
-    for path in config.paintings:
+    for path, learned_sha256 in zip(config.paintings, values["paintings_sha256"], strict=True):
         pictures = {size: read_painting(path, size) for size in config.style_size_px}
         grams = {
             size: picture.grams or loss.style_targets(to_tensor(picture.rgb))
             for size, picture in pictures.items()
         }
         sha256 = next(iter(pictures.values())).sha256
+        if sha256 != learned_sha256:
+            raise ResumeError(f"{path} is not the painting that the run in {run_folder} learned")
         targets[style_name(path)] = StyleTarget(sha256, grams)
     file = model.with_suffix(SUFFIX)
     save_style_targets(targets, file)

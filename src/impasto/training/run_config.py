@@ -20,6 +20,10 @@ Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
+_KINDS: Mapping[type, str] = {Path: "a path", bool: "true or false", str: "a word"}
+"""Kinds of settings that are neither numbers nor choices, and what they are called."""
+
+
 def setting(default: Any, help_text: str, *, cli: bool = True) -> Any:
     """A dataclass field with the help text that the command line shows."""
     return field(default=default, metadata={"help": help_text, "cli": cli})
@@ -84,10 +88,25 @@ class RunConfig(ABC):
         Raises:
             UsageError: a value is out of range, or two contradict each other.
         """
+        self._check_kinds()
         self._check_choices()
         self._check_numbers()
         if self.steps is not None and self.max_time_s is not None:
             raise UsageError("--steps and --max-time are both given; a run has one length")
+
+    def _check_kinds(self) -> None:
+        """Refuses what is no path, word, truth or list of the entries wanted, as in a recipe."""
+        for name, hint in get_type_hints(type(self)).items():
+            value = getattr(self, name)
+            if isinstance(value, str) and Path in get_args(hint):
+                object.__setattr__(self, name, Path(value))
+                continue
+            if (entry := entry_type(hint)) in (int, float):
+                continue  # numbers have limits beside their kind
+            kind = entry or next((k for k in _KINDS if k in (hint, *get_args(hint))), None)
+            if kind and value is not None and not all(isinstance(v, kind) for v in listed(value)):
+                words = _KINDS.get(kind, kind.__name__)
+                raise UsageError(f"{flag(name)} is {value!r}; allowed is {words}")
 
     def _check_choices(self) -> None:
         for name, hint in get_type_hints(type(self)).items():
@@ -203,8 +222,8 @@ def with_spec(
     settings = dict(settings)
     changed = {name: settings.pop(name) for name in spec_fields if name in settings}
     spec = settings.get("network", base)
-    if isinstance(spec, str):
-        if spec not in networks:
+    if not isinstance(spec, AnySpec):
+        if not isinstance(spec, str) or spec not in networks:
             raise UsageError(f"--network is {spec!r}; allowed are {', '.join(networks)}")
         spec = networks[spec]
     known = {item.name for item in fields(spec)}

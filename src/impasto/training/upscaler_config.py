@@ -80,7 +80,8 @@ class UpscalerConfig(RunConfig):
             raise UsageError(
                 f"--patch-px is {self.patch_px}; it must be a multiple of --scale {self.scale}"
             )
-        if not (self.feature_weight if self.uses_features else self.pixel_weight):
+        weights = self.uses_features * self.feature_weight, self.uses_pixels * self.pixel_weight
+        if not any(weights):
             raise UsageError(f"--loss {self.loss} with a weight of 0 leaves nothing to learn")
 
     @property
@@ -150,6 +151,8 @@ def make_upscaler_config(
     settings |= {name: value for name, value in given.items() if value is not None}
     if given.get("max_time_s") is not None and given.get("steps") is None:
         settings.pop("steps", None)
-    if start := settings.get("start_from"):
-        settings["started_from"] = checked_weights(start)
-    return UpscalerConfig(**with_spec(settings, FastUpscalerSpec(), UPSCALERS, NETWORK_SETTINGS))
+    chosen = with_spec(settings, FastUpscalerSpec(), UPSCALERS, NETWORK_SETTINGS)
+    config = UpscalerConfig(**chosen)
+    if config.start_from is None:
+        return config
+    return replace(config, started_from=checked_weights(config.start_from))
