@@ -44,9 +44,11 @@ def test_every_command_has_its_module(name):
 
 def test_unknown_commands_get_a_hint(run_cli, photo, monkeypatch):
     monkeypatch.chdir(photo.parent)
+    photo.with_name("my photo.png").touch()
     for argument, hint in [
         ("stylise", "did you mean 'stylize'?"),
         ("photo.png", "did you mean `impasto stylize photo.png`?"),
+        ("my photo.png", "did you mean `impasto stylize 'my photo.png'`?"),
         ("xyz", "there are stylize, styles"),
     ]:
         code, out, err = run_cli(argument)

@@ -55,10 +55,36 @@ def test_folders_keep_their_structure(here):
     assert planned(["photos", "more"], "out")["more/a.jpg"] == "out/more/a.jpg"
 
 
-def test_current_folder(here, tmp_path):
-    here("a.jpg")
-    (target,) = planned(["."]).values()
-    assert Path(target).resolve() == tmp_path.parent / f"{tmp_path.name}.ink" / "a.jpg"
+def test_names_without_an_ending_and_with_unusual_ones(here):
+    here("photo", "a.b/photo", "a.jpe", "b.JFIF", "c.hif", "p/d.jfif")
+    assert planned(["photo"]) == {"photo": "photo.ink.png"}
+    assert planned(["photo"], file_format="JPEG") == {"photo": "photo.ink.jpg"}
+    assert planned(["photo"], "out/") == {"photo": "out/photo.png"}
+    assert planned(["a.b/photo", "a.jpe", "b.JFIF", "c.hif"]) == {
+        "a.b/photo": "a.b/photo.ink.png",
+        "a.jpe": "a.ink.jpg",
+        "b.JFIF": "b.ink.jpg",
+        "c.hif": "c.ink.jpg",
+    }
+    assert planned(["p"]) == {"p/d.jfif": "p.ink/d.jpg"}
+
+
+@pytest.mark.parametrize("name", [".", "..", "p/.."])
+def test_folders_by_their_places(here, tmp_path, monkeypatch, name):
+    here("a.jpg", "p/q/b.jpg")
+    folder = tmp_path
+    if name == "..":
+        monkeypatch.chdir("p")
+    targets = [Path(target).resolve() for target in planned([name]).values()]
+    assert targets[0] == folder.with_name(f"{folder.name}.ink") / "a.jpg"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a permission elsewhere")
+def test_a_linked_folder_goes_by_the_link_s_name(here):
+    here("disk/2024/a.jpg")
+    Path("photos").symlink_to("disk/2024")
+    assert planned(["photos"]) == {"photos/a.jpg": "photos.ink/a.jpg"}
+    assert planned(["photos", "disk"], "out") == {"photos/a.jpg": "out/photos/a.jpg"}
 
 
 def test_results_inside_the_input_folder_are_not_painted_again(here):

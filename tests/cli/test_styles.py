@@ -277,6 +277,17 @@ def test_where_a_sheet_goes(run_cli, catalog, photo, tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["photo.styles.png"]
 
 
+def test_a_sheet_that_cannot_be_written_is_told_before_the_work(
+    run_cli, catalog, photo, tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("impasto.runtime.stylizer.StyleModel.paint", None)
+    target = tmp_path / "file" / "sheet.png"
+    code, out, err = run_cli("styles", "--sheet", photo, "-o", target)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert f"cannot write {target}: {tmp_path / 'file'} is not a folder" in err
+
+
 def test_a_sheet_of_a_large_photo_has_small_pictures(run_cli, catalog, tmp_path):
     photo = tmp_path / "large.jpg"
     Image.new("RGB", (900, 1800), "red").save(photo)

@@ -415,6 +415,23 @@ def test_pictures_neither_come_from_nor_go_to_a_terminal(tiny_model, photo):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_closed_streams_stop_nothing(tiny_model, photo, rgb, closed):
+    Path("b.png").write_bytes(photo.read_bytes())
+    line = [*IMPASTO, "stylize", "photo.png", "b.png", "-m", str(tiny_model), "-o", "out/"]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *line],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    paths = "out/photo.png\nout/b.png\n"
+    said = {"1": ("", "2 painted\n"), "2": (paths, "")}
+    assert (done.stdout, done.stderr) == said[closed]
+    np.testing.assert_array_equal(read_image("out/b.png").rgb, 255 - rgb)
+
+
 def test_a_stdout_that_is_full(tiny_model, photo):
     for arguments in (["stylize", "photo.png", "-m", tiny_model, "-o", "-"], ["styles"]):
         with Path("/dev/full").open("w") as full:

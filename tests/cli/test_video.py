@@ -156,7 +156,18 @@ def test_an_interrupted_run_goes_on(catalog, clip, tmp_path):
         (["--crf", "99"], "--crf must lie between 0 and 63, not 99"),
         (["--start", "x"], "--start takes seconds, such as 12.5, not 'x'"),
         (["--start", "2", "--end", "1"], "--end 1 must come after --start 2"),
-        (["--fps", "0"], "--fps must be above 0 and at most 1000, not 0"),
+        (["--fps", "0"], "--fps must lie between 0.01 and 1000, not 0"),
+        (["--fps", "0.001"], "--fps must lie between 0.01 and 1000, not 0.001"),
+        (["-o", ""], "-o is empty: was a variable meant that is not set?"),
+        (
+            ["--codec", "h264", "-o", "b.webm"],
+            ".webm cannot hold --codec h264: choose one of vp9, av1, or give -o a name that ends "
+            "in .mp4 or .m4v or .mov or .mkv",
+        ),
+        (
+            ["--codec", "vp9", "-o", "b.gif"],
+            "--codec and --crf are for clips, and .gif is an animated picture: leave them out",
+        ),
         (["--strength", "2"], "--strength must lie between 0 and 1, not 2.0"),
         (["--max-size", "0"], "--max-size must be at least 1, not 0"),
         (["--upscale", "3"], "--upscale must be 2, 4 or 8, not 3"),
@@ -190,9 +201,19 @@ def test_bad_input_is_one_line(run_cli, catalog, clip, options, message):
     assert sorted(Path().iterdir()) == before
 
 
+def test_an_unwritable_result_is_told_before_any_work(run_cli, catalog, clip, monkeypatch):
+    Path("file").touch()
+    monkeypatch.setattr("impasto.runtime.stylizer.StyleModel.paint", None)
+    for name in ("x.mp4", "x.gif"):
+        code, out, err = run_cli("video", clip, "-o", f"file/{name}", "--steady", "off")
+        assert (code, out) == (1, "") and one_error_line(err)
+        assert f"cannot write {Path('file', name)}: file is not a folder" in err
+
+
 def test_frame_rates_of_television_are_meant():
     assert frame_rate(29.97) == Fraction(30_000, 1001)
     assert frame_rate(23.976) == Fraction(24_000, 1001)
+    assert frame_rate(0.01) == Fraction(1, 100)
     assert (frame_rate(25), frame_rate(12.5), frame_rate(None)) == (25, Fraction(25, 2), None)
 
 

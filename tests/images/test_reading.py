@@ -1,6 +1,8 @@
 import io
+import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from PIL import Image
 
 from impasto.errors import ImageReadError, ImageTooLargeError
 from impasto.images.reading import is_picture, photo_from_image, read_image
+from impasto.images.regions import read_huge
+from impasto.images.rows import Scratch
 
 ORIENTATION = 0x0112
 
@@ -197,7 +201,7 @@ def test_palette_with_partial_transparency():
 
 
 def test_values_without_a_range_are_refused():
-    with pytest.raises(ImageReadError, match="8 or 16 bit"):
+    with pytest.raises(ImageReadError, match=r"the picture has floating-point .*: save it as 8"):
         read_image(encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"))
     with pytest.raises(ImageReadError, match=r"0\.\.65535"):
         read_image(encoded(Image.fromarray(np.full((4, 4), 70000, np.int32)), "TIFF"))
@@ -246,6 +250,16 @@ def test_missing_empty_text_truncated_and_folder(tmp_path, photo):
         assert str(path) in str(caught.value)
     with pytest.raises(ImageReadError, match="empty"):
         read_image(b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no named pipes")
+def test_pipes_and_devices_are_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(ImageReadError, match="is a pipe or a device: save the picture as"):
+            read_image(path)
+        with Scratch() as scratch:
+            assert read_huge(path, scratch, max_pixels=100) is None
 
 
 def test_every_truncation_is_a_clean_error(rgb):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from impasto.errors import OutputError
-from impasto.images.rows import Scratch, WithAlpha, bands, float_room_like, room_like
+from impasto.images.rows import Scratch, WithAlpha, bands, room_like
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_rows_and_columns_are_those_of_an_array(shape):
 def test_floats_are_exact_to_a_part_of_a_level():
     values = np.random.default_rng(0).uniform(-1, 1, (5, 6, 3)).astype(np.float32)
     with Scratch() as scratch:
-        rows = float_room_like(scratch.room((5, 6, 3)), values.shape)
+        rows = scratch.room(values.shape, np.float32)
         rows[0:5] = values
         assert rows[0:5].dtype == np.float32
         assert np.abs(rows[0:5] - values).max() * 255 < 0.07
@@ -50,7 +50,6 @@ def test_room_is_made_where_a_picture_is():
     with Scratch() as scratch:
         assert room_like(scratch.room((2, 3)), (4, 5, 3)).scratch is scratch
     assert isinstance(room_like(np.zeros((2, 3), np.uint8), (4, 5, 3)), np.ndarray)
-    assert isinstance(float_room_like(np.zeros((2, 3), np.uint8), (4, 5, 3)), np.ndarray)
 
 
 def test_colours_and_transparency_are_one_picture(rgb):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import tempfile
 from collections import namedtuple
@@ -171,8 +172,10 @@ def test_the_dials_work_on_strips(models, uneven, setting):
 def test_too_little_memory_names_the_least(models, uneven):
     data, _ = read_model_file(models["fast"])
     network = StripNetwork(data, read_stages(data), threads=1)
-    with pytest.raises(UsageError, match=r"a picture 100000 px wide needs at least (.*) MiB of"):
-        network.strip_rows(100_000, 1 << 20)
+    for width in (999, 1023, 100_000):
+        with pytest.raises(UsageError, match=f"a picture {width} px wide needs at least") as told:
+            network.strip_rows(width, 1 << 20)
+        assert network.strip_rows(width, int(re.search(r"(\d+) MiB", str(told.value))[1]) << 20)
     plan = read_stages(data)
     rows = network.strip_rows(1000, 64 << 20)
     assert rows % plan.align_px == 0

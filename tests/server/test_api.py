@@ -164,7 +164,11 @@ def test_the_result_of_upscaling_has_the_limit_of_pixels_too(make_client, upscal
     [
         ("strength=2", "bad-parameter", "strength: input should be less than or equal to 1"),
         ("strength=nan", "bad-parameter", "strength: "),
-        ("stroke_size=50", "bad-parameter", "stroke_size: "),
+        (
+            "stroke_size=50",
+            "bad-parameter",
+            "stroke_size: input should be 'auto' or 'native', or less than or equal to 10, not",
+        ),
         ("format=svg", "bad-parameter", "format: input should be 'jpeg', 'png'"),
         ("quality=0", "bad-parameter", "quality: "),
         ("stregth=1", "bad-parameter", "there is no parameter 'stregth'"),
@@ -257,6 +261,22 @@ def test_odd_forms_are_refused(client, picture):
     problem(torn, 400, "bad-request")
     many = client.post("/v1/stylize", files={f"f{n}": (None, "1") for n in range(30)})
     problem(many, 400, "bad-request")
+
+
+@pytest.mark.parametrize("path", ["/v1/stylize", "/sign-in"])
+def test_a_form_of_a_charset_that_cannot_be_read(client, path):
+    part = b'--x\r\nContent-Disposition: form-data; name="style"\r\n\r\nmirror\r\n--x--\r\n'
+    stated = {"Content-Type": "multipart/form-data; boundary=x; charset=undefined"}
+    told = problem(client.post(path, content=part, headers=stated), 400, "bad-request")
+    assert told == "the form's charset cannot be read: send it as utf-8"
+
+
+def test_the_description_names_only_places_that_there_are(client):
+    description = client.get("/openapi.json").json()
+    named = set(re.findall(r"/v1/\w+", json.dumps(description)))
+    assert named and named <= {
+        re.match(r"/v1/\w+", path)[0] for path in description["paths"] if path.startswith("/v1/")
+    }
 
 
 def test_unknown_places_and_methods_are_problems_too(client):

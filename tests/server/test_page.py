@@ -338,6 +338,25 @@ def test_the_camera_takes_a_photo_and_records(page, tmp_path):
     assert page.locator("#camera").evaluate("video => video.srcObject") is None
 
 
+def test_a_photo_that_is_chosen_while_the_browser_asks_for_the_camera_stays(page, picture):
+    page.evaluate("""() => {
+      const { mediaDevices } = navigator;
+      const get = mediaDevices.getUserMedia.bind(mediaDevices);
+      mediaDevices.getUserMedia = async (wanted) => {
+        await new Promise((allow) => (window.allow = allow));
+        return (window.stream = await get(wanted));
+      };
+    }""")
+    page.get_by_role("button", name="Use the camera").click()
+    until(lambda: page.evaluate("window.allow !== undefined"))
+    upload(page, picture)
+    page.evaluate("allow()")
+    ended = "window.stream?.getTracks().every(({ readyState }) => readyState === 'ended')"
+    until(lambda: page.evaluate(ended))
+    expect(page.locator("body")).to_have_attribute("data-mode", "photo")
+    assert near(shown(page, "#after"), NEGATIVE)
+
+
 def test_the_camera_that_is_refused_is_told(new_page):
     page = new_page()
     page.evaluate("""() => { navigator.mediaDevices.getUserMedia =

@@ -1,5 +1,6 @@
 """Reading clips: upright, in the right colours, at their times, whatever is damaged."""
 
+import os
 from fractions import Fraction
 
 import av
@@ -124,6 +125,13 @@ def test_what_is_no_clip(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(VideoError, match=message):
         Clip(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has no named pipes")
+def test_pipes_are_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match="is a pipe or a device: save the clip as a file"):
+        Clip(tmp_path / "pipe.mp4")
 
 
 def test_truncated_clips(tmp_path):

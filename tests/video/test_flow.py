@@ -49,6 +49,15 @@ def test_flow_finds_a_shift_and_what_cannot_be_followed(texture):
     assert FlowFinder().motion(grey(texture), grey(other)).share < 0.25
 
 
+@pytest.mark.parametrize(("height", "width"), [(10, 120), (10, 10), (1, 1)])
+def test_flow_on_pictures_smaller_than_its_search_takes(texture, height, width):
+    before, now = texture[:height, :width], texture[:height, 2 : width + 2]
+    motion = FlowFinder().motion(grey(before), grey(now))
+    assert motion.flow.shape == (height, width, 2) and motion.followed.shape == (height, width)
+    if width == 120:
+        assert np.abs(np.median(motion.flow, axis=(0, 1)) - (2, 0)).max() < 0.2
+
+
 def test_grey_keeps_the_shape_within_its_limit():
     assert grey(np.zeros((300, 1200, 3), np.uint8)).shape == (128, 512)
     assert grey(np.zeros((30, 40, 3), np.uint8)).shape == (30, 40)

@@ -1,5 +1,6 @@
 """Whole runs: what comes with a clip, going on after a stop, and what cannot be."""
 
+import dataclasses
 import errno
 import os
 from fractions import Fraction
@@ -8,15 +9,17 @@ import av
 import numpy as np
 import pytest
 from clip_files import frame_times, packets, pictures, write_clip
+from PIL import Image
 
 from impasto.errors import OutputError, UsageError, VideoError
+from impasto.runtime.steady import SteadyModel
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
 from impasto.video import pieces
 from impasto.video.changes import Painting, Upscaling
 from impasto.video.clips import FULL, Clip
 from impasto.video.encoding import CODECS, choose_codec
-from impasto.video.joining import Extract
+from impasto.video.joining import CONTAINERS, Extract
 from impasto.video.rendering import VideoSettings, render
 from impasto.video.steadiness import MODES, Steadiness
 from impasto.video.timeline import Dials, Timeline, parse_numbers
@@ -330,3 +333,47 @@ def test_codecs(tmp_path):
         choose_codec("prores", 3, ".mov", 8)
     with pytest.raises(UsageError, match="--crf must lie between 0 and 51, not 52"):
         choose_codec("h264", 52, ".mp4", 8)
+    with pytest.raises(UsageError, match="--crf must lie between 0 and 51, not 52"):
+        choose_codec(None, 52, ".mp4", 8)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_a_container_holds_the_codecs_that_it_is_said_to(tmp_path, negative, codec, suffix):
+    path = write_clip(tmp_path / "a.mp4", pictures(3))
+    result = tmp_path / f"b{suffix}"
+    settings = VideoSettings(codec=codec)
+    if suffix not in CODECS[codec].suffixes:
+        with pytest.raises(UsageError, match=f"{suffix} cannot hold --codec {codec}"):
+            render(path, result, negative, settings)
+        assert not list(tmp_path.glob("b*"))
+        return
+    render(path, result, negative, settings)
+    assert len(list(Clip(result).frames())) == 3
+
+
+def test_transparency_is_laid_on_white_in_a_clip(tmp_path, negative):
+    rgba = np.zeros((32, 48, 4), np.uint8)
+    rgba[:, :24, 3] = 255
+    images = [Image.fromarray(rgba)] * 3
+    path = tmp_path / "a.png"
+    images[0].save(path, save_all=True, append_images=images[1:], duration=100)
+    change = dataclasses.replace(
+        negative, timeline=Timeline(Dials({"negative": 1.0}, strength=0.0))
+    )
+    render(path, tmp_path / "b.mp4", change, LOSSLESS)
+    for frame in Clip(tmp_path / "b.mp4").frames():
+        assert frame.rgb[:, :20].max() < 12 and frame.rgb[:, 28:].min() > 243
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (8, 64), (64, 8)])
+def test_tiny_clips_are_kept_steady_too(tmp_path, tiny_model, height, width):
+    path = write_clip(tmp_path / "a.mp4", pictures(3, height, width))
+    steady = MODES["light"]
+    change = Painting(
+        SteadyModel(tiny_model, kept=steady.statistics_kept, threads=1),
+        Timeline(Dials({"negative": 1.0})),
+        steadiness=steady,
+    )
+    outcome = render(path, tmp_path / "b.mp4", change, LOSSLESS)
+    assert (outcome.frames, outcome.width, outcome.height) == (3, width, height)

@@ -27,6 +27,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -176,7 +177,8 @@ def main(args: Sequence[str] | None = None) -> None:
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     try:
         code = _run(args)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:  # what was printed cannot be written: the reader has gone, the disk is full
         _drop_stdout()
         code = 1
@@ -214,7 +216,12 @@ def _run(args: Sequence[str] | None) -> int:
 
 
 def _prepare_streams() -> None:
-    """Makes any file name printable: undecodable bytes pass through, the rest is escaped."""
+    """Makes any file name printable: undecodable bytes pass through, the rest is escaped.
+
+    Where stderr is closed, what is said there goes nowhere.
+    """
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         encoding = (getattr(stream, "encoding", None) or "").lower()
         errors = "surrogateescape" if encoding in ("utf-8", "utf8") else "backslashreplace"
@@ -224,5 +231,5 @@ def _prepare_streams() -> None:
 
 def _drop_stdout() -> None:
     """Lets the interpreter's last flush go nowhere, since the reader has gone."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

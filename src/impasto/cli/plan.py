@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from impasto.errors import DataError, ImpastoError, UsageError
+from impasto.errors import DataError, ImpastoError, OutputError, UsageError
 from impasto.images.folders import iterate_pictures, real_path
 from impasto.images.opening import READABLE
 from impasto.images.writing import FORMAT_BY_SUFFIX
 
 PIPE: Final = "-"
+
+# JPEG under a name that is not written, and a phone's HEIC: PNG would be ten times as large.
+_BECOME_JPEG: Final = (".jpe", ".jfif", ".heic", ".heif", ".hif")
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,21 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 (pathlib's raises for such a name)
 
 
+def check_writable(target: Path) -> None:
+    """Finds out before the work, as far as that is possible, that a result can be written.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    folder = target.parent
+    while not exists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not is_folder(folder):
+        raise OutputError(f"cannot write {target}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {target}: no permission to write in {folder}")
+
+
 def _pipe_plan(inputs: Sequence[str], output: str | None, file_format: str | None) -> Plan:
     (first, *others) = inputs
     if others:
@@ -131,15 +149,15 @@ def _fill(
 
     for given in inputs:
         if not is_folder(given):
-            name = given.name if folder else f"{given.stem}.{label}{given.suffix}"
+            named = with_format(given, file_format)
+            name = named.name if folder else f"{named.stem}.{label}{named.suffix}"
             add(given, (folder or given.parent) / name)
             continue
-        root = real_path(given)
+        root = real_path(given) if given.name in ("", "..") else given
         if folder is None:
             if not root.name:
                 raise UsageError(f"{given} has no folder beside it for the results: give -o")
-            beside = given.parent if given.name else root.parent
-            target_root = beside / f"{root.name}.{label}"
+            target_root = root.with_name(f"{root.name}.{label}")
         else:
             target_root = folder if len(inputs) == 1 else folder / root.name
         before = len(seen)
@@ -183,7 +201,7 @@ def _output_folder(path: Path) -> Path:
 def with_format(target: Path, file_format: str | None) -> Path:
     """Changes the suffix to that of the format, and where it cannot be written.
 
-    A phone's HEIC becomes JPEG, since PNG would be ten times as large; all else becomes PNG.
+    A phone's HEIC becomes JPEG, as does JPEG under another name; all else becomes PNG.
 
     Args:
         target: a result's path, with its photo's suffix.
@@ -192,7 +210,7 @@ def with_format(target: Path, file_format: str | None) -> Path:
     stated = FORMAT_BY_SUFFIX.get(target.suffix.lower())
     if stated is not None and file_format in (None, stated):
         return target
-    wanted = file_format or ("JPEG" if target.suffix.lower() in (".heic", ".heif") else "PNG")
+    wanted = file_format or ("JPEG" if target.suffix.lower() in _BECOME_JPEG else "PNG")
     suffix = next(suffix for suffix, known in FORMAT_BY_SUFFIX.items() if known == wanted)
     return target.with_name(f"{target.stem}{suffix}")
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import errno
 import math
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,7 @@ from typing import Final, Protocol
 
 from impasto.cli.console import Screen, one_line, progress_bar
 from impasto.cli.pipes import check_stdin, check_stdout, read_stdin, write_stdout
-from impasto.cli.plan import PIPE, Job, Plan, exists
+from impasto.cli.plan import PIPE, Job, Plan, check_writable, exists
 from impasto.cli.report import Outcome, Report, Words
 from impasto.cli.settings import Settings, Voice
 from impasto.errors import ImageTooLargeError, ImpastoError, OutputError, UsageError
@@ -208,7 +207,7 @@ class Run:
             return item
         with _timed(item):
             if job.target is not None:
-                _check_writable(job.target)
+                check_writable(job.target)
             item.photo = photo = self._photo(item)
             height, width = photo.rgb.shape[:2]
             item.given = f"{_name(job.source)}: {width}x{height} {photo.format}"
@@ -359,17 +358,6 @@ def _check_quality(plan: Plan, settings: Settings) -> None:
     ]
     if formats and None not in formats and not LOSSY_FORMATS.intersection(formats):
         raise lossless(str(formats[0]))
-
-
-def _check_writable(target: Path) -> None:
-    """Finds out before the work, as far as that is possible, that a result can be written."""
-    folder = target.parent
-    while not exists(folder) and folder != folder.parent:
-        folder = folder.parent
-    if not os.path.isdir(folder):  # noqa: PTH112 (pathlib's raises for a name that is too long)
-        raise OutputError(f"cannot write {target}: {folder} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {target}: no permission to write in {folder}")
 
 
 def _disk_is_full(error: ImpastoError) -> bool:

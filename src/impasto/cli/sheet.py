@@ -11,7 +11,7 @@ from PIL import Image
 
 from impasto.catalog import Style
 from impasto.cli.console import own_stderr, progress_bar
-from impasto.cli.plan import PIPE, exists, is_folder, make_plan, means_folder
+from impasto.cli.plan import PIPE, check_writable, exists, is_folder, make_plan, means_folder
 from impasto.errors import ImpastoError, ModelError, UnknownStyleError, UsageError
 from impasto.images.contact_sheet import PAPER, Cell, contact_sheet
 from impasto.images.reading import Photo, read_image
@@ -48,6 +48,7 @@ def make_sheet(photo: str, output: str | None, *, overwrite: bool) -> None:
     target = _target(photo, output)
     if exists(target) and not overwrite:
         raise UsageError(f"{target} is already there: --overwrite replaces it")
+    check_writable(target)
     styles = list_styles()
     if not styles:
         raise UnknownStyleError(

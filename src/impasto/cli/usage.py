@@ -7,6 +7,8 @@ are known by what they carry and not by their class's place.
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +47,8 @@ def unknown_command(name: str, known: list[str], group: str = "impasto") -> str:
         group: the group's command line.
     """
     if group == "impasto" and Path(name).exists():
-        return f"{name!r} is not a command: did you mean `impasto stylize {name}`?"
+        quoted = shlex.quote(name) if os.name != "nt" else f'"{name}"'
+        return f"{name!r} is not a command: did you mean `impasto stylize {quoted}`?"
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
     return f"there is no command {name!r} of {group}: {hint}"

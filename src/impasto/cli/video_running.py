@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from impasto.cli.console import clock, one_line, print_note, print_result, steps_shown
-from impasto.cli.plan import exists, means_folder
+from impasto.cli.plan import check_writable, exists, means_folder
 from impasto.cli.settings import (
     PaintSettings,
     Voice,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from impasto.video.steadiness import Steadiness
 
 _SCALES: Final = (2, 4, 8)
-_LARGEST_RATE_FPS: Final = 1000
+_RATES_FPS: Final = (0.01, 1000)
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,9 @@ def frame_rate(fps: float | None) -> Fraction | None:
     """
     if fps is None:
         return None
-    if not 0 < fps <= _LARGEST_RATE_FPS:
-        raise UsageError(f"--fps must be above 0 and at most {_LARGEST_RATE_FPS}, not {fps:g}")
+    lowest, highest = _RATES_FPS
+    if not lowest <= fps <= highest:
+        raise UsageError(f"--fps must lie between {lowest:g} and {highest:g}, not {fps:g}")
     of_television = Fraction(round(fps * 1.001) * 1000, 1001)
     if abs(of_television - Fraction(fps)) < Fraction(1, 200) and fps % 1:
         return of_television
@@ -235,7 +236,10 @@ def find_result(
     Raises:
         UsageError: nothing is written in files of that name, or it is an input, or there.
         VideoError: the clip cannot be used.
+        OutputError: nothing can be written there.
     """
+    if output == "":
+        raise UsageError("-o is empty: was a variable meant that is not set?")
     if output is None or means_folder(output):
         suffix = clip.suffix.lower()
         if suffix not in CONTAINERS and suffix not in FORMATS:
@@ -252,6 +256,7 @@ def find_result(
         raise UsageError(f"{result} is an input and would be overwritten: choose another -o")
     if exists(result) and not overwrite:
         raise UsageError(f"{result} is already there: --overwrite replaces it")
+    check_writable(result)
     return result
 
 

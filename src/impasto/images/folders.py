@@ -10,7 +10,7 @@ from typing import Final
 from impasto.errors import DataError
 
 PICTURE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".avif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".avif"}
     | {".heic", ".heif", ".hif", ".bmp", ".gif", ".jp2", ".ppm", ".pgm"}
 )
 
@@ -43,7 +43,7 @@ def iterate_pictures(folder: str | Path, *, skip: Path | None = None) -> Iterato
         for name in sorted(names):
             path = Path(parent) / name
             named = not name.startswith(".") and path.suffix.lower() in PICTURE_SUFFIXES
-            if named and not _is_special(path):
+            if named and not is_special(path):
                 yield path
 
 
@@ -52,7 +52,11 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))  # before Python 3.13, pathlib's raises for such a link
 
 
-def _is_special(path: Path) -> bool:
-    """Tells whether there is something, but no file; a dangling link shall be reported."""
-    # Unlike pathlib's, these two never raise.
-    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113
+def is_special(path: Path) -> bool:
+    """Tells whether there is something, but neither a file nor a folder: a pipe or a device.
+
+    A dangling link is nothing, so that it is reported as missing.
+    """
+    # Unlike pathlib's, these never raise.
+    known = os.path.isfile(path) or os.path.isdir(path)  # noqa: PTH112, PTH113
+    return os.path.exists(path) and not known  # noqa: PTH110

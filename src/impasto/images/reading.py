@@ -23,6 +23,7 @@ from PIL import Image, ImageOps
 
 from impasto.errors import ImageReadError, ImageTooLargeError, MissingExtraError, install_line
 from impasto.images.exif import clean_exif, copy_exif
+from impasto.images.folders import is_special
 from impasto.images.frames import count_frames
 from impasto.images.opening import READABLE, open_header
 from impasto.images.profiles import to_srgb
@@ -49,6 +50,10 @@ DECODE_ERRORS: Final = (
 
 # Above the size of usual photos, which are converted at once.
 _BAND_PIXELS: Final = 1 << 24
+
+
+class NoRangeError(ValueError):
+    """The values of a picture are not levels of 8 or 16 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +116,10 @@ def read_image(
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         return _read_stream(stream, name, max_pixels)
     path = Path(source)
+    if is_special(path):  # a second look at a pipe finds it empty, or waits for good
+        raise ImageReadError(
+            f"{path} is a pipe or a device: save the picture as a file, or give - for stdin"
+        )
     try:
         with path.open("rb") as file:
             return _read_stream(file, str(path), max_pixels)
@@ -173,6 +182,8 @@ def _decode(
         return _convert(image, image.format or "", in_place=in_place)
     except MemoryError as error:
         raise _no_memory(image, name) from error
+    except NoRangeError as error:
+        raise ImageReadError(f"{name} has {error}: save it as 8 or 16 bit") from error
     except DECODE_ERRORS as error:
         reason = " ".join(str(error).split())  # libheif ends its messages by a line break
         raise ImageReadError(f"{name} {failure}: {reason}") from error
@@ -258,14 +269,18 @@ def _pixels(
 
 
 def split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
-    """Returns the colours in a mode that profiles apply to, and the alpha channel."""
+    """Returns the colours in a mode that profiles apply to, and the alpha channel.
+
+    Raises:
+        NoRangeError: the values are not levels of 8 or 16 bits.
+    """
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
         clear = image.info.get("transparency")  # one level of grey, which PNG may declare
         alpha = np.where(values == clear, 0, 255).astype(np.uint8) if clear is not None else None
         return Image.fromarray(sixteen_to_eight_bit(values)), alpha
     if image.mode == "F":
-        raise ValueError("floating-point pictures have no fixed range; save it as 8 or 16 bit")
+        raise NoRangeError("floating-point values, which have no fixed range")
     if not image.has_transparency_data:
         return (image if image.mode in ("L", "CMYK", "RGB") else image.convert("RGB")), None
     rgba = image.convert("RGBA")
@@ -274,8 +289,12 @@ def split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | No
 
 
 def sixteen_to_eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scales 0..65535 to 0..255, rounding to the nearest level."""
+    """Scales 0..65535 to 0..255, rounding to the nearest level.
+
+    Raises:
+        NoRangeError: there are other values.
+    """
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError("values outside 0..65535; save it as 8 or 16 bit")
+        raise NoRangeError("values outside 0..65535")
     levels: NDArray[np.uint8] = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return levels

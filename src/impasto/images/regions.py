@@ -24,6 +24,7 @@ from PIL import ExifTags, Image
 
 from impasto.errors import ImageReadError, MissingExtraError, OutputError
 from impasto.images.exif import add_to_tiff, clean_exif, copy_exif
+from impasto.images.folders import is_special
 from impasto.images.frames import count_frames
 from impasto.images.opening import open_header
 from impasto.images.profiles import to_srgb
@@ -117,6 +118,8 @@ def read_huge(
         ImageTooLargeError: its header states more than ``max_pixels`` pixels.
         OutputError: there is not enough temporary space.
     """
+    if is_special(Path(source)):
+        return None
     limit = DEFAULT_MEMORY if memory is None else memory
     with contextlib.ExitStack() as opened:
         try:

@@ -183,13 +183,6 @@ def room_like(
     return np.empty(shape, np.uint8)
 
 
-def float_room_like(picture: Rows, shape: tuple[int, ...]) -> WritableRows:
-    """Makes room for floats where a picture is, as `room_like` does for levels."""
-    if isinstance(picture, RowFile):
-        return picture.scratch.room(shape, np.float32)
-    return np.empty(shape, np.float32)
-
-
 def bands(height: int, width: int, *, most_pixels: int | None = None) -> Iterator[slice]:
     """Cuts a picture into bands of rows, from top to bottom.
 

@@ -6,6 +6,7 @@ the statistics of the whole picture. What a stage leaves rests in temporary file
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -112,9 +113,10 @@ class StripNetwork:
         row_bytes = _stage_bytes(self._plan, 1, width) * _COPIES_IN_STRIPS
         rows = memory_bytes // row_bytes - 2 * halo
         if rows < align:
-            least = (align + 2 * halo) * row_bytes / 2**20
+            least = math.ceil((align + 2 * halo) * row_bytes / 2**20)
             raise UsageError(
-                f"a picture {width} px wide needs at least {least:.0f} MiB of working memory"
+                f"a picture {width} px wide needs at least {least} MiB of working memory "
+                "(--memory or memory gives more)"
             )
         return rows // align * align
 

@@ -102,8 +102,12 @@ def is_same_origin(request: Request, others: Collection[str]) -> bool:
         return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
     if origin in others:
         return True
+    try:
+        place = urlsplit(origin).netloc
+    except ValueError:  # brackets without an address between them
+        return False
     # Not the scheme, which a proxy that speaks HTTPS for us may not have told.
-    return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+    return place.lower() == request.headers.get("host", "").lower()
 
 
 def is_token(given: str, token: str) -> bool:

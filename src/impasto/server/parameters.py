@@ -66,7 +66,7 @@ class UpscaleParameters(Output):
     model: str | None = Field(
         None,
         max_length=_LONGEST_TEXT,
-        description="A name of /v1/upscalers; else the first one for the scale.",
+        description="An upscaler of /v1/limits; else the first one for the scale.",
     )
     match_histogram: bool = Field(
         False, description="Give the result the photo's distribution of colours."

@@ -14,6 +14,7 @@ from impasto.runtime.cores import usable_cores
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 SHORTEST_TOKEN: Final = 16
 _ORIGIN: Final = re.compile(r"https?://[^/\s]+")
+_HOST: Final = re.compile(r"[^/:\s]+|\[[0-9A-Fa-f:.]+\]")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,12 @@ class ServerSettings:
             raise UsageError(
                 f"--time-limit must be a number of seconds up to 86400, not {self.time_limit_s}"
             )
+        for name in self.allowed_hosts:
+            if not _HOST.fullmatch(name):
+                raise UsageError(
+                    "--allow-host must be a name such as paint.example.org, without https:// and "
+                    f"port, not {name!r}"
+                )
         for origin in self.cors_origins:
             if not _ORIGIN.fullmatch(origin):
                 raise UsageError(

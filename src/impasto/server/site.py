@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from impasto.server.guard import COOKIE, SIGN_IN, is_token, session_of
 from impasto.server.problems import ProblemError
 from impasto.server.service import Service
-from impasto.server.uploads import limited
+from impasto.server.uploads import read_form
 
 _PAGE_FOLDER: Final = Path(__file__).parent / "page"
 
@@ -65,7 +65,7 @@ def _add_sign_in(router: APIRouter, service: Service) -> None:
     @router.post(SIGN_IN)
     async def signed_in(request: Request) -> Response:
         token = service.settings.token
-        async with limited(request, _LONGEST_FORM_BYTES).form() as form:
+        async with read_form(request, _LONGEST_FORM_BYTES) as form:
             given = str(form.get("token", ""))
         if token is not None and not is_token(given, token):
             return _sign_in_page(_WRONG, 401)

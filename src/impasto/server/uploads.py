@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -36,14 +38,11 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
     Raises:
         ProblemError: the body is too large, or there is no picture in it.
     """
-    bounded = limited(request, max_bytes)
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        picture = await bounded.body()
+        picture = await limited(request, max_bytes).body()
         fields: dict[str, str] = {}
     else:
-        async with bounded.form(
-            max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
-        ) as form:
+        async with read_form(request, max_bytes) as form:
             files = [value for value in form.values() if isinstance(value, UploadFile)]
             picture = await files[0].read() if files else b""
             fields = {name: text for name, text in form.items() if isinstance(text, str)}
@@ -54,6 +53,31 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
             "there is no picture: send its file as the body, or as a file of multipart/form-data",
         )
     return Upload(picture, fields)
+
+
+@asynccontextmanager
+async def read_form(request: Request, max_bytes: int) -> AsyncIterator[FormData]:
+    """Reads a form of a few short fields and at most one file.
+
+    Args:
+        request: of which nothing has been read.
+        max_bytes: largest body.
+
+    Raises:
+        ProblemError: the body is too large, or its text cannot be decoded as it states.
+    """
+    try:
+        form = await limited(request, max_bytes).form(
+            max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
+        )
+    except UnicodeError as error:  # some of Python's character sets are not for reading
+        raise ProblemError(
+            400, "bad-request", "the form's charset cannot be read: send it as utf-8"
+        ) from error
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def limited(request: Request, max_bytes: int) -> Request:

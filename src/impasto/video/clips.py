@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.reformatter import Interpolation
 
 from impasto.errors import VideoError
+from impasto.images.folders import is_special
 from impasto.video.frames import Frame, Picture
 from impasto.video.hdr import HLG, PQ, tone_map
 
@@ -196,6 +197,8 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
         VideoError: it is missing, a photo, or FFmpeg cannot read it.
     """
     av.logging.set_level(av.logging.PANIC)
+    if is_special(path):
+        raise VideoError(f"{path} is a pipe or a device: save the clip as a file")
     try:
         with path.open("rb") as file:
             if not file.read(1):

@@ -12,10 +12,12 @@ from typing import Any, Final
 import av
 import numpy as np
 from av.video.reformatter import Interpolation
+from PIL import Image
 
 from impasto.errors import OutputError, UsageError
+from impasto.images.writing import on_white
 from impasto.video.clips import BT709, DEFAULT_COLOUR, FULL, Colour, sws_matrix
-from impasto.video.frames import Frame
+from impasto.video.frames import Frame, Picture
 
 _FILTER: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 
@@ -34,6 +36,7 @@ class Codec:
         tag: how the codec is named in MP4 and MOV; ``""`` is FFmpeg's choice.
         chroma: name of the colour resolution, as in FFmpeg's pixel formats.
         deep: whether it holds levels of more than 8 bits; PyAV's libvpx does not.
+        suffixes: of the files that hold it.
     """
 
     encoder: str
@@ -45,6 +48,7 @@ class Codec:
     tag: str = ""
     chroma: str = "420p"
     deep: bool = True
+    suffixes: tuple[str, ...] = ()
 
     def pixel_format(self, width: int, height: int, bits: int) -> str:
         """Returns FFmpeg's name of the pixel format for a size and the bits of a level."""
@@ -53,17 +57,38 @@ class Codec:
         return f"yuv{'444p' if odd else self.chroma}{ten}"
 
 
+_EVERYDAY: Final = (".mp4", ".m4v", ".mov", ".mkv")
+_OPEN: Final = (".mp4", ".m4v", ".mkv", ".webm")
+
 CODECS: Final = {
-    "h264": Codec("libx264", 18, 51, {"preset": "veryfast"}),
+    "h264": Codec("libx264", 18, 51, {"preset": "veryfast"}, suffixes=_EVERYDAY),
     "hevc": Codec(
-        "libx265", 20, 51, {"preset": "veryfast", "x265-params": "log-level=none"}, tag="hvc1"
+        "libx265",
+        20,
+        51,
+        {"preset": "veryfast", "x265-params": "log-level=none"},
+        tag="hvc1",
+        suffixes=_EVERYDAY,
     ),
     "vp9": Codec(
-        "libvpx-vp9", 28, 63, {"cpu-used": "4", "row-mt": "1"}, odd_sides=True, deep=False
+        "libvpx-vp9",
+        28,
+        63,
+        {"cpu-used": "4", "row-mt": "1"},
+        odd_sides=True,
+        deep=False,
+        suffixes=_OPEN,
     ),
-    "av1": Codec("libsvtav1", 28, 63, {"preset": "8"}, odd_sides=True),
+    "av1": Codec("libsvtav1", 28, 63, {"preset": "8"}, odd_sides=True, suffixes=_OPEN),
     "prores": Codec(
-        "prores_ks", None, 0, {"profile": "hq"}, piece="mov", odd_sides=True, chroma="422p"
+        "prores_ks",
+        None,
+        0,
+        {"profile": "hq"},
+        piece="mov",
+        odd_sides=True,
+        chroma="422p",
+        suffixes=(".mov", ".mkv"),
     ),
 }
 
@@ -78,14 +103,21 @@ def choose_codec(name: str | None, crf: int | None, suffix: str, bits: int) -> s
         bits: of a level.
 
     Raises:
-        UsageError: there is no such codec, or it has no such rate factor.
+        UsageError: there is no such codec, or it has no such rate factor, or files of that
+            suffix do not hold it.
     """
+    if name is None:
+        usual = "hevc" if bits > 8 else "h264"
+        name = "vp9" if suffix == ".webm" else usual
     check_codec(name, crf)
-    if name is not None:
-        return name
-    if suffix == ".webm":
-        return "vp9"
-    return "hevc" if bits > 8 else "h264"
+    held_by = CODECS[name].suffixes
+    if suffix not in held_by:
+        others = ", ".join(other for other, codec in CODECS.items() if suffix in codec.suffixes)
+        raise UsageError(
+            f"{suffix} cannot hold --codec {name}: choose one of {others}, or give -o a name that "
+            f"ends in {' or '.join(held_by)}"
+        )
+    return name
 
 
 def check_codec(name: str | None, crf: int | None) -> None:
@@ -188,7 +220,8 @@ class PieceWriter:
             OutputError: the disk is full, for example.
         """
         colour = self._encoding.colour
-        stored = np.ascontiguousarray(np.rot90(frame.rgb, -self._encoding.turns))
+        shown = frame.rgb if frame.alpha is None else _on_white(frame.rgb, frame.alpha)
+        stored = np.ascontiguousarray(np.rot90(shown, -self._encoding.turns))
         picture = av.VideoFrame.from_ndarray(stored, format="rgb24").reformat(
             format=self._encoding.pixel_format,
             dst_colorspace=sws_matrix(colour.matrix),
@@ -242,6 +275,10 @@ def told_errors(path: Path, what: str) -> Iterator[None]:
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(f"cannot write {what} to {path}: {reason}") from error
+
+
+def _on_white(rgb: Picture, alpha: Picture) -> Picture:
+    return np.asarray(on_white(Image.fromarray(np.dstack([rgb, alpha]))))
 
 
 def sdr(colour: Colour) -> Colour:

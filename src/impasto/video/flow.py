@@ -21,6 +21,8 @@ FLOW_PX: Final = 512
 _RELATIVE: Final = 0.01
 _ABSOLUTE_PX2: Final = 0.5
 _ALIKE_LEVELS: Final = 24
+# Dense inverse search refuses pictures of fewer pixels on a side than about this.
+_LEAST_PX: Final = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +56,20 @@ class FlowFinder:
             before: (h, w) uint8, as from `grey`.
             now: the next frame, of the same size.
         """
-        back = self._search.calc(now, before, None)
-        forth = moved(self._search.calc(before, now, None), back)
+        back = self._flow(now, before)
+        forth = moved(self._flow(before, now), back)
         unlike = cv2.absdiff(now, moved(before, back)) > _ALIKE_LEVELS
         length = np.square(back).sum(axis=2) + np.square(forth).sum(axis=2)
         error = np.square(back + forth).sum(axis=2)
         hidden = error > _RELATIVE * length + _ABSOLUTE_PX2
         return Motion(back, inside(back) & ~hidden & ~unlike)
+
+    def _flow(self, start: Picture, end: Picture) -> Floats:
+        height, width = start.shape
+        margins = (0, max(0, _LEAST_PX - height), 0, max(0, _LEAST_PX - width))
+        pictures = [cv2.copyMakeBorder(p, *margins, cv2.BORDER_REPLICATE) for p in (start, end)]
+        flow: Floats = self._search.calc(*pictures, None)
+        return np.ascontiguousarray(flow[:height, :width])
 
 
 def grey(rgb: Picture, longer_side_px: int | None = FLOW_PX) -> Picture:
@@ -76,8 +85,7 @@ def grey(rgb: Picture, longer_side_px: int | None = FLOW_PX) -> Picture:
     height, width = rgb.shape[:2]
     scale = 1.0 if longer_side_px is None else min(1.0, longer_side_px / max(height, width))
     if scale < 1:
-        # Dense inverse search needs some pixels on each side.
-        size = (max(16, round(width * scale)), max(16, round(height * scale)))
+        size = (max(_LEAST_PX, round(width * scale)), max(_LEAST_PX, round(height * scale)))
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     result: Picture = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     return result

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from impasto._version import __version__
-from impasto.errors import VideoError
+from impasto.errors import UsageError, VideoError
 from impasto.video.animations import Animation, is_animation, write_animation
 from impasto.video.changes import Change
 from impasto.video.clips import Clip
@@ -95,7 +95,7 @@ def render(
     Raises:
         VideoError: the clip cannot be used.
         OutputError: the result cannot be written, or cannot hold the clip's sound.
-        UsageError: codec and rate factor do not go together.
+        UsageError: codec, rate factor and the result's suffix do not go together.
     """
     source: Clip | Animation
     if is_animation(path):
@@ -133,6 +133,11 @@ class _Run:
 
     def animation(self) -> None:
         """Makes an animated picture."""
+        if self._settings.codec is not None or self._settings.crf is not None:
+            raise UsageError(
+                f"--codec and --crf are for clips, and {self._result.suffix} is an animated "
+                "picture: leave them out"
+            )
         loop: int | None = 0
         if isinstance(self._source, Animation):
             loop = self._source.loop

@@ -217,8 +217,9 @@ function tellLive(rate, { width, height }) {
 }
 
 function openCamera() {
-  return alone(async () => {
+  return alone(async (signal) => {
     await live.start();
+    if (signal.aborted) return live.stop(); // a photo was chosen while the browser asked
     $("live-facts").textContent = "";
     show("live");
     say("live-on");
