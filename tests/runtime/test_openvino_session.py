@@ -16,7 +16,7 @@ from impasto.runtime.openvino_session import OpenVinoSession
 from impasto.runtime.session import ModelSession
 
 # Heights and widths, one after the other in the same session.
-SIZES = [(64, 64), (101, 67), (33, 130), (101, 67)]
+SIZES = [(64, 64), (101, 67), (45, 130), (101, 67)]
 
 
 def pictures():

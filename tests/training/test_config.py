@@ -201,6 +201,19 @@ def test_a_recipe_stands_between_preset_and_flags(tmp_path):
     assert (timed.steps, timed.max_time_s) == (None, 60)
 
 
+def test_a_flag_takes_the_place_of_a_recipes_other_strength(tmp_path):
+    weighed = read_recipe(recipe(tmp_path, "[settings]\nstyle_weight = 3e-5"))
+    assert make_config(PAINTING, recipe=weighed).style_weight == 3e-5
+    config = make_config(PAINTING, recipe=weighed, style_scale=2.0)
+    assert (config.style_weight, config.style_scale) == ("auto", (2,))
+    scaled = read_recipe(recipe(tmp_path, "[settings]\nstyle_scale = [2]"))
+    config = make_config(PAINTING, recipe=scaled, style_weight=3.0)
+    assert (config.style_weight, config.style_scale) == (3, None)
+    assert make_config(PAINTING, recipe=scaled, style_weight="auto").style_scale == (2,)
+    with pytest.raises(UsageError, match="belongs to --style-weight auto"):
+        make_config(PAINTING, recipe=scaled, style_scale=2.0, style_weight=3.0)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -95,6 +95,10 @@ def make_config(
         UsageError: a value is out of range, or two contradict each other.
     """
     chosen = dict(recipe or {})
+    if given.get("style_scale") is not None:
+        chosen.pop("style_weight", None)
+    if given.get("style_weight") not in (None, "auto"):
+        chosen.pop("style_scale", None)
     chosen |= {name: value for name, value in given.items() if value is not None}
     if given.get("max_time_s") is not None and given.get("steps") is None:
         chosen.pop("steps", None)
