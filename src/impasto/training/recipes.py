@@ -94,14 +94,7 @@ def make_config(
     Raises:
         UsageError: a value is out of range, or two contradict each other.
     """
-    chosen = dict(recipe or {})
-    if given.get("style_scale") is not None:
-        chosen.pop("style_weight", None)
-    if given.get("style_weight") not in (None, "auto"):
-        chosen.pop("style_scale", None)
-    chosen |= {name: value for name, value in given.items() if value is not None}
-    if given.get("max_time_s") is not None and given.get("steps") is None:
-        chosen.pop("steps", None)
+    chosen = _chosen(recipe or {}, given)
     settings = preset_settings(chosen["preset"]) if "preset" in chosen else {}
     if "max_time_s" in chosen and "steps" not in chosen:
         settings.pop("steps", None)
@@ -119,6 +112,16 @@ def make_config(
         if name in settings:
             settings[name] = listed(settings[name])  # one number is a list of one
     return TrainingConfig(paintings=each_painting(paintings), **settings)
+
+
+def _chosen(recipe: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Puts what was given in place of a recipe's settings, and of those that it contradicts."""
+    given = {name: value for name, value in given.items() if value is not None}
+    against = {"max_time_s": "steps", "style_scale": "style_weight", "style_weight": "style_scale"}
+    if given.get("style_weight") == "auto":
+        del against["style_weight"]
+    replaced = {other for name, other in against.items() if name in given}
+    return {name: value for name, value in recipe.items() if name not in replaced} | given
 
 
 def each_painting(paintings: Sequence[Path]) -> tuple[Path, ...]:
