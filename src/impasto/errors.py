@@ -127,3 +127,11 @@ class MissingExtraError(ImpastoError):
 def install_line(extra: str) -> str:
     """Returns the command that installs an extra, quoted for every shell, that of Windows too."""
     return f'pip install ".[{extra}]"'
+
+
+def shell_word(text: str) -> str:
+    """Returns a text as one word of a command that a message shows, quoted where needed."""
+    import os
+    import shlex
+
+    return shlex.quote(text) if os.name != "nt" else f'"{text}"'

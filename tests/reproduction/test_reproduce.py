@@ -239,17 +239,19 @@ def shipped(data, monkeypatch):
 
 def test_the_shipped_models_need_one_file_of_targets(data, shipped, tmp_path):
     """One painting has another name and another size in each of them."""
-    paintings = {"wave": data / "wave.png", "paper_wave": tmp_path / "paper_wave.png"}
-    shutil.copy(*paintings.values())
+    names = ("great_wave", "paper_great_wave")
+    paintings = {name: shutil.copy(data / "wave.png", tmp_path / f"{name}.png") for name in names}
     files = {}
     for size, (name, painting) in zip((48, 64), paintings.items(), strict=True):
         settings = tiny_runs.SETTINGS | tiny_runs.NETWORK | {"style_size_px": size, "steps": 1}
         config = make_config(painting, photos=data / "photos", output=tmp_path / name, **settings)
         files[name] = train(config)
-    shipped(great_wave=files["wave"], paper_great_wave=files["paper_wave"])
-    with pytest.raises(ModelError, match=r"paper_wave\.onnx has no style targets beside it: give"):
+    shipped(**files)
+    with pytest.raises(
+        ModelError, match=r"paper_great_wave\.onnx has no style targets beside it: give"
+    ):
         gather_inputs(None, None, None)
-    for name, first, second in (("paper_wave", 64, 48), ("wave", 48, 64)):
+    for name, first, second in (("paper_great_wave", 64, 48), ("great_wave", 48, 64)):
         targets = export_style_targets(tmp_path / name, files[name])
         inputs = gather_inputs(None, None, None)
         assert [model.weights.style_size_px for model in inputs.models] == [first, second]
@@ -257,7 +259,7 @@ def test_the_shipped_models_need_one_file_of_targets(data, shipped, tmp_path):
         assert inputs.notes[1] == f"Style image: the style targets of {inputs.models[0].name}."
         assert set(inputs.grams(prepared_loss_network(), first)) == set(STYLE_LAYERS)
         targets.unlink()
-    with_picture = gather_inputs(None, data / "wave.png", None, [files["paper_wave"]])
+    with_picture = gather_inputs(None, data / "wave.png", None, [files["paper_great_wave"]])
     assert with_picture.models[0].weights.style_size_px == 64
 
 

@@ -20,6 +20,7 @@ from impasto.cli.plan import PIPE, exists, is_folder, make_plan
 from impasto.cli.settings import check_at_least_one
 from impasto.errors import OutputError, UsageError
 from impasto.losses.layers import SMALLEST_SIDE_PX
+from impasto.runtime.cores import check_threads
 
 if TYPE_CHECKING:
     from impasto.images.reading import Photo
@@ -74,8 +75,7 @@ def check_numbers(
     check_size("size", size_px)
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed must be at least 0 and below 2^63, not {seed}")
-    if threads is not None and not 1 <= threads <= 1024:
-        raise UsageError(f"--threads must lie between 1 and 1024, not {threads}")
+    check_threads(threads)
 
 
 def check_size(flag: str, size_px: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from impasto.errors import UsageError
+from impasto.runtime.cores import check_threads
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StrokeSize
@@ -79,8 +80,7 @@ def check_settings(settings: Settings, voice: Voice, threads: int | None) -> Non
         UsageError: a number lies outside its range, or two settings contradict each other.
     """
     check_at_least_one("max-pixels", settings.max_pixels)
-    if threads is not None and not 1 <= threads <= 1024:
-        raise UsageError(f"--threads must lie between 1 and 1024, not {threads}")
+    check_threads(threads)
     if settings.quality is not None and not 1 <= settings.quality <= 100:
         raise UsageError(f"--quality must lie between 1 and 100, not {settings.quality}")
     if voice.quiet and voice.verbose:

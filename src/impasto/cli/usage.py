@@ -7,12 +7,12 @@ are known by what they carry and not by their class's place.
 from __future__ import annotations
 
 import difflib
-import os
-import shlex
 from pathlib import Path
 from typing import Any, Final
 
 import typer
+
+from impasto.errors import shell_word
 
 # What all of them derive from: click's UsageError, in whichever copy.
 PARSE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
@@ -47,8 +47,7 @@ def unknown_command(name: str, known: list[str], group: str = "impasto") -> str:
         group: the group's command line.
     """
     if group == "impasto" and Path(name).exists():
-        quoted = shlex.quote(name) if os.name != "nt" else f'"{name}"'
-        return f"{name!r} is not a command: did you mean `impasto stylize {quoted}`?"
+        return f"{name!r} is not a command: did you mean `impasto stylize {shell_word(name)}`?"
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
     return f"there is no command {name!r} of {group}: {hint}"

@@ -20,10 +20,9 @@ from impasto.reproduction.report import SECTIONS, Section, save_section, write_r
 from impasto.reproduction.sizes import FULL, QUICK, Sizes
 from impasto.reproduction.speed import measure_speed
 from impasto.reproduction.superres import measure_superres
+from impasto.runtime.cores import check_threads
 
 __all__ = ["FULL", "QUICK", "Inputs", "Sizes", "gather_inputs", "reproduce"]
-
-MOST_THREADS: Final = 1024
 
 Measure = Callable[[Inputs, Sizes, Path, Callable[[str], None]], Section]
 
@@ -67,9 +66,8 @@ def reproduce(
     if what not in (*SECTIONS, "all"):
         raise UsageError(f"cannot reproduce {what!r}; allowed are {', '.join(SECTIONS)} and all")
     notes = [*inputs.notes, DATA_SETS, *([sizes.cut] if sizes.cut else [])]
+    check_threads(threads)
     if threads is not None:
-        if not 1 <= threads <= MOST_THREADS:
-            raise UsageError(f"--threads must lie between 1 and {MOST_THREADS}, not {threads}")
         torch.set_num_threads(threads)
     machine = describe_machine(torch.get_num_threads(), ("torch", "onnxruntime"))
     names = SECTIONS if what == "all" else (what,)

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 PAPER_MODEL = "paper_great_wave"
 """The shipped style with the paper's own network."""
 
-# They are larger than all models together, so that only the repository has them.
-
-
 # Paintings are never enlarged: at this size a painting is read as it is.
 _LARGEST_PX: Final = 8192
 
@@ -210,8 +207,8 @@ def _shipped_models(painting: Path | None) -> list[StyleModelFile]:
 
 
 def _style_file(style: Style) -> StyleModelFile:
-    held = _style_in(style.path, style.name)
-    return StyleModelFile(style.name, held, style.path, weights_of_model(style.path, held))
+    weights = weights_of_model(style.path, style.name)
+    return StyleModelFile(style.name, style.name, style.path, weights)
 
 
 def _named(paths: Sequence[Path], painting: Path | None) -> list[StyleModelFile]:
@@ -227,7 +224,7 @@ def _named(paths: Sequence[Path], painting: Path | None) -> list[StyleModelFile]
         raise UsageError("--model names one file twice: give each once")
     is_picture = painting is not None and painting.suffix != ".safetensors"
     sha256 = read_painting(painting, _LARGEST_PX).sha256 if painting and is_picture else ""
-    styles = [_style_in(path, "", sha256) for path in paths]
+    styles = [_style_in(path, sha256) for path in paths]
     names = styles if len(set(styles)) == len(styles) else list(map(str, paths))
     return [
         StyleModelFile(name, style, path, weights_of_model(path, style))
@@ -235,14 +232,13 @@ def _named(paths: Sequence[Path], painting: Path | None) -> list[StyleModelFile]
     ]
 
 
-def _style_in(path: Path, name: str, sha256: str = "") -> str:
-    """Finds a style of a model file by its name or its painting's hash; else its first."""
+def _style_in(path: Path, sha256: str) -> str:
+    """Finds the style of a model file that has the painting's hash; else its first."""
     metadata = read_model_file(path)[1]
     if not metadata.styles:
         raise ModelError(f"{path} holds no style, but a model of the kind {metadata.kind!r}")
-    wanted = (style for style in metadata.styles if name == style.name)
     painted = (style for style in metadata.styles if sha256 and sha256 == style.style_image_sha256)
-    return next(wanted, next(painted, metadata.styles[0])).name
+    return next(painted, metadata.styles[0]).name
 
 
 def _targets_beside(models: Sequence[StyleModelFile]) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from impasto.catalog import find_upscaler
-from impasto.errors import ModelError, UnknownStyleError, UsageError
+from impasto.errors import ModelError, UnknownStyleError, UsageError, shell_word
 from impasto.runtime.mixing import parse_blend
 from impasto.runtime.styles import find_style, held_styles
 
@@ -203,10 +203,8 @@ def _model_file(path: Path, picture_hint: str = _NO_STYLE) -> Path:
         from impasto.images.reading import is_picture
 
         if is_picture(path):
-            import shlex
-
-            quoted = shlex.quote(str(path)) if os.name != "nt" else f'"{path}"'
-            raise ModelError(f"{path}: that is a picture, {picture_hint.format(path=quoted)}")
+            hint = picture_hint.format(path=shell_word(str(path)))
+            raise ModelError(f"{path}: that is a picture, {hint}")
     return path
 
 

@@ -26,6 +26,7 @@ LARGEST_MIN_SIZE_PX: Final = 1024
 LARGEST_REFERENCE_PX: Final = 8192
 FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
 LONGEST_NAME: Final = 80
+MOST_STROKE_SIZES: Final = 16
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
 def _stroke_sizes(values: Mapping[str, Any]) -> tuple[float, ...]:
     sizes = values.get("stroke_sizes", [1.0])  # format version 1 has no such key
     wanted = "a list of ascending numbers that begins with 1"
-    if not isinstance(sizes, list) or not 1 <= len(sizes) <= 16 or sizes[0] != 1:
+    if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_STROKE_SIZES or sizes[0] != 1:
         raise _bad("stroke_sizes", wanted, sizes)
     numbers = all(isinstance(size, int | float) and math.isfinite(size) for size in sizes)
     if not numbers or any(a >= b for a, b in pairwise(sizes)):

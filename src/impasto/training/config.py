@@ -12,14 +12,17 @@ from typing import Any, ClassVar, Literal, Self
 from impasto.errors import UsageError
 from impasto.losses.layers import STYLE_LAYERS, StyleReduction
 from impasto.networks.spec import SHIPPED, FastSpec, NetworkSpec
-from impasto.runtime.metadata import FORBIDDEN_IN_NAMES, LONGEST_NAME, StyleEntry
+from impasto.runtime.metadata import (
+    FORBIDDEN_IN_NAMES,
+    LONGEST_NAME,
+    MOST_STROKE_SIZES,
+    StyleEntry,
+)
 from impasto.training.run_config import RunConfig, numbers, setting
 
 Preset = Literal["paper", "released"]
 
 DEFAULT_STYLE_SCALE = 3.0
-MOST_STROKE_SIZES = 16
-"""As many painting sizes as a model file may hold."""
 NETWORK_SETTINGS = {
     "width": "width",
     "residual_blocks": "residual_blocks",
