@@ -214,6 +214,15 @@ def test_a_flag_takes_the_place_of_a_recipes_other_strength(tmp_path):
         make_config(PAINTING, recipe=scaled, style_scale=2.0, style_weight=3.0)
 
 
+def test_crop_sizes_take_the_place_of_a_recipes_with_their_shares(tmp_path):
+    text = "[settings]\ncrop_px = [128, 256]\ncrop_shares = [0.75, 0.25]"
+    grown = read_recipe(recipe(tmp_path, text))
+    config = make_config(PAINTING, recipe=grown, crop_px=(256,))
+    assert (config.crop_px, config.crop_shares) == ((256,), None)
+    config = make_config(PAINTING, recipe=grown, crop_px=(96, 192), crop_shares=(0.5, 0.5))
+    assert (config.crop_px, config.crop_shares) == ((96, 192), (0.5, 0.5))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -117,7 +117,12 @@ def make_config(
 def _chosen(recipe: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Puts what was given in place of a recipe's settings, and of those that it contradicts."""
     given = {name: value for name, value in given.items() if value is not None}
-    against = {"max_time_s": "steps", "style_scale": "style_weight", "style_weight": "style_scale"}
+    against = {
+        "max_time_s": "steps",
+        "crop_px": "crop_shares",
+        "style_scale": "style_weight",
+        "style_weight": "style_scale",
+    }
     if given.get("style_weight") == "auto":
         del against["style_weight"]
     replaced = {other for name, other in against.items() if name in given}
