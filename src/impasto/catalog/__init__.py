@@ -166,12 +166,11 @@ def find_upscaler(name: str | None, scale: int) -> Upscaler:
         if name in (item.name, None):
             return item
     names = [item.name for item in fitting]
-    hint = "none is shipped for that scale"
-    if names and name is not None:
-        hint = f"{close_name(name, names)}for that scale there are {', '.join(names)}"
-    called = "" if name is None else f" {name!r}"
+    if name is None or not names:
+        raise ModelError(f"no upscaling model for scale {scale} is shipped: give a model file")
     raise ModelError(
-        f"no upscaling model{called} for scale {scale} is there: {hint}; or give a model file"
+        f"no upscaling model {name!r} for scale {scale} is there: {close_name(name, names)}"
+        f"for that scale there are {', '.join(names)}; or give a model file"
     )
 
 

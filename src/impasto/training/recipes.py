@@ -17,7 +17,15 @@ from impasto.training.config import (
     TrainingConfig,
     is_style_targets,
 )
-from impasto.training.run_config import RunConfig, entry_type, flag, listed, numbers, with_spec
+from impasto.training.run_config import (
+    RunConfig,
+    chosen_settings,
+    entry_type,
+    flag,
+    listed,
+    numbers,
+    with_spec,
+)
 from impasto.training.start import default_start, start_settings
 from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
 
@@ -94,7 +102,7 @@ def make_config(
     Raises:
         UsageError: a value is out of range, or two contradict each other.
     """
-    chosen = _chosen(recipe or {}, given)
+    chosen = chosen_settings(recipe or {}, given)
     settings = preset_settings(chosen["preset"]) if "preset" in chosen else {}
     if "max_time_s" in chosen and "steps" not in chosen:
         settings.pop("steps", None)
@@ -112,21 +120,6 @@ def make_config(
         if name in settings:
             settings[name] = listed(settings[name])  # one number is a list of one
     return TrainingConfig(paintings=each_painting(paintings), **settings)
-
-
-def _chosen(recipe: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Puts what was given in place of a recipe's settings, and of those that it contradicts."""
-    given = {name: value for name, value in given.items() if value is not None}
-    against = {
-        "max_time_s": "steps",
-        "crop_px": "crop_shares",
-        "style_scale": "style_weight",
-        "style_weight": "style_scale",
-    }
-    if given.get("style_weight") == "auto":
-        del against["style_weight"]
-    replaced = {other for name, other in against.items() if name in given}
-    return {name: value for name, value in recipe.items() if name not in replaced} | given
 
 
 def each_painting(paintings: Sequence[Path]) -> tuple[Path, ...]:

@@ -199,6 +199,26 @@ def network_from_dict(values: dict[str, Any], allowed: Any) -> AnySpec:
     return spec
 
 
+def chosen_settings(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts what was given in place of a recipe's settings, and of those that it contradicts.
+
+    Args:
+        recipe: fields of a config, and settings of its network's spec.
+        given: the same; None counts as not given.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    against = {
+        "max_time_s": "steps",
+        "crop_px": "crop_shares",
+        "style_scale": "style_weight",
+        "style_weight": "style_scale",
+    }
+    if given.get("style_weight") == "auto":
+        del against["style_weight"]
+    replaced = {other for name, other in against.items() if name in given}
+    return {name: value for name, value in recipe.items() if name not in replaced} | given
+
+
 def with_spec(
     settings: Mapping[str, Any],
     base: AnySpec,

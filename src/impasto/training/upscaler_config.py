@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from impasto.data import Degradation
 from impasto.errors import UsageError
 from impasto.networks import UPSCALERS, FastUpscalerSpec, PaperUpscalerSpec
-from impasto.training.run_config import RunConfig, setting, with_spec
+from impasto.training.run_config import RunConfig, chosen_settings, setting, with_spec
 from impasto.training.start import checked_weights
 
 UpscalerLoss = Literal["feature", "pixel", "both"]
@@ -146,13 +146,12 @@ def make_upscaler_config(
     """
     if preset not in (None, "paper"):
         raise UsageError(f"--preset is {preset!r}; allowed is paper")
+    chosen = chosen_settings(recipe or {}, given)
     settings = paper_settings() if preset else {}
-    settings |= recipe or {}
-    settings |= {name: value for name, value in given.items() if value is not None}
-    if given.get("max_time_s") is not None and given.get("steps") is None:
+    if "max_time_s" in chosen and "steps" not in chosen:
         settings.pop("steps", None)
-    chosen = with_spec(settings, FastUpscalerSpec(), UPSCALERS, NETWORK_SETTINGS)
-    config = UpscalerConfig(**chosen)
+    settings = with_spec(settings | chosen, FastUpscalerSpec(), UPSCALERS, NETWORK_SETTINGS)
+    config = UpscalerConfig(**settings)
     if config.start_from is None:
         return config
     return replace(config, started_from=checked_weights(config.start_from))
