@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from impasto.evaluation.machine import describe_machine
@@ -99,8 +100,9 @@ def _train(arguments: argparse.Namespace, norm: str, count: int, found: Path) ->
         log_every=1,
         output=found.parent / "run",
     )
-    run = set_up(config, resume=False, on_note=silent)
-    _fit(run, on_step if run.fabric.is_global_zero else silent)
+    with ExitStack() as until_end:
+        run = set_up(config, resume=False, on_note=silent, until_end=until_end)
+        _fit(run, on_step if run.fabric.is_global_zero else silent)
     if run.writer is None:
         return
     run.writer.close()

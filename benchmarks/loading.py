@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def main() -> None:
             device=arguments.device,
             precision=arguments.precision,
         )
-        run = set_up(config, resume=False, on_note=silent)
+        run = set_up(config, resume=False, on_note=silent, until_end=ExitStack())
         print(
             f"{run.fabric.device}, {run.config.precision}, crops of {arguments.crop_px} px, "
             f"batch {config.batch_size}, {arguments.rounds} x {arguments.steps} steps"

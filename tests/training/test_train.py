@@ -71,6 +71,7 @@ def test_a_run_writes_these_files_and_no_others(run):
         "history.png",
         "wave.onnx",
         "wave.safetensors",
+        ".lock",
         "checkpoints/step-00000050/network.safetensors",
         "checkpoints/step-00000050/averaged.safetensors",
         "checkpoints/step-00000050/optimizer.safetensors",
@@ -442,3 +443,18 @@ def test_the_papers_network_is_exported_with_its_running_statistics(pictures, tm
     painted = model(photo, stroke_size="native").astype(float)
     assert np.abs(painted - expected).max() <= 1
     assert np.abs(painted - of_the_batch).max() > 5
+
+
+def test_one_folder_takes_one_training_at_a_time(tiny_config, tmp_path):
+    config = tiny_config(tmp_path / "run", steps=2)
+    refused = []
+
+    def on_step(report):
+        if report.step == 1:  # the second one leaves a checkpoint, which is refused as well
+            with pytest.raises(UsageError, match="another training is writing into") as caught:
+                train(config, on_step=pytest.fail)
+            refused.append(str(caught.value))
+
+    train(config, on_step=on_step)
+    assert len(refused) == 1
+    train(tiny_config(tmp_path / "run", steps=3), resume=True)

@@ -8,13 +8,15 @@ import gc
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -87,13 +89,16 @@ def silent(_: object) -> None:
     """Takes reports that nobody wants."""
 
 
-def set_up(config: RunConfig, *, resume: bool, on_note: Callable[[str], None]) -> Run:
+def set_up(
+    config: RunConfig, *, resume: bool, on_note: Callable[[str], None], until_end: ExitStack
+) -> Run:
     """Builds a run, or rebuilds it from the newest checkpoint.
 
     Args:
         config: the settings.
         resume: go on from the run folder's newest checkpoint.
         on_note: called with plain sentences for people.
+        until_end: holds the run folder's lock.
 
     Raises:
         UsageError, ResumeError, DataError, ImageError: as `impasto.training.train` says.
@@ -135,6 +140,7 @@ def set_up(config: RunConfig, *, resume: bool, on_note: Callable[[str], None]) -
         _restore(run, network, tensors, values)
     _plan(run, network)
     if fabric.is_global_zero:
+        until_end.enter_context(_other_runs_kept_out(folder))
         save_config(config, task.saved().get("references"), folder / "config.json")
         try:
             run.writer = SummaryWriter(folder / "tensorboard", purge_step=run.step + 1)
@@ -217,6 +223,28 @@ def _check_writable(folder: Path) -> None:
         raise OutputError(f"cannot write {folder}: {existing} is not a folder")
     if not os.access(existing, os.W_OK):
         raise OutputError(f"cannot write {folder}: no permission to write into {existing}")
+
+
+@contextmanager
+def _other_runs_kept_out(folder: Path) -> Iterator[None]:
+    """Locks a run folder; a process that dies leaves no lock.
+
+    Raises:
+        UsageError: another run is in it.
+        OutputError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0).acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"another training is writing into {folder}: wait for its end, or name another folder "
+            "with -o"
+        ) from error
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error}") from error
+    with lock:
+        yield
 
 
 def _processes(config: RunConfig) -> tuple[int, int]:

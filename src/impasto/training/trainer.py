@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -77,7 +77,7 @@ def train(
         The path of the ONNX model in the run folder.
 
     Raises:
-        UsageError: the run folder already holds a run.
+        UsageError: the run folder already holds a run, or another training is writing into it.
         ResumeError: there is nothing to resume, or the settings differ from the run's.
         DataError, ImageError: photos or painting cannot be used.
         DivergedError: the loss is not finite or the output has collapsed; the last good
@@ -86,8 +86,8 @@ def train(
         ExportError: the exported graph differs from the network.
         TrainingError: another process of the run has ended.
     """
-    with _lost_process_reported():
-        run = set_up(config, resume=resume, on_note=on_note or silent)
+    with _lost_process_reported(), ExitStack() as until_end:
+        run = set_up(config, resume=resume, on_note=on_note or silent, until_end=until_end)
         with _full_disk_reported(config):
             try:
                 _fit(run, on_step if on_step and run.fabric.is_global_zero else silent)
