@@ -12,7 +12,8 @@ add rows. A way that is as good as `plain` in half of its minutes halves the tim
   grow with the crops. So photos are scaled to 1.75 to 2.25 crops, at most to their own size:
   photos of 288 px keep about that size, and small crops are windows of pictures that are as
   large as the style image expects. All ways do the same.
-- `growing-averaged`: the same with weight averaging; `growing-decay`: with cosine decay too.
+- `growing-2e-3`: the same with Adam 2e-3; `growing-decay`: with 1e-3, cosine decay and weight
+  averaging.
 - `rate-2e-3`, `rate-4e-3`: Adam 2e-3 or 4e-3, cosine decay, weight averaging; 256 px.
 - `both`: growing crops, and cosine decay from `--learning-rate` with weight averaging.
 - `compact-first`: the same with the network of `compact_loss_network.py` for the first
@@ -88,7 +89,7 @@ def all_arms(arguments: argparse.Namespace) -> dict[str, Arm]:
     return {
         "plain": Arm(plain),
         "growing": Arm(plain | growing),
-        "growing-averaged": Arm(plain | growing | {"averaging": 0.995}),
+        "growing-2e-3": Arm(plain | growing | {"learning_rate": 2e-3}),
         "growing-decay": Arm(plain | growing | decaying(1e-3)),
         "rate-2e-3": Arm(plain | decaying(2e-3)),
         "rate-4e-3": Arm(plain | decaying(4e-3)),
