@@ -176,6 +176,10 @@ def test_an_interrupted_run_goes_on(catalog, clip, tmp_path):
             "--upscale enlarges in place of painting: leave --strength-at out",
         ),
         (
+            ["--upscale", "2", "--strength", "0"],
+            "--upscale enlarges in place of painting: leave --strength out",
+        ),
+        (
             ["--style", "negative", "--style-at", "3:mirror"],
             "--style and --style-at contradict each other: begin with --style-at 0:negative",
         ),

@@ -147,9 +147,9 @@ def command(
         keep_colors=keep_colors,
         mask=mask,
         memory=memory,
-        styles=style_at or [],
-        strengths=strength_at or [],
-        stroke_sizes=stroke_size_at or [],
+        styles=tuple(style_at or ()),
+        strengths=tuple(strength_at or ()),
+        stroke_sizes=tuple(stroke_size_at or ()),
     )
     task = running.make_task(wanted, upscale, steady, threads, device)
     result = running.find_result(clip, output, task.label, mask, overwrite=overwrite)

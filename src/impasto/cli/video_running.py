@@ -137,8 +137,8 @@ def make_task(
     """
     if upscale is None:
         return _painting(wanted, MODES[steady], threads, device)
-    for flag, given in vars(wanted).items():
-        if flag != "model" and given:
+    for flag, default in vars(Wanted()).items():
+        if flag != "model" and getattr(wanted, flag) != default:
             raise UsageError(f"--upscale enlarges in place of painting: leave {_flag(flag)} out")
     return _upscaling(upscale, wanted.model, MODES[steady], threads, device)
 
