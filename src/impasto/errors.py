@@ -9,6 +9,7 @@ The tree::
     │   └── ImageTooLargeError   more pixels than the limit allows
     ├── VideoError               a clip that cannot be used
     ├── OutputError              a result that cannot be written
+    │   └── TemporarySpaceError  no room for the temporary files of a large picture
     ├── ModelError               a model file that cannot be used
     │   ├── UnknownStyleError    no style of that name
     │   └── NewerFormatError     made by a newer impasto
@@ -61,6 +62,10 @@ class OutputError(ImpastoError):
     """A result cannot be written."""
 
     exit_code = 1
+
+
+class TemporarySpaceError(OutputError):
+    """The temporary files of a large picture cannot be written."""
 
 
 class ModelError(ImpastoError):

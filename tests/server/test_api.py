@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from server_helpers import decoded, encoded, problem
 
+from impasto.errors import TemporarySpaceError
 from impasto.server import create_app
 
 
@@ -105,6 +106,15 @@ def test_styles_of_one_file_blend_and_others_do_not(make_client, save_gallery, t
 def test_unknown_styles_are_told_with_the_known_ones(client, picture, style):
     response = client.post("/v1/stylize", params={"style": style}, content=picture)
     assert "known are negative, mirror" in problem(response, 422, "unknown-style")
+
+
+def test_a_full_disk_is_not_the_fault_of_what_was_sent(client, picture, monkeypatch):
+    def full(*_args, **_settings):
+        raise TemporarySpaceError("cannot write temporary files")
+
+    monkeypatch.setattr("impasto.runtime.stylizer.StyleModel.paint", full)
+    response = client.post("/v1/stylize", content=picture)
+    assert problem(response, 500, "failed") == "cannot write temporary files"
 
 
 def test_a_path_is_never_taken_for_a_style(client, picture, tiny_model):

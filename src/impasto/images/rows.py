@@ -21,7 +21,7 @@ from typing import IO, Any, Final, Protocol, TypeVar, overload
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from impasto.errors import OutputError
+from impasto.errors import TemporarySpaceError
 
 DEFAULT_MEMORY: Final = 1 << 30
 """Bytes of working memory that a picture may take unless another number is given: 1 GiB."""
@@ -66,7 +66,7 @@ class Scratch(contextlib.ExitStack):
             dtype: of its values.
 
         Raises:
-            OutputError: the temporary folder has no space for it.
+            TemporarySpaceError: the temporary folder has no space for it.
         """
         rows = RowFile(shape, dtype, self)
         self.callback(rows.close)
@@ -176,7 +176,7 @@ def room_like(
         shape: of the new one, (H, W) or (H, W, C).
 
     Raises:
-        OutputError: the temporary folder has no space for it.
+        TemporarySpaceError: the temporary folder has no space for it.
     """
     if isinstance(picture, RowFile):
         return picture.scratch.room(shape)
@@ -208,12 +208,12 @@ def check_space(needed: int, height: int, width: int) -> None:
         width: likewise.
 
     Raises:
-        OutputError: the folder, what is needed and what is free are named.
+        TemporarySpaceError: the folder, what is needed and what is free are named.
     """
     folder = Path(tempfile.gettempdir())
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise OutputError(
+        raise TemporarySpaceError(
             f"a picture of {width}x{height} needs {_mebibytes(needed)} more temporary space, "
             f"and {folder} has {_mebibytes(free)}: name another folder by TMPDIR"
         )
@@ -228,12 +228,12 @@ def full_disk_told() -> Iterator[None]:
     """Tells of temporary files that cannot be written, in one line.
 
     Raises:
-        OutputError: the folder and the reason are named.
+        TemporarySpaceError: the folder and the reason are named.
     """
     try:
         yield
     except OSError as error:
-        raise OutputError(
+        raise TemporarySpaceError(
             f"cannot write temporary files in {tempfile.gettempdir()}: {error.strerror or error}"
         ) from error
 

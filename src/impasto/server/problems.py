@@ -15,6 +15,7 @@ from impasto.errors import (
     ImpastoError,
     MissingExtraError,
     OutputError,
+    TemporarySpaceError,
     UnknownStyleError,
     UsageError,
 )
@@ -78,7 +79,8 @@ def problem_of(error: ImpastoError) -> ProblemError:
         return ProblemError(422, "not-a-picture", detail)
     if isinstance(error, UnknownStyleError):
         return ProblemError(422, "unknown-style", detail)
-    if isinstance(error, (UsageError, OutputError)):
+    wrong = isinstance(error, (UsageError, OutputError))
+    if wrong and not isinstance(error, TemporarySpaceError):
         return ProblemError(422, "bad-parameter", detail)
     return ProblemError(500, "failed", detail)
 
