@@ -24,6 +24,7 @@ from impasto.cli.settings import (
     Settings,
     Voice,
     check_painting,
+    check_scale,
     parse_memory,
     parse_stroke_size,
 )
@@ -38,7 +39,6 @@ from impasto.images.reading import Photo
 from impasto.images.writing import LOSSY_FORMATS, format_of
 from impasto.runtime.loading import load_model, load_upscaler, model_path, upscaler_path
 
-_SCALES: Final = (2, 4, 8)
 _MOST_ERRORS: Final = 10  # printed one by one; the manifest has them all
 _DEVICE: Final = "cpu"
 _NOT_REACHED: Final = "was not reached: run the same line again"
@@ -336,8 +336,7 @@ def _tell(
 
 
 def _upscaling(scale: int, model: str | None, max_pixels: int | None) -> Task:
-    if scale not in _SCALES:
-        raise UsageError(f"--upscale must be 2, 4 or 8, not {scale}")
+    check_scale("upscale", scale)
     name = find_upscaler(None, scale).name if model is None else model
     load_upscaler(name, scale=scale, threads=1, device=_DEVICE)
     data = upscaler_path(name, scale).read_bytes()

@@ -14,6 +14,7 @@ from impasto.runtime.cores import check_threads
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StrokeSize
 
+_SCALES: Final = (2, 4, 8)
 _UNIT_BYTES: Final = {"M": 2**20, "G": 2**30}
 
 FORMATS: Final = ("jpeg", "png", "webp", "tiff", "avif", "bmp")
@@ -106,6 +107,16 @@ def check_at_least_one(flag: str, value: int | None) -> None:
     """
     if value is not None and value < 1:
         raise UsageError(f"--{flag} must be at least 1, not {value}")
+
+
+def check_scale(flag: str, value: int) -> None:
+    """Checks how many times larger pictures become.
+
+    Raises:
+        UsageError: it is neither 2, 4 nor 8.
+    """
+    if value not in _SCALES:
+        raise UsageError(f"--{flag} must be 2, 4 or 8, not {value}")
 
 
 def parse_stroke_size(text: str) -> StrokeSize:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,15 +14,13 @@ from impasto.cli.settings import (
     Settings,
     Voice,
     check_at_least_one,
+    check_scale,
     check_settings,
     pillow_format,
 )
-from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.images.reading import AnyPhoto
-
-_SCALES: Final = (2, 4, 8)
 
 
 def command(
@@ -93,8 +91,7 @@ def command(
         overwrite=overwrite,
     )
     voice = Voice(as_json=as_json, quiet=quiet, verbose=verbose)
-    if scale not in _SCALES:
-        raise UsageError(f"--scale must be 2, 4 or 8, not {scale}")
+    check_scale("scale", scale)
     check_at_least_one("tile", tile)
     check_settings(settings, voice, threads)
     from impasto.catalog import find_upscaler

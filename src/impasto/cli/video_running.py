@@ -17,6 +17,7 @@ from impasto.cli.settings import (
     PaintSettings,
     Voice,
     check_painting,
+    check_scale,
     parse_memory,
     parse_stroke_size,
 )
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from impasto.video.rendering import Outcome
     from impasto.video.steadiness import Steadiness
 
-_SCALES: Final = (2, 4, 8)
 _RATES_FPS: Final = (0.01, 1000)
 
 
@@ -210,8 +210,7 @@ def _upscaling(
     threads: int | None,
     device: str,
 ) -> Task:
-    if scale not in _SCALES:
-        raise UsageError(f"--upscale must be 2, 4 or 8, not {scale}")
+    check_scale("upscale", scale)
     from impasto.catalog import find_upscaler
     from impasto.runtime.loading import load_upscaler
 
