@@ -13,7 +13,7 @@ add rows. A way that is as good as `plain` in half of its minutes halves the tim
   photos of 288 px keep about that size, and small crops are windows of pictures that are as
   large as the style image expects. All ways do the same.
 - `growing-2e-3`: the same with Adam 2e-3; `growing-decay`: with 1e-3, cosine decay and weight
-  averaging.
+  averaging; `growing-wsd`: with `--learning-rate`, decay over the last fifth and averaging.
 - `rate-2e-3`, `rate-4e-3`: Adam 2e-3 or 4e-3, cosine decay, weight averaging; 256 px.
 - `both`: growing crops, and cosine decay from `--learning-rate` with weight averaging.
 - `compact-first`: the same with the network of `compact_loss_network.py` for the first
@@ -91,6 +91,7 @@ def all_arms(arguments: argparse.Namespace) -> dict[str, Arm]:
         "growing": Arm(plain | growing),
         "growing-2e-3": Arm(plain | growing | {"learning_rate": 2e-3}),
         "growing-decay": Arm(plain | growing | decaying(1e-3)),
+        "growing-wsd": Arm(both | {"schedule": "wsd"}),
         "rate-2e-3": Arm(plain | decaying(2e-3)),
         "rate-4e-3": Arm(plain | decaying(4e-3)),
         "both": Arm(both),

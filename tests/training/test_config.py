@@ -119,7 +119,7 @@ def test_crops_must_fit_the_network():
         ("preview_every_s", 0.0, "--preview-every is 0; allowed is 1 to 1e+08"),
         ("norm", "layer", "--norm is 'layer'; allowed are batch, instance"),
         ("output_scaling", "relu", "--output-scaling is 'relu'; allowed are tanh_0_255, tanh_150"),
-        ("schedule", "linear", "--schedule is 'linear'; allowed are cosine, constant"),
+        ("schedule", "linear", "--schedule is 'linear'; allowed are cosine, wsd, constant"),
         ("preset", "best", "--preset is 'best'; allowed are paper, released"),
         ("device", "tpu", "--device is 'tpu'; allowed are auto, cpu, cuda, mps"),
         ("style_layers", (), "--style-layers is empty"),

@@ -42,14 +42,25 @@ def test_the_rate_then_falls_along_a_cosine_to_its_floor():
     )
 
 
-def test_an_extension_stays_at_the_floor():
+def test_wsd_stays_at_the_top_until_the_last_fifth():
+    rates = curve(1000, "wsd")
+    assert rates[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
+    assert set(rates[20:801]) == {1.0}
+    assert rates[900] == pytest.approx((1 + FINAL_RATE) / 2)
+    assert rates[800:] == sorted(rates[800:], reverse=True)
+    assert rates[-1] == pytest.approx(FINAL_RATE, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["cosine", "wsd"])
+def test_an_extension_stays_at_the_floor(name):
     for step in (1000, 1001, 5000):
-        assert learning_rate_factor(step, "cosine", 1000) == pytest.approx(FINAL_RATE)
+        assert learning_rate_factor(step, name, 1000) == pytest.approx(FINAL_RATE)
 
 
+@pytest.mark.parametrize("name", ["cosine", "wsd"])
 @pytest.mark.parametrize("steps", [1, 2, 7, 60, 40_000])
-def test_rates_are_positive_and_never_above_one(steps):
-    rates = [learning_rate_factor(s, "cosine", steps) for s in range(0, steps, max(1, steps // 99))]
+def test_rates_are_positive_and_never_above_one(steps, name):
+    rates = [learning_rate_factor(s, name, steps) for s in range(0, steps, max(1, steps // 99))]
     assert all(0 < rate <= 1 for rate in rates)
 
 

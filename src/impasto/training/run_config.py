@@ -15,7 +15,7 @@ from impasto.errors import UsageError
 from impasto.images.writing import atomic_path
 from impasto.networks import SHIPPED, AnySpec, spec_from_dict
 
-Schedule = Literal["cosine", "constant"]
+Schedule = Literal["cosine", "wsd", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -60,7 +60,11 @@ class RunConfig(ABC):
 
     batch_size: int = setting(4, "Samples per step and device.")
     learning_rate: float = setting(2e-3, "Adam's learning rate.")
-    schedule: Schedule = setting("cosine", "Learning rate over the run.")
+    schedule: Schedule = setting(
+        "cosine",
+        "Learning rate over the run: cosine falls all along, wsd over its last fifth, constant "
+        "never.",
+    )
     averaging: float = setting(0.995, "Decay of the weight average that is exported; 0 for none.")
     steps: int | None = setting(None, "Length of the run in steps, instead of a time.")
     max_time_s: float | None = setting(None, "Length of the run in seconds.", cli=False)

@@ -14,6 +14,7 @@ from impasto.training.run_config import Schedule
 
 WARM_UP = 0.02
 FINAL_RATE = 0.02
+DECAY = 0.2
 # Share of a time budget that is planned as steps: the rest is for previews, validations,
 # checkpoints, export, and for a machine that is slower than when it was timed.
 PLANNED_SHARE = 0.86
@@ -22,8 +23,9 @@ PLANNED_SHARE = 0.86
 def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> float:
     """Returns what the learning rate is multiplied by at a step.
 
-    ``cosine`` rises linearly over the first 2 % and falls along a half cosine to 2 %. Steps
-    beyond the schedule, in a run that was extended, stay at the end's value.
+    ``cosine`` rises linearly over the first 2 % and falls along a half cosine to 2 %. ``wsd``
+    (warm-up, stable, decay: Hu et al. 2024) stays at the top until the last fifth, and falls
+    there. Steps beyond the schedule, in a run that was extended, stay at the end's value.
 
     Args:
         step: number of the step, from 0.
@@ -35,6 +37,8 @@ def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> 
     warm_up = max(1, round(WARM_UP * schedule_steps))
     rise = min(1.0, (step + 1) / warm_up)
     progress = min(1.0, step / schedule_steps)
+    if schedule == "wsd":
+        progress = max(0.0, 1 - (1 - progress) / DECAY)
     return rise * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
