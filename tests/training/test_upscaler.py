@@ -86,6 +86,7 @@ def test_a_run_leaves_these_files(run):
     assert model == made.run_folder / "x4-pixel.onnx"
     written = [f for f in tiny_runs.files(made.run_folder) if not f.startswith("tensorboard/")]
     assert set(written) == {
+        ".lock",
         "config.json",
         "preview.jpg",
         "history.png",
