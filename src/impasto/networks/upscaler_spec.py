@@ -98,7 +98,7 @@ class FastUpscalerSpec:
 
     scale: Scale = 4
     width: int = 48
-    residual_blocks: int = 6
+    residual_blocks: int = 8
     skip: Skip = "bicubic"
 
     def __post_init__(self) -> None:
