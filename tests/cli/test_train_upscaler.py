@@ -9,6 +9,7 @@ from PIL import Image
 
 from impasto.training import UpscalerConfig
 
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("x*.toml"))
 TINY = [
     *("--width", "4", "--residual-blocks", "1", "--patch-px", "32", "--batch-size", "1"),
     *("--device", "cpu", "--precision", "32-true", "--threads", "1", "--workers", "0"),
@@ -77,6 +78,15 @@ def test_a_recipe_is_taken_and_flags_go_first(here, run_cli):
     assert code == 0, err
     settings = kept(here / "r")
     assert (settings["loss"], settings["pixel_weight"], settings["steps"]) == ("both", 5.0, 1)
+
+
+@pytest.mark.usefixtures("no_export")
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_the_shipped_models_recipes_are_taken(recipe, here, run_cli):
+    line = ("train-upscaler", "photos", "--recipe", recipe, "-o", "r", "--steps", "1", *TINY)
+    code, _, err = run_cli(*line)
+    assert code == 0, err
+    assert kept(here / "r")["scale"] == int(recipe.stem[1])
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ class RunConfig(ABC):
     batch_size: int = setting(4, "Samples per step and device.")
     learning_rate: float = setting(2e-3, "Adam's learning rate.")
     schedule: Schedule = setting(
-        "cosine",
+        "wsd",
         "Learning rate over the run: cosine falls all along, wsd over its last fifth, constant "
         "never.",
     )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from impasto.data import Degradation
 from impasto.errors import UsageError
 from impasto.networks import UPSCALERS, FastUpscalerSpec, PaperUpscalerSpec
-from impasto.training.run_config import RunConfig, chosen_settings, setting, with_spec
+from impasto.training.run_config import RunConfig, Schedule, chosen_settings, setting, with_spec
 from impasto.training.start import checked_weights
 
 UpscalerLoss = Literal["feature", "pixel", "both"]
@@ -66,6 +66,11 @@ class UpscalerConfig(RunConfig):
 
     batch_size: int = setting(16, "Samples per step and device.")
     learning_rate: float = setting(1e-3, "Adam's learning rate.")
+    schedule: Schedule = setting(
+        "cosine",
+        "Learning rate over the run: cosine falls all along, wsd over its last fifth, "
+        "constant never.",
+    )
     averaging: float = setting(0.999, "Decay of the weight average that is exported; 0 for none.")
 
     def __post_init__(self) -> None:
