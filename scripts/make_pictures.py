@@ -11,11 +11,14 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 import impasto
 from impasto.catalog import shipped_styles
+from impasto.data.degradation import degrade, jpeg
+from impasto.evaluation.superres import crop_to_multiple, resampling_methods
 from impasto.images.contact_sheet import Cell, contact_sheet
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 CELL = (280, 210)
+UPSCALED = 4
 GAP_PX = 6
 QUALITY = 72
 
@@ -44,6 +47,13 @@ def main() -> None:
     sizes = [wave(mountains, stroke_size=factor) for factor in (1, 2, 4)]
     save_sheet([[mountains, *sizes]], "stroke_size")
 
+    cells = [
+        *enlarged("astronaut", (130, 20), ("faithful", "sharp")),
+        *enlarged("raccoon", (300, 190), ("faithful", "sharp")),
+        *enlarged("pagoda", (120, 60), ("sharp", "photo"), jpeg_quality=75),
+    ]
+    save(contact_sheet(cells), "upscale")
+
 
 def gallery_of(name: str) -> Iterator[Cell]:
     """Yields an example photo and what each shipped style makes of it, with names."""
@@ -52,6 +62,23 @@ def gallery_of(name: str) -> Iterator[Cell]:
     for style in shipped_styles():
         painted = impasto.load_model(style.name)(photo)
         yield Cell(np.asarray(ImageOps.fit(painted, CELL)), style.name)
+
+
+def enlarged(
+    name: str, corner: tuple[int, int], models: tuple[str, ...], jpeg_quality: int | None = None
+) -> Iterator[Cell]:
+    """Yields a piece of an example photo, made small and enlarged by 4 in several ways."""
+    original = crop_to_multiple(np.asarray(example_photo(name, 1024)), UPSCALED)
+    low_res = degrade(original, UPSCALED, "bicubic")
+    if jpeg_quality is not None:
+        low_res = jpeg(low_res, jpeg_quality)
+    pictures = {"bicubic": resampling_methods(UPSCALED)["bicubic"](low_res)}
+    pictures |= {model: impasto.upscale(low_res, scale=UPSCALED, model=model) for model in models}
+    (left, top), (width, height) = corner, CELL
+    source = "from a JPEG" if jpeg_quality else ""
+    for how, picture in (pictures | {"original": original}).items():
+        about = "" if how == "original" else source
+        yield Cell(picture[top : top + height, left : left + width], how, about)
 
 
 def example_photo(name: str, longer_side_px: int = 640) -> Image.Image:

@@ -173,7 +173,7 @@ def _loader(
     config, fabric = run.config, run.fabric
     workers = config.workers
     if workers is None:
-        # Decoding takes under a hundredth of a training step on a CPU.
+        # On a CPU the cores that would decode ahead are busy with training.
         workers = 0 if fabric.device.type == "cpu" else min(8, torch.get_num_threads())
     place: dict[str, int] = {"rank": fabric.global_rank, "world_size": fabric.world_size}
     given: dict[str, Any]
