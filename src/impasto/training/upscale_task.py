@@ -75,6 +75,8 @@ class UpscaleTask:
             self.loss_network = LossNetwork(config.loss_network)
             self.loss_network.check_layers([config.feature_layer])
             self.loss_network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
+        pools = int(config.feature_layer[4]) - 1
+        self._pooled_px = 2**pools if config.uses_features else 1
         self.originals = to_pictures(read_validation_photos(validation))
         rng = np.random.default_rng([config.seed, 4])
         self.low_res = [
@@ -118,15 +120,19 @@ class UpscaleTask:
         network.load_state_dict(state | fitting)
 
     def step(
-        self,
-        network: nn.Module,
-        batch: tuple[Tensor, Tensor],
-        first: int,  # noqa: ARG002
+        self, network: nn.Module, batch: tuple[Tensor, Tensor], first: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Enlarges a batch of pairs; returns weighted terms and the results."""
+        """Enlarges a batch of pairs; returns weighted terms and the results.
+
+        The loss network's pooling halves pictures in fixed pairs of rows and columns. Where these
+        always met the same sub-pixels of the network, it would learn a grid that pooling hides.
+        So results are judged from another row and column on in every step.
+        """
         low_res, high_res = batch
         output = network(low_res)
-        return self.terms(output, high_res), output
+        rng = np.random.default_rng([self.config.seed, 5, first])
+        top, left = rng.integers(self._pooled_px, size=2)
+        return self.terms(output[..., top:, left:], high_res[..., top:, left:]), output
 
     def terms(self, output: Tensor, high_res: Tensor) -> dict[str, Tensor]:
         """Computes the weighted loss terms of results and their originals."""
