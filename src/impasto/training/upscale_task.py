@@ -20,6 +20,7 @@ from impasto.images.writing import write_image
 from impasto.losses import (
     LossNetwork,
     feature_reconstruction_loss,
+    lattice_loss,
     pixel_loss,
     total_variation_loss,
 )
@@ -71,12 +72,12 @@ class UpscaleTask:
             )
         ]
         self.loss_network: LossNetwork | None = None
+        self._pooled_px = 1
         if config.uses_features:
             self.loss_network = LossNetwork(config.loss_network)
             self.loss_network.check_layers([config.feature_layer])
+            self._pooled_px = 2 ** (int(config.feature_layer[4]) - 1)  # relu2_2: one pooling
             self.loss_network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
-        pools = int(config.feature_layer[4]) - 1
-        self._pooled_px = 2**pools if config.uses_features else 1
         self.originals = to_pictures(read_validation_photos(validation))
         rng = np.random.default_rng([config.seed, 4])
         self.low_res = [
@@ -144,6 +145,8 @@ class UpscaleTask:
                 target = self.loss_network(high_res, [layer])[layer]
             features = self.loss_network(output, [layer])[layer]
             terms["feature"] = config.feature_weight * feature_reconstruction_loss(features, target)
+            grid = lattice_loss(output - high_res, config.scale)
+            terms["lattice"] = config.lattice_weight * grid
         if config.uses_pixels:
             terms["pixel"] = config.pixel_weight * pixel_loss(output, high_res)
         if config.tv_weight:

@@ -31,6 +31,7 @@ class UpscalerConfig(RunConfig):
         **RunConfig.LIMITS,
         "feature_weight": (0, math.inf),
         "pixel_weight": (0, math.inf),
+        "lattice_weight": (0, math.inf),
         "tv_weight": (0, math.inf),
         "patch_px": (32, 2048),
     }
@@ -54,6 +55,10 @@ class UpscalerConfig(RunConfig):
     feature_layer: str = setting("relu2_2", "Layer of the feature reconstruction loss.")
     feature_weight: float = setting(1.0, "Weight of the feature term, of --loss feature and both.")
     pixel_weight: float = setting(1.0, "Weight of the pixel term, of --loss pixel and both.")
+    lattice_weight: float = setting(
+        3000.0,
+        "Weight of a grid in the error, which feature losses leave; of --loss feature and both.",
+    )
     tv_weight: float = setting(0.0, "Weight of the total variation.")
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
