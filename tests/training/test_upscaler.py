@@ -145,7 +145,11 @@ def test_the_preview_shows_low_bicubic_ours_and_original(run):
 
 @pytest.mark.parametrize(
     ("loss", "terms"),
-    [("feature", {"feature"}), ("pixel", {"pixel"}), ("both", {"feature", "pixel"})],
+    [
+        ("feature", {"feature", "lattice"}),
+        ("pixel", {"pixel"}),
+        ("both", {"feature", "pixel", "lattice"}),
+    ],
 )
 def test_each_loss_has_its_terms(config, photos, tmp_path, loss, terms):
     made = config(tmp_path, loss=loss, feature_weight=0.5, pixel_weight=3.0)
@@ -163,6 +167,34 @@ def test_each_loss_has_its_terms(config, photos, tmp_path, loss, terms):
         expected = 0.5 * (maps[0] - maps[1]).square().mean().item()
         assert found["feature"].item() == pytest.approx(expected, rel=1e-5)
     assert (task.loss_network is None) == (loss == "pixel")
+
+
+def test_a_grid_in_the_error_has_its_term(config, photos, tmp_path):
+    source = open_photos(photos)
+    made = config(tmp_path, loss="feature", lattice_weight=7.0)
+    task = make_task(made, source, source, torch.device("cpu"))
+    high_res = torch.rand(2, 3, 32, 32)
+    assert task.terms(high_res + 0.1, high_res)["lattice"].item() == pytest.approx(0, abs=1e-6)
+    grid = torch.zeros(32, 32)
+    grid[::4] = 4 / 255  # the means of the phases are 4 in one row of four, so their variance is 3
+    found = task.terms(high_res + grid, high_res)["lattice"]
+    assert found.item() == pytest.approx(7.0 * 3.0, rel=1e-3)
+
+
+def test_pooling_meets_every_sub_pixel(config, photos, tmp_path):
+    source = open_photos(photos)
+    task = make_task(config(tmp_path, loss="both"), source, source, torch.device("cpu"))
+    low_res, high_res = torch.zeros(1, 3, 8, 8), torch.rand(1, 3, 32, 32)
+    wrong = high_res.clone()
+    wrong[..., 0, 0] += 0.5  # only a step that judges from the first row and column on sees it
+    seen = []
+    for first in range(0, 200, 2):
+        terms, output = task.step(lambda _: wrong, (low_res, high_res), first)
+        again, _ = task.step(lambda _: wrong, (low_res, high_res), first)
+        assert output is wrong
+        assert terms == again
+        seen.append(terms["pixel"].item() > 0)
+    assert 10 < sum(seen) < 40  # one of four places
 
 
 def test_the_gradient_of_the_feature_loss_reaches_the_network(config, photos, tmp_path):
@@ -256,6 +288,7 @@ def test_the_papers_preset():
         "paper",
     )
     assert (config.schedule, config.learning_rate, config.averaging) == ("constant", 1e-3, 0.0)
+    assert config.lattice_weight == 0
     eight = make_upscaler_config(preset="paper", scale=8, steps=10)
     assert eight.network == PaperUpscalerSpec(scale=8)
     assert eight.steps == 10

@@ -129,6 +129,7 @@ def paper_settings() -> dict[str, Any]:
     return {
         "network": "paper",
         "loss": "feature",
+        "lattice_weight": 0.0,
         "degradation": "paper",
         "patch_px": 288,
         "batch_size": 4,
