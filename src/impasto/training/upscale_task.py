@@ -145,8 +145,8 @@ class UpscaleTask:
                 target = self.loss_network(high_res, [layer])[layer]
             features = self.loss_network(output, [layer])[layer]
             terms["feature"] = config.feature_weight * feature_reconstruction_loss(features, target)
-            grid = lattice_loss(output - high_res, config.scale)
-            terms["lattice"] = config.lattice_weight * grid
+            windows = _windows(output - high_res, 4 * config.scale)
+            terms["lattice"] = config.lattice_weight * lattice_loss(windows, config.scale)
         if config.uses_pixels:
             terms["pixel"] = config.pixel_weight * pixel_loss(output, high_res)
         if config.tv_weight:
@@ -183,3 +183,13 @@ class UpscaleTask:
     def add_to_history(self, results: Tensor) -> NDArray[np.uint8]:
         """Appends results to the growing picture and returns it as ``(H, W, 3)`` uint8."""
         return self.history.add(to_pictures(results))
+
+
+def _windows(images: Tensor, side_px: int) -> Tensor:
+    """Cuts ``(N, C, H, W)`` into squares ``(M, C, side_px, side_px)``; what is left over goes.
+
+    Grids change their sign from place to place, and would cancel in a whole patch.
+    """
+    side_px = min(side_px, *images.shape[2:])
+    squares = images.unfold(2, side_px, side_px).unfold(3, side_px, side_px)
+    return squares.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
