@@ -128,7 +128,7 @@ MESSAGES = {
     ),
     "upscale photo.png -m monet": (
         2,
-        "no upscaling model for scale 2 is shipped: give a model file",
+        "no upscaling model 'monet' for scale 2 is there: ...; or give a model file",
     ),
     "upscale photo.png -m x4.onnx --tile 0": (2, "--tile must be at least 1, not 0"),
     "upscale photo.png -m x4.onnx --max-pixels 7000": (

@@ -166,7 +166,7 @@ def test_it_holds_the_loss_network_and_the_example_photos(names):
 def test_it_holds_the_shipped_models_and_no_other(wheel, names):
     with zipfile.ZipFile(wheel) as archive:
         catalog = tomllib.loads(archive.read("impasto/catalog/catalog.toml").decode())
-    files = {f"impasto/catalog/{row['file']}" for row in catalog["style"]}
+    files = {f"impasto/catalog/{row['file']}" for row in catalog["style"] + catalog["upscaler"]}
     assert files
     assert files == {name for name in names if name.endswith(".onnx")}
     targets = {name for name in names if name.endswith(".targets.safetensors")}

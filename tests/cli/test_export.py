@@ -56,6 +56,17 @@ def test_a_moved_run_is_exported_where_it_is(run, trained, run_cli):
     assert metadata.weights_sha256 == hashlib.sha256(weights).hexdigest()
 
 
+@pytest.mark.parametrize("mix", ["x.onnx", "x.onnx:", ":0.3", "x.onnx:0", "x.onnx:1", "x.onnx:nan"])
+def test_a_share_is_checked(mix, run, run_cli):
+    expected = f"impasto: --mix is {mix}; it takes FILE.onnx:SHARE, a share between 0 and 1\n"
+    assert run_cli("export", run, "--mix", mix) == (2, "", expected)
+
+
+def test_styles_are_not_mixed(run, run_cli):
+    code, _, err = run_cli("export", run, "--mix", "x.onnx:0.3")
+    assert (code, err) == (2, f"impasto: --mix is for models that enlarge; {run} holds a style\n")
+
+
 def test_the_model_goes_where_it_is_asked_for(run, tmp_path, run_cli):
     file = tmp_path / "new" / "folder" / "other.onnx"
     before = tiny_runs.files(run)

@@ -279,6 +279,24 @@ def test_a_moved_run_is_exported_again(run, tmp_path):
 # --- settings
 
 
+def test_weights_of_another_model_are_mixed_in(run, config, tmp_path):
+    made, model = run
+    other = train(config(tmp_path / "other", steps=2, seed=5))
+    path = export_run(made.run_folder, tmp_path / "mixed.onnx", mix=(other, 0.25))
+    first, second, mixed = (
+        load_weights(file.with_suffix(".safetensors")).state_dict() for file in (model, other, path)
+    )
+    for name, value in mixed.items():
+        assert torch.allclose(value, 0.75 * first[name] + 0.25 * second[name], atol=1e-6)
+    recipe = read_model_file(path)[1].recipe
+    assert recipe["mixed_with"] == read_model_file(other)[1].weights_sha256
+    assert (recipe["mixed_share"], recipe["steps_done"]) == (0.25, 80)
+    wider = train(config(tmp_path / "wider", steps=1, width=4))
+    with pytest.raises(ModelError, match=r"wider.* is another network than the run's"):
+        export_run(made.run_folder, tmp_path / "no.onnx", mix=(wider, 0.25))
+    assert not (tmp_path / "no.onnx").exists()
+
+
 def test_the_papers_preset():
     config = make_upscaler_config(preset="paper")
     assert config.network == PaperUpscalerSpec()

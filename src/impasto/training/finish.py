@@ -6,16 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from impasto._version import __version__
-from impasto.errors import ResumeError
-from impasto.export import export_network, save_weights
+from impasto.catalog.own import weights_of
+from impasto.errors import ModelError, ResumeError, UsageError
+from impasto.export import export_network, load_weights, save_weights
 from impasto.images.writing import atomic_path
-from impasto.networks import NetworkSpec, build_network
+from impasto.networks import Network, NetworkSpec, build_network
 from impasto.runtime.metadata import ModelMetadata, StyleEntry, Tiling
 from impasto.training.checkpoints import load_checkpoint
 from impasto.training.config import TrainingConfig, style_name
 from impasto.training.resume import RUNTIME_FIELDS, read_config
 from impasto.training.run_config import RunConfig
+from impasto.training.start import checked_weights
 from impasto.training.upscaler_config import UpscalerConfig
 
 # Where a run happened says nothing about the model and does not belong into its file.
@@ -39,6 +43,7 @@ def export_run(
     *,
     scores: dict[str, object] | None = None,
     float16: bool = False,
+    mix: tuple[Path, float] | None = None,
 ) -> Path:
     """Exports the newest checkpoint of a run: ``.onnx``, and ``.safetensors`` beside it.
 
@@ -47,12 +52,17 @@ def export_run(
         path: the ``.onnx`` to write; into the run folder when omitted.
         scores: measured quality to keep in the file, JSON-ready.
         float16: store the weights in 16 bits, which halves both files.
+        mix: a model of the same network, its plain weights beside it, and the share of its
+            weights in the result, between 0 and 1 (network interpolation, Wang et al. 2018);
+            of networks that enlarge.
 
     Returns:
         The path of the ``.onnx``.
 
     Raises:
         ResumeError: the folder holds no run, or one of another network.
+        UsageError: the run is one of a style, which cannot be mixed.
+        ModelError: the model to mix in cannot be used, or is another network.
         ExportError: ONNX Runtime and PyTorch differ.
     """
     tensors, values = load_checkpoint(run_folder)
@@ -64,6 +74,11 @@ def export_run(
         raise ResumeError(
             f"the weights in {run_folder} belong to another network than its settings describe"
         ) from error
+    mixed: dict[str, Any] = {}
+    if mix is not None:
+        if isinstance(config, TrainingConfig):
+            raise UsageError(f"--mix is for models that enlarge; {run_folder} holds a style")
+        mixed = _mix_in(network, *mix)
     if float16:
         network.half().float()  # what is compared with ONNX Runtime is what the files hold
     # A run folder may have been moved since its settings were saved.
@@ -74,9 +89,23 @@ def export_run(
             metadata = style_metadata(config, values, weights_sha256)
         else:
             metadata = upscaler_metadata(config, values, weights_sha256)
-        metadata = replace(metadata, scores=scores or {})
+        metadata = replace(metadata, recipe=metadata.recipe | mixed, scores=scores or {})
         export_network(network, metadata, path, float16=float16)
     return path
+
+
+@torch.no_grad()
+def _mix_in(network: Network, model: Path, share: float) -> dict[str, Any]:
+    """Moves weights towards another model's; returns what the recipe states about it."""
+    sha256 = checked_weights(model)
+    other = load_weights(weights_of(model)).state_dict()
+    own = network.state_dict()
+    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in other.items()}:
+        raise ModelError(f"--mix {model} is another network than the run's: only like ones mix")
+    for name, value in own.items():
+        if value.is_floating_point():
+            value.lerp_(other[name], share)
+    return {"mixed_with": sha256, "mixed_share": share}
 
 
 def export_style_targets(run_folder: Path, model: Path) -> Path:
