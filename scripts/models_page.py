@@ -36,17 +36,22 @@ relu3_3 features says how much of the photo is left. *Lattice* is a grid's ampli
 UPSCALERS = """\
 PSNR and SSIM are those of the Y channel, in dB and without a border as wide as the scale; distances
 are those of VGG-16's features from the original's, at relu2_2 and relu3_3. Less distance looks more
-alike; more PSNR is nearer pixel by pixel.
+alike; more PSNR is nearer pixel by pixel. Pictures were made small by plain bicubic shrinking.
 """
 LIMITS = """\
 ## Limits
 
-They paint colours, strokes and textures; they do not know what is in a picture, and faces get no
+Styles paint colours, strokes and textures; they do not know what is in a picture, and faces get no
 special care. Instance norm looks at the whole picture: the same object may be painted differently
 in another photo, and a picture of one flat colour comes out grey. They were trained on photos of
 everyday scenes of at most 320 px on the shorter side; drawings, scans of text, medical or satellite
 pictures were not among them. They are no judgement of who made a picture: a photo painted in the
 manner of an artist is not the artist's work.
+
+Upscaling models draw edges where the small picture says that there are some, and leave the rest smooth:
+they bring back no faces, no letters and no fine texture that a few pixels do not hold. Their details
+are likely ones, not evidence. They know bicubic shrinking, some blur, and `photo` noise and JPEG too;
+a picture that was spoiled in another way comes out large and spoiled.
 """
 
 
@@ -57,7 +62,7 @@ def models_page(note: str) -> str:
     for path in files:
         parts += _model(path, [style for style in shipped_styles() if style.path == path])
     if upscalers := list_upscalers():
-        parts += ["# Upscaling models", UPSCALERS.strip()]
+        parts += ["# Models that enlarge", UPSCALERS.strip()]
     for upscaler in upscalers:
         parts += _upscaler(upscaler)
     parts += [*_photos(), LIMITS.strip()]
