@@ -118,7 +118,11 @@ def test_every_command_of_the_readme_runs(workplace):
         "small.jpg",
         "painted.jpg",
         "photo.painting.jpg",
+        "photo.x2.jpg",
     }
+    assert Image.open(workplace / "photo.x2.jpg").size == (96, 80)
+    assert Image.open(workplace / "large.png").size == (192, 160)
+    assert len(list((workplace / "large").iterdir())) == 2
     assert len(list((workplace / "painted").iterdir())) == 2
     assert (workplace / "runs" / "painting" / "preview.jpg").exists()
     assert Image.open(workplace / "painted.jpg").size == (48, 40)
