@@ -142,7 +142,8 @@ def curves(folder):
 def assert_same_losses(found, expected):
     assert found.keys() == expected.keys() >= {"loss/total", "loss/content", "loss/style"}
     for tag in expected.keys() - {"gradient_norm"}:
-        assert found[tag] == pytest.approx(expected[tag], rel=1e-3), tag
+        # The lattice is a hundredth of the total, and rounding errors of the whole show in it.
+        assert found[tag] == pytest.approx(expected[tag], rel=1e-3, abs=5e-4), tag
 
 
 # --- together
