@@ -48,10 +48,10 @@ everyday scenes of at most 320 px on the shorter side; drawings, scans of text, 
 pictures were not among them. They are no judgement of who made a picture: a photo painted in the
 manner of an artist is not the artist's work.
 
-Upscaling models draw edges where the small picture says that there are some, and leave the rest smooth:
-they bring back no faces, no letters and no fine texture that a few pixels do not hold. Their details
-are likely ones, not evidence. They know bicubic shrinking, some blur, and `photo` noise and JPEG too;
-a picture that was spoiled in another way comes out large and spoiled.
+Upscaling models draw edges where the small picture says that there are some, and leave the rest
+smooth: they bring back no faces, no letters and no fine texture that a few pixels do not hold.
+Their details are likely ones, not evidence. They know bicubic shrinking, some blur, and `photo`
+noise and JPEG too; a picture that was spoiled in another way comes out large and spoiled.
 """
 
 
