@@ -276,9 +276,6 @@ def test_a_moved_run_is_exported_again(run, tmp_path):
     assert read_model_file(model)[1].scores == {"psnr": 30.0}
 
 
-# --- settings
-
-
 def test_weights_of_another_model_are_mixed_in(run, config, tmp_path):
     made, model = run
     other = train(config(tmp_path / "other", steps=2, seed=5))
@@ -295,6 +292,9 @@ def test_weights_of_another_model_are_mixed_in(run, config, tmp_path):
     with pytest.raises(ModelError, match=r"wider.* is another network than the run's"):
         export_run(made.run_folder, tmp_path / "no.onnx", mix=(wider, 0.25))
     assert not (tmp_path / "no.onnx").exists()
+
+
+# --- settings
 
 
 def test_the_papers_preset():
