@@ -183,7 +183,7 @@ def test_two_models_of_one_style_have_two_names(data, tmp_path):
     given = data / "photos", data / "wave.png", data / "sr"
     inputs = gather_inputs(*given, models)
     assert [model.name for model in inputs.models] == [str(model) for model in models]
-    assert len(inputs.fingerprint()["models"]) == 2
+    assert len(inputs.painted_from()["models"]) == 2
     reproduce("speed", tmp_path / "r", inputs, sizes=TINY, threads=1)
     rows = list(csv.reader((tmp_path / "r" / "speed" / "table1.csv").open()))
     assert [row[0] for row in rows[1::2]] == [f"64 px, {model} in PyTorch" for model in models]
@@ -306,9 +306,9 @@ def test_a_changed_picture_is_another_input(data, tmp_path):
     shutil.copytree(data / "photos", tmp_path / "photos")
     given = tmp_path / "photos", data / "wave.png", tmp_path / "photos"
     inputs = gather_inputs(*given, [data / "run" / "wave.onnx"])
-    before = inputs.fingerprint()
+    before = inputs.painted_from()
     Image.new("RGB", (48, 40)).save(inputs.photos[0])
-    after = inputs.fingerprint()
+    after = inputs.painted_from()
     assert {name for name in before if before[name] != after[name]} == {"photos", "test sets"}
 
 

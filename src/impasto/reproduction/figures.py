@@ -56,7 +56,7 @@ def draw_figures(
     Returns:
         The section.
     """
-    kept = Measurements(folder, inputs.fingerprint())
+    kept = Measurements(folder, inputs.painted_from() | inputs.enlarged_from())
     drawn_at = {"px": sizes.figure_px, "iterations": sizes.figure_iterations}
     network = prepared_loss_network()
     figures: dict[str, tuple[str, Callable[[], Sequence[Cell]]]] = {

@@ -94,22 +94,23 @@ class Inputs:
             return None
         return read_painting(self.painting, self.models[0].weights.style_size_px).rgb
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Says in JSON what measurements depend on."""
+    def painted_from(self) -> dict[str, Any]:
+        """Says in JSON what measurements of the styles depend on."""
         return {
             "photos": _listed(self.photos),
             "painting": self.painting.name,
-            "models": {
-                model.name: hashlib.sha256(model.path.read_bytes()).hexdigest()
-                for model in self.models
-            },
+            "models": {model.name: _sha256(model.path) for model in self.models},
+        }
+
+    def enlarged_from(self) -> dict[str, Any]:
+        """Says in JSON what measurements of the upscalers depend on."""
+        return {
             "test sets": {
                 name: _listed(sorted(iterate_pictures(path)))
                 for name, path in self.test_sets.items()
             },
             "upscalers": {
-                f"{item.name} x{item.scale}": hashlib.sha256(item.path.read_bytes()).hexdigest()
-                for item in list_upscalers()
+                f"{item.name} x{item.scale}": _sha256(item.path) for item in list_upscalers()
             },
         }
 
@@ -128,6 +129,10 @@ def read_photo(path: Path, longer_side_px: int) -> NDArray[np.uint8]:
             f"{SMALLEST_SIDE_PX} px"
         )
     return rgb
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _listed(pictures: Iterable[Path]) -> list[list[Any]]:

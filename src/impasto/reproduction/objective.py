@@ -58,7 +58,7 @@ def measure_objective(
     Returns:
         The section.
     """
-    kept = Measurements(folder, inputs.fingerprint())
+    kept = Measurements(folder, inputs.painted_from())
     names = [model.name for model in inputs.models]
     rows = []
     with plot(folder / "objective", len(sizes.objective)) as axes:

@@ -51,7 +51,7 @@ def measure_speed(
         The section.
     """
     machine = describe_machine(torch.get_num_threads(), ("torch", "onnxruntime"))
-    kept = Measurements(folder, inputs.fingerprint() | {"machine": machine})
+    kept = Measurements(folder, inputs.painted_from() | {"machine": machine})
     rows, passes, plotted = [], [], {}
     for side in sizes.speed_px:
         photo = square(inputs.photos[0], side)

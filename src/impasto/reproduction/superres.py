@@ -55,7 +55,7 @@ def measure_superres(
     Returns:
         The section.
     """
-    kept = Measurements(folder, inputs.fingerprint())
+    kept = Measurements(folder, inputs.enlarged_from())
     count, side = sizes.superres_pictures or "all", sizes.superres_px or "full"
     tables, found = [], {}
     for scale in SCALES:
