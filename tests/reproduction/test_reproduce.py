@@ -306,10 +306,14 @@ def test_a_changed_picture_is_another_input(data, tmp_path):
     shutil.copytree(data / "photos", tmp_path / "photos")
     given = tmp_path / "photos", data / "wave.png", tmp_path / "photos"
     inputs = gather_inputs(*given, [data / "run" / "wave.onnx"])
-    before = inputs.painted_from()
+    before = inputs.painted_from(), inputs.enlarged_from()
     Image.new("RGB", (48, 40)).save(inputs.photos[0])
-    after = inputs.painted_from()
-    assert {name for name in before if before[name] != after[name]} == {"photos", "test sets"}
+    after = inputs.painted_from(), inputs.enlarged_from()
+    changed = [
+        {name for name in old if old[name] != new[name]}
+        for old, new in zip(before, after, strict=True)
+    ]
+    assert changed == [{"photos"}, {"test sets"}]
 
 
 def test_an_upscaler_is_no_style(data, tiny_upscaler):

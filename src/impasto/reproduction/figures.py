@@ -27,6 +27,7 @@ from impasto.optimization import (
     prepared_loss_network,
     trained_objective,
 )
+from impasto.optimization.balance import TV_SCALE, tv_reference
 from impasto.reproduction.inputs import Inputs, read_photo
 from impasto.reproduction.measurements import Measurements
 from impasto.reproduction.objective import spread
@@ -111,11 +112,16 @@ def _style(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
     grams = inputs.grams(network, inputs.models[0].weights.style_size_px)
     side = sizes.figure_px
     cells = []
-    if (painting := inputs.painting_rgb) is not None:
-        fitted = ImageOps.fit(Image.fromarray(painting), (side, side))
-        cells.append(Cell(np.asarray(fitted), "the painting"))
+    painting = inputs.painting_rgb
+    # Style targets have no variation of their own: a photo's is of the same order.
+    like = read_photo(inputs.photos[0], side) if painting is None else painting
+    fitted = np.asarray(ImageOps.fit(Image.fromarray(like), (side, side)))
+    tv_weight = TV_SCALE / tv_reference(to_tensor(fitted))
+    if painting is not None:
+        cells.append(Cell(fitted, "the painting"))
     for layers in (*((layer,) for layer in grams), tuple(grams)):
-        objective = gram_objective(network, {layer: grams[layer] for layer in layers})
+        chosen = {layer: grams[layer] for layer in layers}
+        objective = gram_objective(network, chosen, tv_weight=tv_weight)
         name = layers[0] if len(layers) == 1 else "all layers"
         cells.append(Cell(_optimized(objective, side, side, sizes), name))
     return cells
