@@ -109,15 +109,15 @@ def _features(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
 
 
 def _style(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
-    grams = inputs.grams(network, inputs.models[0].weights.style_size_px)
+    grams = inputs.grams(network)
     side = sizes.figure_px
     cells = []
-    painting = inputs.painting_rgb
+    painting = inputs.painting.photo
     # Style targets have no variation of their own: a photo's is of the same order.
-    like = read_photo(inputs.photos[0], side) if painting is None else painting
+    like = painting.rgb if painting else read_photo(inputs.photos[0], side)
     fitted = np.asarray(ImageOps.fit(Image.fromarray(like), (side, side)))
     tv_weight = TV_SCALE / tv_reference(to_tensor(fitted))
-    if painting is not None:
+    if painting:
         cells.append(Cell(fitted, "the painting"))
     for layers in (*((layer,) for layer in grams), tuple(grams)):
         chosen = {layer: grams[layer] for layer in layers}
@@ -129,7 +129,7 @@ def _style(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
 
 def _results(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
     weights = inputs.models[0].weights
-    grams = inputs.grams(network, weights.style_size_px)
+    grams = inputs.grams(network)
     cells = []
     for path in spread(inputs.photos, STYLE_PHOTOS):
         photo = read_photo(path, sizes.figure_px)

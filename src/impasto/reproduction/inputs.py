@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +19,17 @@ from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork, load_style_targets
 from impasto.losses.layers import SMALLEST_SIDE_PX
-from impasto.losses.style_targets import SUFFIX, Grams, StyleTarget
-from impasto.optimization import style_grams
+from impasto.losses.style_targets import SUFFIX, Grams
+from impasto.optimization.pictures import TARGETS_SUFFIX, Painting, read_painting
 from impasto.optimization.recipe_weights import TrainedWeights, weights_of_model
 from impasto.runtime.loading import load_model
 from impasto.runtime.model_file import read_model_file
-from impasto.training.pictures import read_painting, to_tensor
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StyleModel
 
 PAPER_MODEL = "paper_great_wave"
 """The shipped style with the paper's own network."""
-
-# Paintings are never enlarged: at this size a painting is read as it is.
-_LARGEST_PX: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -65,40 +61,28 @@ class Inputs:
 
     Attributes:
         photos: content images.
-        painting: the style image, or a file of style targets.
+        painting: the style image, or its style targets.
         models: styles of that painting; the first one's objective is the baseline's.
         test_sets: folders of high-resolution pictures by name.
         notes: sentences on which data were used.
     """
 
     photos: tuple[Path, ...]
-    painting: Path
+    painting: Painting
     models: tuple[StyleModelFile, ...]
     test_sets: dict[str, Path]
     notes: tuple[str, ...]
 
-    def grams(self, loss_network: LossNetwork, longer_side_px: int) -> Grams:
-        """Returns the painting's Gram matrices ``(1, C, C)`` by layer, at a size."""
-        path = self.painting
-        if path.suffix == ".safetensors":
-            path /= _target_in(path, self.models[0])[0]
-        painting = read_painting(path, longer_side_px)
-        if painting.grams is not None:
-            return painting.grams
-        return style_grams(loss_network, to_tensor(painting.rgb), self.models[0].weights.style)
-
-    @property
-    def painting_rgb(self) -> NDArray[np.uint8] | None:
-        """The painting ``(H, W, 3)`` uint8 at the style size, if it is a picture."""
-        if self.painting.suffix == ".safetensors":
-            return None
-        return read_painting(self.painting, self.models[0].weights.style_size_px).rgb
+    def grams(self, loss_network: LossNetwork) -> Grams:
+        """Returns the painting's Gram matrices ``(1, C, C)`` by layer, as the first model's."""
+        weights = self.models[0].weights
+        return self.painting.grams(loss_network, tuple(weights.style), weights.style_size_px)
 
     def painted_from(self) -> dict[str, Any]:
         """Says in JSON what measurements of the styles depend on."""
         return {
             "photos": _listed(self.photos),
-            "painting": self.painting.name,
+            "painting": self.painting.sha256,
             "models": {model.name: _sha256(model.path) for model in self.models},
         }
 
@@ -166,12 +150,10 @@ def gather_inputs(
     if not found:
         raise DataError(f"no pictures in {photos}: give another --photos")
     chosen = _named(models, painting) or _shipped_models(painting)
-    given = painting
-    painting = given or _targets_beside(chosen)
-    _check_painting(painting, chosen)
-    # The first one's painting is read, at the size that it was trained with.
-    chosen.sort(key=lambda model: not _has_size(painting, model))
-    image = f"the style targets of {chosen[0].name}" if given is None else painting.name
+    read = _read_painting_of(chosen, painting or _targets_beside(chosen))
+    # Style targets have some sizes: the first model is one that was trained at one of them.
+    chosen.sort(key=lambda model: not _has_size(read, model))
+    image = f"the style targets of {chosen[0].name}" if painting is None else painting.name
     notes.append(f"Style image: {image}.")
     if sr_data is None:
         notes.append("Super-resolution: the example photos (--sr-data names others).")
@@ -179,7 +161,7 @@ def gather_inputs(
     else:
         test_sets = _test_sets(sr_data)
         notes.append(f"Super-resolution: {', '.join(test_sets)}.")
-    return Inputs(found, painting, tuple(chosen), test_sets, tuple(notes))
+    return Inputs(found, read, tuple(chosen), test_sets, tuple(notes))
 
 
 def _test_sets(folder: Path) -> dict[str, Path]:
@@ -227,8 +209,8 @@ def _named(paths: Sequence[Path], painting: Path | None) -> list[StyleModelFile]
     """
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("--model names one file twice: give each once")
-    is_picture = painting is not None and painting.suffix != ".safetensors"
-    sha256 = read_painting(painting, _LARGEST_PX).sha256 if painting and is_picture else ""
+    is_picture = painting is not None and painting.suffix != TARGETS_SUFFIX
+    sha256 = read_painting(painting).sha256 if painting and is_picture else ""
     styles = [_style_in(path, sha256) for path in paths]
     names = styles if len(set(styles)) == len(styles) else list(map(str, paths))
     return [
@@ -258,42 +240,36 @@ def _targets_beside(models: Sequence[StyleModelFile]) -> Path:
     raise ModelError(f"{models[0].path} has no style targets beside it: give --painting")
 
 
-def _has_size(painting: Path, model: StyleModelFile) -> bool:
+def _has_size(painting: Painting, model: StyleModelFile) -> bool:
     """Tells whether a painting can be had at the size that a model was trained with."""
-    if painting.suffix != ".safetensors":
-        return True
-    target = _target_in(painting, model)[1]
-    return model.weights.style_size_px in target.grams
+    return painting.targets is None or model.weights.style_size_px in painting.targets.grams
 
 
-def _target_in(targets: Path, model: StyleModelFile) -> tuple[str, StyleTarget]:
-    """Finds a model's painting in a file of style targets, where it may have another name.
+def _read_painting_of(models: Sequence[StyleModelFile], path: Path) -> Painting:
+    """Reads a painting, which a file of style targets may hold among others.
 
     Raises:
-        ModelError: it is not among them; the message names the model.
+        ModelError: a model is of another painting; the message names it.
         DataError: the file cannot be read.
+        ImageReadError: the picture cannot be read.
     """
-    sha256 = _stated_sha256(model)
-    for name, target in load_style_targets(targets).items():
-        if sha256 == target.sha256 or (not sha256 and name == model.style):
-            return name, target
-    raise _other_painting(targets, model)
-
-
-def _check_painting(painting: Path, models: Sequence[StyleModelFile]) -> None:
-    """Refuses a painting that is not the models'.
-
-    Raises:
-        ModelError: the message names the model.
-        DataError: the painting cannot be read.
-    """
+    if path.suffix == TARGETS_SUFFIX:
+        painting = _among_targets(path, models[0])
+    else:
+        painting = read_painting(path)
     for model in models:
-        if painting.suffix == ".safetensors":
-            _target_in(painting, model)
-        else:
-            found = read_painting(painting, model.weights.style_size_px).sha256
-            if _stated_sha256(model) not in (found, ""):
-                raise _other_painting(painting, model)
+        if _stated_sha256(model) not in (painting.sha256, ""):
+            raise _other_painting(path, model)
+    return painting
+
+
+def _among_targets(path: Path, model: StyleModelFile) -> Painting:
+    """Finds a model's painting in a file of style targets, where it may have another name."""
+    sha256 = _stated_sha256(model)
+    for name, target in load_style_targets(path).items():
+        if sha256 == target.sha256 or (not sha256 and name == model.style):
+            return Painting(path / name, target.sha256, targets=target)
+    raise _other_painting(path, model)
 
 
 def _stated_sha256(model: StyleModelFile) -> str:

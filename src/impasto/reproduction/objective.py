@@ -112,9 +112,7 @@ def _curves(inputs: Inputs, path: Path, size: ObjectiveSize) -> Curves:
     rgb = read_photo(path, size.longer_side_px)
     network, weights = prepared_loss_network(), inputs.models[0].weights
     photo = to_tensor(rgb)
-    objective = trained_objective(
-        network, photo, [inputs.grams(network, weights.style_size_px)], weights
-    )
+    objective = trained_objective(network, photo, [inputs.grams(network)], weights)
 
     def values(start: NDArray[np.uint8] | None) -> list[float]:
         image = noise(*rgb.shape[:2]) if start is None else to_tensor(start)

@@ -138,9 +138,7 @@ def _iteration_s(inputs: Inputs, photo: NDArray[np.uint8], sizes: Sizes) -> floa
     """Times iterations of the baseline on a photo; returns the median in seconds."""
     network = prepared_loss_network()
     weights = inputs.models[0].weights
-    objective = trained_objective(
-        network, to_tensor(photo), [inputs.grams(network, weights.style_size_px)], weights
-    )
+    objective = trained_objective(network, to_tensor(photo), [inputs.grams(network)], weights)
     clock = [time.perf_counter()]
     optimize(
         objective,
