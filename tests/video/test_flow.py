@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.video.flow import FlowFinder, Motion, grey, inside, moved
+from impasto.video.flow import FlowFinder, grey, inside, moved
+from impasto.video.frames import Motion
 from impasto.video.moves import MOVES, make_clip
 from impasto.video.warp_error import WarpError
 

@@ -160,6 +160,8 @@ def superres(
     wide as the scale; SSIM has the usual 11x11 Gaussian window. Feature distances are mean
     squared differences of the loss network's maps at relu2_2 and relu3_3.
     """
+    from impasto.cli.plan import find_pictures
+
     _check_numbers(scale, jpeg, max_pixels)
     if match_histogram and not model:
         raise UsageError("--match-histogram is for models: give --model with it")
@@ -231,39 +233,6 @@ def _check_outputs(data: Path, csv_file: Path | None, save: Path | None) -> None
         raise UsageError(f"--save takes a folder, and {save} is a file")
     if real_path(data).is_relative_to(real_path(save)):
         raise UsageError(f"--save {save} holds the pictures of --data: choose another folder")
-
-
-def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, Path]:
-    """Returns the pictures by their path in the folder, ``/`` between its parts.
-
-    Args:
-        flag: what names the folder.
-        data: the folder.
-        save: where results go; what lies there is passed over.
-
-    Raises:
-        DataError: the folder is missing or holds no pictures.
-        UsageError: results of two pictures would have one name.
-    """
-    from impasto.cli.plan import exists, is_folder
-    from impasto.images.folders import iterate_pictures
-    from impasto.images.opening import READABLE
-
-    if not exists(data):
-        raise DataError(f"no such folder: {data}")
-    if not is_folder(data):
-        raise DataError(f"--{flag} takes a folder, and {data} is a file")
-    pictures = {
-        path.relative_to(data).as_posix(): path for path in iterate_pictures(data, skip=save)
-    }
-    if not pictures:
-        raise DataError(f"no pictures in folder {data} (readable: {READABLE})")
-    stems: dict[str, str] = {}
-    for name in pictures if save is not None else ():
-        other = stems.setdefault(str(Path(name).with_suffix("")).lower(), name)
-        if other != name:
-            raise UsageError(f"--save has one name for {other} and {name}: rename one of them")
-    return pictures
 
 
 def _add_models(methods: dict[str, Upscaler], models: list[str], setup: Setup) -> None:

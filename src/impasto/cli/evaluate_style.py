@@ -93,7 +93,7 @@ def style(
     and from the photo, comes as low as the network. Style ratio, balanced ratio (lower is closer
     to the painting) and correlation (higher is closer to the photo) are taken at 512 px.
     """
-    from impasto.cli.evaluate import find_pictures
+    from impasto.cli.plan import find_pictures
 
     optimizing.check_numbers(iterations=iterations, size_px=size, seed=0, threads=threads)
     optimizing.one_of("device", device, optimizing.DEVICES)

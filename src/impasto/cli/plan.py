@@ -103,6 +103,35 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 (pathlib's raises for such a name)
 
 
+def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, Path]:
+    """Returns the pictures by their path in the folder, ``/`` between its parts.
+
+    Args:
+        flag: what names the folder.
+        data: the folder.
+        save: where results go; what lies there is passed over.
+
+    Raises:
+        DataError: the folder is missing or holds no pictures.
+        UsageError: results of two pictures would have one name.
+    """
+    if not exists(data):
+        raise DataError(f"no such folder: {data}")
+    if not is_folder(data):
+        raise DataError(f"--{flag} takes a folder, and {data} is a file")
+    pictures = {
+        path.relative_to(data).as_posix(): path for path in iterate_pictures(data, skip=save)
+    }
+    if not pictures:
+        raise DataError(f"no pictures in folder {data} (readable: {READABLE})")
+    stems: dict[str, str] = {}
+    for name in pictures if save is not None else ():
+        other = stems.setdefault(str(Path(name).with_suffix("")).lower(), name)
+        if other != name:
+            raise UsageError(f"--save has one name for {other} and {name}: rename one of them")
+    return pictures
+
+
 def check_writable(target: Path) -> None:
     """Finds out before the work, as far as that is possible, that a result can be written.
 

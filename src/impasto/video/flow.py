@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.video.frames import Floats, Picture
+from impasto.video.frames import Floats, Motion, Picture
 
 Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
@@ -23,24 +22,6 @@ _ABSOLUTE_PX2: Final = 0.5
 _ALIKE_LEVELS: Final = 24
 # Dense inverse search refuses pictures of fewer pixels on a side than about this.
 _LEAST_PX: Final = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Motion:
-    """Where the pixels of a frame were in the frame before.
-
-    Attributes:
-        flow: (h, w, 2) float32, how far to the right and how far down, in px of this map.
-        followed: (h, w) bool, where that is known: inside the frame before, and not hidden there.
-    """
-
-    flow: Floats
-    followed: NDArray[np.bool_]
-
-    @property
-    def share(self) -> float:
-        """The share of pixels that are followed; next to none are across a scene cut."""
-        return float(self.followed.mean())
 
 
 class FlowFinder:

@@ -5,16 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from impasto.video.flow import Motion
-
 Picture: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Where the pixels of a frame were in the frame before.
+
+    Attributes:
+        flow: (h, w, 2) float32, how far to the right and how far down, in px of this map.
+        followed: (h, w) bool, where that is known: inside the frame before, and not hidden there.
+    """
+
+    flow: Floats
+    followed: NDArray[np.bool_]
+
+    @property
+    def share(self) -> float:
+        """The share of pixels that are followed; next to none are across a scene cut."""
+        return float(self.followed.mean())
 
 
 @dataclass(eq=False)

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.video.flow import Motion, inside
-from impasto.video.frames import Floats, Picture
+from impasto.video.flow import inside
+from impasto.video.frames import Floats, Motion, Picture
 
 MOVES: Final = ("pan", "zoom", "object")
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from impasto.video.flow import Motion, moved
-from impasto.video.frames import Picture
+from impasto.video.flow import moved
+from impasto.video.frames import Motion, Picture
 
 
 @dataclass
