@@ -26,7 +26,7 @@ from impasto.cli.evaluate_video import video
 from impasto.cli.extras import needs_extra
 from impasto.cli.scores import MEAN, ScoreTable, scores_json, write_csv
 from impasto.cli.settings import check_csv
-from impasto.errors import DataError, ImageError, MissingExtraError, UsageError
+from impasto.errors import ImageError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from impasto.cli.scores import ByMethod
