@@ -23,6 +23,14 @@ SCORES = {
     "lattice_2": "lattice 2",
     "lattice_4": "lattice 4",
 }
+PAPER_SCORES = {
+    "objective_content": "content",
+    "objective_style": "style",
+    "objective_variation": "variation",
+    "objective_of_photo": "the photo's own",
+    "iterations_from_noise": "from noise",
+    "iterations_from_photo": "from the photo",
+}
 INTRODUCTION = """\
 The models that come with Impasto. `impasto styles --json` prints the same figures, each model file
 states its recipe in its metadata, and the recipes lie in `recipes/`.
@@ -32,6 +40,11 @@ Scores are means over photos that no model was trained on, at 512 px, with the p
 photo's, averaged over four layers of VGG-16: lower is closer to the painting. *Correlation* of the
 relu3_3 features says how much of the photo is left. *Lattice* is a grid's amplitude in grey levels.
 `impasto.evaluation.StyleScores` defines them all.
+
+Then in the paper's terms, by `impasto evaluate style` at 256 px: the terms of the objective that
+a model was trained with, the untouched photo's objective, which is style alone, and the iteration
+of L-BFGS, from noise and from the photo, that comes as low as the model. Objectives of different
+models are on different scales.
 """
 UPSCALERS = """\
 PSNR and SSIM are those of the Y channel, in dB and without a border as wide as the scale; distances
@@ -74,14 +87,23 @@ def _model(path: Path, styles: list[Style]) -> Iterator[str]:
     crops_px = " and ".join(map(str, crops if isinstance(crops, list) else [crops]))
     yield f"## `{path.stem}`"
     yield _facts(path, styles[0].recipe, f"crops of {crops_px} px")
-    photos = styles[0].scores["photos"]
-    rows = [f"| style | painting | source | {' | '.join(SCORES.values())} |"]
-    rows.append("|" + " --- |" * (len(SCORES) + 3))
-    for style in styles:
-        scores = " | ".join(_number(style.scores[name]) for name in SCORES)
-        painting = f"{style.title}, {style.artist}, {style.year}"
-        rows.append(f"| {style.name} | {painting} | {style.source} | {scores} |")
-    yield "\n".join([*rows, "", f"Scores on {photos:.0f} photos."])
+    paintings = [f"{style.title}, {style.artist}, {style.year}" for style in styles]
+    sources = [style.source for style in styles]
+    yield _table({"painting": paintings, "source": sources}, SCORES, styles)
+    yield f"Scores on {styles[0].scores['photos']:.0f} photos."
+    yield _table({}, PAPER_SCORES, styles)
+    yield f"On {styles[0].scores['objective_photos']:.0f} photos."
+
+
+def _table(facts: dict[str, list[str]], scores: dict[str, str], styles: list[Style]) -> str:
+    """Lays out a row per style: its name, its facts by head, and its scores."""
+    columns = ["style", *facts, *scores.values()]
+    rows = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
+    for number, style in enumerate(styles):
+        cells = [style.name, *(texts[number] for texts in facts.values())]
+        cells += [_number(style.scores[name]) for name in scores]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def _upscaler(item: Upscaler) -> Iterator[str]:
@@ -134,4 +156,6 @@ def _photos() -> Iterator[str]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}" if value < 1000 else f"{value:,.0f}"
+    if value < 10:
+        return f"{value:.3f}"
+    return f"{value:.2f}" if value < 1000 else f"{value:,.0f}"

@@ -11,7 +11,11 @@ from impasto.errors import ModelError, OutputError, UsageError
 from impasto.runtime.model_file import read_model_file
 
 ROOT = Path(__file__).parents[2]
-SCORES = "correlation balanced_ratio style_ratio content lattice_2 lattice_4 photos"
+SCORES = (
+    "correlation balanced_ratio style_ratio content lattice_2 lattice_4 photos objective_content "
+    "objective_style objective_variation objective_of_photo iterations_from_noise "
+    "iterations_from_photo objective_photos"
+)
 
 
 def test_rows_become_styles(catalog):
