@@ -36,6 +36,8 @@ from impasto.runtime.loading import load_upscaler
 DEGRADATIONS: tuple[Degradation, ...] = ("paper", "bicubic")
 SCALES = (4, 8)
 METHODS = ("bicubic", "lanczos")
+# In the plot: each lies close below another method.
+NAMED_BELOW = ("lanczos", "sharp")
 
 Means = dict[str, dict[str, float]]
 """Mean scores by method."""
@@ -157,8 +159,9 @@ def _draw(found: dict[tuple[str, int, Degradation], Means], folder: Path) -> Non
                 y = [score["feature_relu3_3"] for score in means.values()]
                 panel.scatter(x, y, color=colour(number), label=name)
                 for method, psnr, distance in zip(means, x, y, strict=True):
+                    offset = (3, -9 if method in NAMED_BELOW else 3)
                     panel.annotate(
-                        method, (psnr, distance), (3, 3), textcoords="offset points", fontsize=7
+                        method, (psnr, distance), offset, textcoords="offset points", fontsize=7
                     )
             panel.set(
                 xlabel="PSNR, dB", ylabel="feature distance", title=f"x{scale}, {degradation}"
