@@ -20,7 +20,7 @@ from impasto.losses.layers import SMALLEST_SIDE_PX
 from impasto.losses.style_targets import Grams, StyleTarget
 from impasto.optimization.objective import style_grams
 
-TARGETS_SUFFIX: Final = ".safetensors"
+_TARGETS_SUFFIX: Final = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def read_painting(path: Path, style: str | None = None) -> Painting:
         ImageReadError: the picture is missing or cannot be read.
         DataError: the file of targets is missing or damaged, or lacks the style.
     """
-    if path.parent.suffix == TARGETS_SUFFIX:
+    if path.parent.suffix == _TARGETS_SUFFIX:
         path, style = path.parent, path.name
-    if path.suffix != TARGETS_SUFFIX:
+    if path.suffix != _TARGETS_SUFFIX:
         photo = read_image(path)
         return Painting(path, hashlib.sha256(path.read_bytes()).hexdigest(), photo=photo)
     found = load_style_targets(path)

@@ -20,10 +20,11 @@ from impasto.images.reading import read_image
 from impasto.losses import LossNetwork, load_style_targets
 from impasto.losses.layers import SMALLEST_SIDE_PX
 from impasto.losses.style_targets import SUFFIX, Grams
-from impasto.optimization.pictures import TARGETS_SUFFIX, Painting, read_painting
+from impasto.optimization.pictures import Painting, read_painting
 from impasto.optimization.recipe_weights import TrainedWeights, weights_of_model
 from impasto.runtime.loading import load_model
 from impasto.runtime.model_file import read_model_file
+from impasto.training.config import is_style_targets
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StyleModel
@@ -149,8 +150,15 @@ def gather_inputs(
     found = tuple(sorted(iterate_pictures(photos or example_photos)))
     if not found:
         raise DataError(f"no pictures in {photos}: give another --photos")
-    chosen = _named(models, painting) or _shipped_models(painting)
-    read = _read_painting_of(chosen, painting or _targets_beside(chosen))
+    picture = None
+    if painting is not None and not is_style_targets(painting):
+        picture = read_painting(painting)
+    chosen = _named(models, picture.sha256 if picture else "") or _shipped_models(painting)
+    file = painting or _targets_beside(chosen)
+    read = picture or _among_targets(file, chosen[0])
+    for model in chosen:
+        if _stated_sha256(model) not in (read.sha256, ""):
+            raise _other_painting(file, model)
     # Style targets have some sizes: the first model is one that was trained at one of them.
     chosen.sort(key=lambda model: not _has_size(read, model))
     image = f"the style targets of {chosen[0].name}" if painting is None else painting.name
@@ -198,7 +206,7 @@ def _style_file(style: Style) -> StyleModelFile:
     return StyleModelFile(style.name, style.name, style.path, weights)
 
 
-def _named(paths: Sequence[Path], painting: Path | None) -> list[StyleModelFile]:
+def _named(paths: Sequence[Path], painting_sha256: str) -> list[StyleModelFile]:
     """Takes a style of each model file, under names that tell them apart.
 
     It is the style of the painting, where the file holds it, else its first.
@@ -209,9 +217,7 @@ def _named(paths: Sequence[Path], painting: Path | None) -> list[StyleModelFile]
     """
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("--model names one file twice: give each once")
-    is_picture = painting is not None and painting.suffix != TARGETS_SUFFIX
-    sha256 = read_painting(painting).sha256 if painting and is_picture else ""
-    styles = [_style_in(path, sha256) for path in paths]
+    styles = [_style_in(path, painting_sha256) for path in paths]
     names = styles if len(set(styles)) == len(styles) else list(map(str, paths))
     return [
         StyleModelFile(name, style, path, weights_of_model(path, style))
@@ -243,24 +249,6 @@ def _targets_beside(models: Sequence[StyleModelFile]) -> Path:
 def _has_size(painting: Painting, model: StyleModelFile) -> bool:
     """Tells whether a painting can be had at the size that a model was trained with."""
     return painting.targets is None or model.weights.style_size_px in painting.targets.grams
-
-
-def _read_painting_of(models: Sequence[StyleModelFile], path: Path) -> Painting:
-    """Reads a painting, which a file of style targets may hold among others.
-
-    Raises:
-        ModelError: a model is of another painting; the message names it.
-        DataError: the file cannot be read.
-        ImageReadError: the picture cannot be read.
-    """
-    if path.suffix == TARGETS_SUFFIX:
-        painting = _among_targets(path, models[0])
-    else:
-        painting = read_painting(path)
-    for model in models:
-        if _stated_sha256(model) not in (painting.sha256, ""):
-            raise _other_painting(path, model)
-    return painting
 
 
 def _among_targets(path: Path, model: StyleModelFile) -> Painting:
