@@ -96,3 +96,25 @@ def packets(path, kind):
     with av.open(str(path)) as clip:
         stream = next(s for s in clip.streams if s.type == kind)
         return [bytes(packet) for packet in clip.demux(stream) if packet.size]
+
+
+def damage(path, numbers):
+    """Overwrites packets of a clip's video, by their numbers: a slice."""
+    with av.open(str(path)) as whole:
+        places = [(packet.pos, packet.size) for packet in whole.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for position, size in places[numbers]:
+        data[position : position + size] = b"\xff" * size
+    path.write_bytes(data)
+    return path
+
+
+def hlg_frames(count, level=721):
+    """Grey frames in HLG of 10 bits, and the settings of their stream: 721 is white paper."""
+    frames = []
+    for _ in range(count):
+        frame = av.VideoFrame(64, 48, "yuv420p10le")
+        for plane, value in zip(frame.planes, (level, 512, 512), strict=True):
+            plane.update(np.full(plane.buffer_size // 2, value, "<u2").tobytes())
+        frames.append(frame)
+    return frames, {"color_range": 1, "colorspace": 9, "color_primaries": 9, "color_trc": 18}

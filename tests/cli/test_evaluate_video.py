@@ -42,6 +42,46 @@ def test_a_painted_clip_beside_the_unpainted_one(run_cli):
     assert float(unpainted[2]) < 0.01 < 0.1 < float(painted[2])
 
 
+def test_a_painting_must_have_the_clips_frames(run_cli, catalog):
+    write_clip(Path("a.mp4"), pictures(20))
+    for options, count in {"--fps 50": 40, "--start 0.2": 15, "--end 0.4": 10}.items():
+        assert run_cli("video", "a.mp4", "-o", "b.mkv", "--overwrite", "-q", *options.split()) == (
+            0,
+            "",
+            "",
+        )
+        # As many frames are measured of each, and yet they are not the same.
+        line = ["evaluate", "video", "a.mp4", "--painted", "b.mkv", "--frames", "8"]
+        assert run_cli(*line) == (
+            2,
+            "",
+            f"impasto: b.mkv has {count} frames, and a.mp4 has 20: --painted takes a painting that "
+            "was made without --fps, --start and --end\n",
+        )
+    assert run_cli("video", "a.mp4", "-o", "b.mkv", "--overwrite", "-q") == (0, "", "")
+    code, out, err = run_cli(*line, "--json")
+    assert (code, err) == (0, "")
+    assert [row["pairs"] for row in json.loads(out)["results"]] == [7, 7]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_animated_pictures_are_clips_and_still_ones_photos(run_cli, catalog, suffix):
+    images = [Image.fromarray(picture) for picture in pictures(5)]
+    path = Path(f"a{suffix}")
+    images[0].save(path, save_all=True, append_images=images[1:], duration=40)
+    assert run_cli("video", path, "-o", f"b{suffix}", "-q") == (0, "", "")
+    line = ["evaluate", "video", path, "--json"]
+    code, out, err = run_cli(*line, "--painted", f"b{suffix}")
+    assert (code, err) == (0, "")
+    rows = json.loads(out)["results"]
+    assert [row["clip"] for row in rows] == [path.name] * 2
+    assert rows[0]["pairs"] == rows[1]["pairs"] >= 3
+    images[0].save(path)
+    code, out, err = run_cli(*line, "--steady", "off", "--frames", "2")
+    assert (code, err) == (0, "")
+    assert {row["clip"] for row in json.loads(out)["results"]} == {"pan", "zoom", "object"}
+
+
 def test_bad_input(run_cli, catalog, photo):
     write_clip(Path("a.mp4"), pictures(3))
     write_clip(Path("small.mp4"), pictures(3, 32, 32))

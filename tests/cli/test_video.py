@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clip_files import frame_times, packets, pictures, write_clip
+from clip_files import damage, frame_times, packets, pictures, write_clip
 from PIL import Image
 
 from impasto.cli.video_running import frame_rate
@@ -44,10 +45,13 @@ def one_error_line(err):
     return err.count("\n") == 1 and err.startswith("impasto: ")
 
 
-def test_a_clip_beside_it_with_its_sound(run_cli, catalog, clip):
+def test_a_clip_beside_it_with_its_sound(run_cli, catalog, clip, monkeypatch):
+    monkeypatch.setattr("impasto.cli.console.LINE_EVERY_S", 0)
     code, out, err = run_cli("video", clip, "--crf", "1")
     assert (code, out) == (0, "clip.negative.mp4\n")
-    assert all("frames" in line for line in err.splitlines())
+    first, *_, last = err.splitlines()
+    assert first == "1 of about 6 frames"
+    assert re.fullmatch(r"6 of about 6 frames, [0-9.]+ frames/s, 0:00 left", last)
     assert frame_times("clip.negative.mp4") == frame_times(clip)
     assert packets("clip.negative.mp4", "audio") == packets(clip, "audio")
     for frame, picture in zip(Clip(Path("clip.negative.mp4")).frames(), pictures(6), strict=True):
@@ -57,6 +61,18 @@ def test_a_clip_beside_it_with_its_sound(run_cli, catalog, clip):
     assert "clip.negative.mp4 is already there: --overwrite replaces it" in err
     assert run_cli("video", clip, "--overwrite", "-q") == (0, "", "")
     assert not list(Path().glob("*.parts"))
+
+
+def test_a_damaged_clip_is_painted_and_told(run_cli, catalog):
+    write_clip(Path("a.mp4"), pictures(20), options={"g": "5", "bf": "0"})
+    damage(Path("a.mp4"), slice(18, None))
+    code, out, err = run_cli("video", "a.mp4", "--json", "--steady", "off")
+    row = json.loads(out)
+    assert (code, row["status"]) == (0, "done")
+    assert (row["damaged"], row["frames"]) == (2, 18)
+    assert len(frame_times(row["output"])) == row["frames"]
+    told = f"a.mp4 is damaged: {row['damaged']} of its packets or frames were skipped or patched up"
+    assert told in err
 
 
 def test_json(run_cli, catalog, clip):
@@ -103,6 +119,7 @@ def test_dials(run_cli, save_gallery, clip):
     unpainted = [picture.mean() for picture in pictures(6)]
     assert levels("--mask", "mask.png") == pytest.approx(unpainted, abs=3)
     assert len(levels("--start", "0.04", "--end", "0.16")) == 3
+    assert len(levels("--start", "0.08", "--end", "0.2")) == 3
     assert len(levels("--fps", "50")) == 12
     assert levels("--max-size", "32") and Clip(Path("b.mp4")).width == 32
 

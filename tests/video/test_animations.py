@@ -9,6 +9,7 @@ from PIL import Image
 
 from impasto.errors import VideoError
 from impasto.video.animations import Animation, write_animation
+from impasto.video.frames import Frame
 
 DURATIONS = [50, 120, 200]
 
@@ -68,6 +69,30 @@ def test_times_of_a_clip_become_milliseconds_that_do_not_drift(tmp_path):
         frame.pts, frame.duration = number, 1
     write_animation(tmp_path / "b.webp", iter(frames), time_base=Fraction(1001, 30_000), loop=0)
     assert [frame.duration for frame in Animation(tmp_path / "b.webp").frames()] == [33, 34, 33]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+@pytest.mark.parametrize("rate", [Fraction(24_000, 1001), 30, 50, 60, 120])
+def test_animations_play_as_fast_as_their_clip(tmp_path, suffix, rate):
+    count = 24
+    frames = [Frame(rgb, n, 1, n / Fraction(rate)) for n, rgb in enumerate(pictures(count, 24, 96))]
+    path = tmp_path / f"a{suffix}"
+    left_out = write_animation(path, iter(frames), time_base=1 / Fraction(rate), loop=0)
+    played = list(Animation(path).frames())
+    stated = [frame.duration for frame in played]
+    # What viewers show for another time than is stated is not there.
+    assert min(stated) >= (20 if suffix == ".gif" else 11)
+    step_ms = 10 if suffix == ".gif" else 1
+    assert all(duration % step_ms == 0 for duration in stated)
+    assert sum(stated) == pytest.approx(1000 * count / rate, abs=2 * step_ms)
+    begin_ms = 0
+    for frame in played:
+        number = round(begin_ms * rate / 1000)
+        errors = [np.abs(frame.rgb.astype(int) - picture.rgb).mean() for picture in frames]
+        assert abs(int(np.argmin(errors)) - number) <= 1  # the clip's frame of that time
+        begin_ms += frame.duration
+    assert left_out == count - len(stated)
+    assert (left_out == 0) == (rate <= 50 or (suffix != ".gif" and rate < 90))
 
 
 def test_a_still_picture_has_one_frame(tmp_path):

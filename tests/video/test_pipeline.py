@@ -1,6 +1,7 @@
 """The three stages: at the same time, in order, and all of them end."""
 
 import threading
+import time
 
 import pytest
 
@@ -54,6 +55,32 @@ def test_an_error_in_one_stage_stops_all(failing):
         run_stages((maybe("read", n) for n in range(50)), lambda n: maybe("work", n), write)
     assert threading.active_count() == before
     assert isinstance(seen[-1], str)  # the writer learns of it, to leave what it began
+
+
+def test_an_interrupt_does_not_wait_for_a_slow_reader(monkeypatch):
+    monkeypatch.setattr("impasto.video.pipeline._READER_GETS_S", 0.1)
+    goes_on = threading.Event()
+    written = []
+
+    def read():
+        yield 0
+        goes_on.wait(60)
+
+    def work(_number):
+        raise KeyboardInterrupt
+
+    def write(items):
+        try:
+            list(items)
+        finally:
+            written.append("left")
+
+    begun_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_stages(read(), work, write)
+    assert time.monotonic() - begun_s < 10
+    assert written == ["left"]
+    goes_on.set()
 
 
 def test_an_interrupt_stops_all():

@@ -1,8 +1,6 @@
 """Whole runs: what comes with a clip, going on after a stop, and what cannot be."""
 
 import dataclasses
-import errno
-import os
 from fractions import Fraction
 
 import av
@@ -13,9 +11,7 @@ from PIL import Image
 
 from impasto.errors import OutputError, UsageError, VideoError
 from impasto.runtime.steady import SteadyModel
-from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
-from impasto.video import pieces
 from impasto.video.changes import Painting, Upscaling
 from impasto.video.clips import FULL, Clip
 from impasto.video.encoding import CODECS, choose_codec
@@ -25,12 +21,6 @@ from impasto.video.steadiness import MODES, Steadiness
 from impasto.video.timeline import Dials, Timeline, parse_numbers
 
 LOSSLESS = VideoSettings(crf=1)
-
-
-@pytest.fixture
-def negative(tiny_model):
-    """Paints the negative of each frame."""
-    return Painting(StyleModel(tiny_model, threads=1), Timeline(Dials({"negative": 1.0})))
 
 
 def check_negatives(result, originals, tolerance=5):
@@ -82,7 +72,8 @@ def test_containers(tmp_path, negative, suffix, codec, sound):
         assert clip.streams.video[0].average_rate == 25
 
 
-def test_rotation_and_colour_range_are_kept(tmp_path, negative):
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_rotation_and_colour_range_are_kept(tmp_path, negative, suffix):
     (picture,) = pictures(1)
     path = write_clip(
         tmp_path / "a.mp4",
@@ -91,7 +82,7 @@ def test_rotation_and_colour_range_are_kept(tmp_path, negative):
         pixel_format="yuvj420p",
         stream_settings={"color_range": FULL},
     )
-    result = tmp_path / "b.mp4"
+    result = tmp_path / f"b{suffix}"
     outcome = render(path, result, negative, LOSSLESS)
     before, now = Clip(path), Clip(result)
     assert (outcome.width, outcome.height) == (64, 48)
@@ -105,46 +96,18 @@ def test_rotation_and_colour_range_are_kept(tmp_path, negative):
     [(".mp4", None, "yuv444p"), (".webm", None, "yuv420p"), (".mp4", "av1", "yuv420p10le")],
 )
 def test_odd_sizes_stay(tmp_path, negative, suffix, codec, pixel_format):
-    path = write_clip(tmp_path / "a.mkv", pictures(3, 67, 81), codec="ffv1", pixel_format="yuv444p")
+    height, width = 241, 337
+    path = write_clip(
+        tmp_path / "a.mkv", pictures(3, height, width), codec="ffv1", pixel_format="yuv444p"
+    )
     settings = VideoSettings(codec=codec)
     outcome = render(path, tmp_path / f"b{suffix}", negative, settings)
     result = Clip(tmp_path / f"b{suffix}")
-    assert (result.width, result.height) == (outcome.width, outcome.height) == (81, 67)
+    assert (result.width, result.height) == (outcome.width, outcome.height) == (width, height)
     with av.open(str(result.path)) as clip:
         assert clip.streams.video[0].pix_fmt == pixel_format.removesuffix("10le")
     assert bool(outcome.notes) == (pixel_format == "yuv444p")
-    check_negatives(result.path, list(pictures(3, 67, 81)), tolerance=10)
-
-
-def test_subtitles_and_fonts_are_kept_where_there_is_a_place(tmp_path, negative):
-    clip = write_clip(tmp_path / "a.mp4", pictures(4))
-    words = tmp_path / "words.srt"
-    words.write_text("1\n00:00:00,020 --> 00:00:00,100\nHello\n", encoding="utf-8")
-    path = tmp_path / "a.mkv"
-    with (
-        av.open(str(clip)) as video,
-        av.open(str(words)) as text,
-        av.open(str(path), "w") as out,
-    ):
-        copies = {
-            source: out.add_stream_from_template(source.streams[0], opaque=True)
-            for source in (video, text)
-        }
-        copies[text].metadata["language"] = "fra"
-        out.add_attachment("a.ttf", "font/ttf", b"a font")
-        for source, copy in copies.items():
-            for packet in source.demux():
-                if packet.size:
-                    packet.stream = copy
-                    out.mux(packet)
-    render(path, tmp_path / "b.mkv", negative, VideoSettings())
-    assert packets(tmp_path / "b.mkv", "subtitle") == packets(path, "subtitle") == [b"Hello"]
-    with av.open(str(tmp_path / "b.mkv")) as result:
-        assert result.streams.subtitles[0].language == "fra"
-        (font,) = result.streams.attachments
-        assert (font.name, bytes(font.data)) == ("a.ttf", b"a font")
-    outcome = render(path, tmp_path / "b.mp4", negative, VideoSettings())
-    assert sorted(note.split(": ")[1] for note in outcome.notes)[-1].startswith("subtitle (")
+    check_negatives(result.path, list(pictures(3, height, width)), tolerance=10)
 
 
 def test_ten_bits_stay_ten_bits(tmp_path, negative):
@@ -196,89 +159,6 @@ def test_dials_follow_the_clips_time(tmp_path, negative):
     render(path, tmp_path / "b.mp4", negative, LOSSLESS)
     levels = [frame.rgb.mean() for frame in Clip(tmp_path / "b.mp4").frames()]
     assert levels == pytest.approx([40, 83.75, 127.5, 171.25, 215], abs=2)
-
-
-@pytest.mark.parametrize("steady", ["off", "strong"])
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path, negative, monkeypatch, steady):
-    monkeypatch.setattr(pieces, "PIECE_FRAMES", 4)
-    negative.steadiness = MODES[steady]
-    path = write_clip(tmp_path / "a.mp4", pictures(14), sound="aac")
-    whole, result = tmp_path / "whole.mp4", tmp_path / "b.mp4"
-    assert render(path, whole, negative, LOSSLESS).frames == 14
-
-    class Stops(Painting):
-        def apply(self, frame):
-            if frame.pts * Fraction(1, 12_800) >= Fraction(10, 25):
-                raise KeyboardInterrupt
-            return super().apply(frame)
-
-    with pytest.raises(KeyboardInterrupt):
-        render(path, result, Stops(**vars(negative)), LOSSLESS)
-    assert not result.exists()
-    (folder,) = tmp_path.glob("*.parts")
-    kept = {file.name for file in folder.glob("*.mp4")}
-    assert kept and kept <= {"00000.mp4", "00001.mp4"}
-    outcome = render(path, result, negative, LOSSLESS)
-    assert (outcome.frames, outcome.resumed) == (14, 4 * len(kept))
-    assert packets(result, "video") == packets(whole, "video")
-    assert packets(result, "audio") == packets(whole, "audio")
-    assert frame_times(result) == frame_times(whole)
-    assert not folder.exists()
-
-
-def test_other_settings_or_another_clip_begin_anew(tmp_path, negative, monkeypatch):
-    monkeypatch.setattr(pieces, "PIECE_FRAMES", 3)
-    path = write_clip(tmp_path / "a.mp4", pictures(7))
-    result = tmp_path / "b.mp4"
-
-    def fail(*_args, **_settings):
-        raise OutputError("the disk is full")
-
-    def stopped():
-        with monkeypatch.context() as patched:
-            patched.setattr("impasto.video.rendering.join", fail)
-            with pytest.raises(OutputError):
-                render(path, result, negative, LOSSLESS)
-
-    stopped()
-    assert render(path, result, negative, VideoSettings(crf=2)).resumed == 0
-    stopped()
-    negative.keep_colors = True
-    assert render(path, result, negative, LOSSLESS).resumed == 0
-    negative.keep_colors = False
-    stopped()
-    assert render(path, result, negative, LOSSLESS).resumed == 7
-    stopped()
-    os.utime(path, (1, 1))
-    assert render(path, result, negative, LOSSLESS).resumed == 0
-
-
-def test_damaged_pieces_begin_anew(tmp_path, negative):
-    folder = tmp_path / "b.mp4.parts"
-    folder.mkdir()
-    (folder / "pieces.json").write_text('{"made_by": [], "pieces": 3}', encoding="utf-8")
-    (folder / "notes.txt").write_text("mine", encoding="utf-8")
-    path = write_clip(tmp_path / "a.mp4", pictures(3))
-    assert render(path, tmp_path / "b.mp4", negative, LOSSLESS).resumed == 0
-    assert [file.name for file in folder.iterdir()] == ["notes.txt"]
-
-
-def test_a_full_disk_leaves_the_old_result_and_what_was_finished(tmp_path, negative, monkeypatch):
-    monkeypatch.setattr(pieces, "PIECE_FRAMES", 3)
-    path, result = write_clip(tmp_path / "a.mp4", pictures(7)), tmp_path / "b.mp4"
-    result.write_bytes(b"old")
-    write = pieces.PieceWriter.write
-
-    def full(self, frame):
-        if frame.pts > 0 and self.durations.keys() == {0} and self._first_pts > 0:
-            raise OutputError("no space left") from OSError(errno.ENOSPC, "no space left")
-        write(self, frame)
-
-    monkeypatch.setattr(pieces.PieceWriter, "write", full)
-    with pytest.raises(OutputError, match="no space left"):
-        render(path, result, negative, LOSSLESS)
-    assert result.read_bytes() == b"old"
-    assert sorted(file.name for file in (tmp_path / "b.mp4.parts").glob("*.mp4")) == ["00000.mp4"]
 
 
 def test_sound_that_has_no_place_is_told_before_the_work(tmp_path, negative):

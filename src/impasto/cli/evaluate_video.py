@@ -119,10 +119,14 @@ def video(
 
 def _footage(clip: Path, painted: Path | None, frames: int, max_size: int) -> list[Footage]:
     from impasto.images.folders import PICTURE_SUFFIXES
-    from impasto.video.measuring import clip_footage, photo_footage
+    from impasto.video.animations import is_animated
+    from impasto.video.measuring import check_counts, clip_footage, photo_footage
 
-    if clip.suffix.lower() not in PICTURE_SUFFIXES - {".gif"}:
-        return [clip_footage(clip, frames=frames, max_side_px=max_size)]
+    if clip.suffix.lower() not in PICTURE_SUFFIXES or is_animated(clip):
+        footage = clip_footage(clip, frames=frames, max_side_px=max_size)
+        if painted is not None:
+            check_counts(clip, painted)
+        return [footage]
     if painted is not None:
         raise UsageError(f"--painted goes with a clip, and {clip} is a picture")
     from impasto.images.reading import read_image
@@ -135,9 +139,9 @@ def _unpainted(shots: Iterable[Shot]) -> Iterator[Picture]:
 
 
 def _from_file(painted: Path, max_size: int) -> Painter:
-    from impasto.video.clips import Clip
+    from impasto.video.animations import open_source
 
-    clip = Clip(painted, max_side_px=max_size)
+    clip = open_source(painted, max_side_px=max_size)
     return lambda _shots: (frame.rgb for frame in clip.frames())
 
 

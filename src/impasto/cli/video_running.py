@@ -101,11 +101,16 @@ def extract(start: str | None, end: str | None) -> Extract:
     Raises:
         UsageError: they are no times, or the end is not after the start.
     """
-    begins_s = None if start is None else Fraction(parse_time("start", start))
-    ends_s = None if end is None else Fraction(parse_time("end", end))
+    begins_s = None if start is None else _exact("start", start)
+    ends_s = None if end is None else _exact("end", end)
     if ends_s is not None and ends_s <= (begins_s or 0):
         raise UsageError(f"--end {end} must come after --start {start or 0}")
     return Extract(begins_s, ends_s)
+
+
+def _exact(flag: str, text: str) -> Fraction:
+    # A float's 0.2 is a little more than a fifth, and would leave out the frame at 0.2 s.
+    return Fraction(str(parse_time(flag, text)))
 
 
 def frame_rate(fps: float | None) -> Fraction | None:

@@ -15,6 +15,7 @@ from impasto.images.opening import open_header
 from impasto.images.reading import DECODE_ERRORS, photo_from_image
 from impasto.images.resize import shrink
 from impasto.images.writing import atomic_path
+from impasto.video.clips import Clip
 from impasto.video.frames import Frame
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ FORMATS: Final = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 MILLISECOND: Final = Fraction(1, 1000)
 # What viewers show a frame for that states no time, or next to none.
 _USUAL_MS: Final = 100
+# In which steps a format holds times, and what viewers show for as long as is stated at least.
+_STEP_MS: Final = {"GIF": 10, "WEBP": 1, "PNG": 1}
+_LEAST_MS: Final = {"GIF": 20, "WEBP": 11, "PNG": 11}
 _WEBP_QUALITY: Final = 90
 
 
@@ -100,10 +104,39 @@ def is_animation(path: Path) -> bool:
     return path.suffix.lower() in FORMATS
 
 
+def is_animated(path: Path) -> bool:
+    """Tells whether a file is a picture of several frames.
+
+    Raises:
+        VideoError: its name says that it may be one, and it is missing or no picture.
+    """
+    if not is_animation(path):
+        return False
+    with _opened(path) as image:
+        return bool(getattr(image, "is_animated", False))
+
+
+def open_source(path: Path, *, max_side_px: int | None = None) -> Clip | Animation:
+    """Opens a clip or an animated picture, by its name.
+
+    Args:
+        path: a file.
+        max_side_px: frames are given no larger than this, on the longer side.
+
+    Raises:
+        VideoError: it cannot be used.
+    """
+    kind = Animation if is_animation(path) else Clip
+    return kind(path, max_side_px=max_side_px)
+
+
 def write_animation(
     path: Path, frames: Iterator[Frame], *, time_base: Fraction, loop: int | None
-) -> None:
+) -> int:
     """Writes an animated picture, atomically; none where there are no frames.
+
+    It plays as fast as the frames say: times are rounded to the format's steps without adding
+    up, and frames that come too fast for viewers, above 50 a second in a GIF, are left out.
 
     Args:
         path: the file; its suffix is one of `FORMATS`.
@@ -111,22 +144,32 @@ def write_animation(
         time_base: seconds in a unit of their time.
         loop: as in `Animation`.
 
+    Returns:
+        How many frames were left out.
+
     Raises:
         OutputError: it cannot be written.
     """
-    durations: list[int] = []
-
-    def images() -> Iterator[Image.Image]:
-        for frame in frames:
-            end = (frame.pts + frame.duration) * time_base / MILLISECOND
-            durations.append(round(end) - round(frame.pts * time_base / MILLISECOND))
-            yield _image(frame)
-
     file_format = FORMATS[path.suffix.lower()]
+    step_ms, least_ms = _STEP_MS[file_format], _LEAST_MS[file_format]
+
+    def rounded_ms(pts: int) -> int:
+        return step_ms * round(pts * time_base / MILLISECOND / step_ms)
+
     # Durations are known only once all frames have come, and so is which colours a GIF needs.
-    pictures = list(images())
+    begins_ms: list[int] = []
+    pictures: list[Image.Image] = []
+    end_ms = count = 0
+    for frame in frames:
+        count += 1
+        begin_ms, end_ms = rounded_ms(frame.pts), rounded_ms(frame.pts + frame.duration)
+        if not begins_ms or begin_ms >= begins_ms[-1] + least_ms:
+            begins_ms.append(begin_ms)
+            pictures.append(_image(frame))
     if not pictures:
-        return
+        return 0
+    ends_ms = [*begins_ms[1:], max(end_ms, begins_ms[-1] + least_ms)]
+    durations = [end - begin for begin, end in zip(begins_ms, ends_ms, strict=True)]
     settings: dict[str, Any] = {"duration": durations, "save_all": True}
     if loop is not None:
         settings["loop"] = loop
@@ -141,6 +184,7 @@ def write_animation(
             pictures[0].save(temporary, file_format, append_images=pictures[1:], **settings)
         except (ValueError, RuntimeError) as error:
             raise OutputError(f"cannot write {path}: {error}") from error
+    return count - len(pictures)
 
 
 @contextlib.contextmanager

@@ -96,9 +96,19 @@ class Clip:
         with open_clip(path) as container:
             streams = [s for s in container.streams.video if not is_cover(s)]
             if not streams:
-                kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+                kinds = ", ".join(sorted({s.type for s in container.streams}))
+                if not kinds:
+                    raise VideoError(
+                        f"{path} holds nothing, neither video nor sound: its recording was cut "
+                        "short, take another copy"
+                    )
                 raise VideoError(f"{path} has no video, only {kinds}")
             stream = streams[0]
+            if stream.codec_context is None:
+                raise VideoError(
+                    f"{path} holds video of a codec that FFmpeg cannot decode: convert it to "
+                    "H.264 with the program that made it"
+                )
             self.index = stream.index
             self.other_videos = len(streams) - 1
             self.has_sound = bool(container.streams.audio)
@@ -139,7 +149,9 @@ class Clip:
         usual = max(1, round(1 / self.frame_rate / self.time_base))
         with open_clip(self.path) as container:
             stream = container.streams[self.index]
-            stream.thread_type = "AUTO"  # type: ignore[attr-defined]
+            # Threads that take a frame each lose, without an error, as many good frames as there
+            # are threads where the end is damaged. Painting takes far longer than decoding.
+            stream.thread_type = "SLICE"  # type: ignore[attr-defined]
             if first_s is not None and first_s > _SEEK_BACK_S:
                 back = int((first_s + self.origin_s - _SEEK_BACK_S) / self.time_base)
                 with contextlib.suppress(av.FFmpegError):  # some formats cannot seek
@@ -158,18 +170,19 @@ class Clip:
 
     def _decoded(self, container: InputContainer, stream: Any) -> Iterator[av.VideoFrame]:
         packets = container.demux(stream)
-        while True:
+        ended = False
+        while not ended:
+            frames: list[av.VideoFrame] = []
             try:
                 packet = next(packets, None)
+                # Decoding nothing asks for what is left, which a decoder can be asked for once.
+                ended = packet is None or packet.size == 0
                 frames = stream.decode(None) if packet is None else packet.decode()
             except READ_ERRORS:
                 self.damaged += 1
-                continue
             for frame in frames:
                 self.damaged += frame.is_corrupt
                 yield frame
-            if packet is None or packet.size == 0:
-                return
 
     def _upright(self, frame: av.VideoFrame) -> Picture:
         """Converts a frame to R'G'B' of SDR, at the size and in the direction of display."""

@@ -20,6 +20,8 @@ from impasto.video.clips import BT709, DEFAULT_COLOUR, FULL, Colour, sws_matrix
 from impasto.video.frames import Frame, Picture
 
 _FILTER: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+# Of fewer frames x265 gives decoding times out of memory that it never filled.
+_X265_FRAMES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,11 @@ class PieceWriter:
             OutputError: the disk is full, for example.
         """
         with self._told():
-            self._container.mux(self._stream.encode())
+            packets = self._stream.encode()
+            if self._encoding.codec == "hevc" and len(self.durations) < _X265_FRAMES:
+                for packet in packets:  # so few are never reordered, nor given before the end
+                    packet.dts = packet.pts
+            self._container.mux(packets)
             self._container.close()
 
     def abandon(self) -> None:

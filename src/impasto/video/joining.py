@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,10 +17,9 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from impasto.errors import OutputError
-from impasto.images.writing import atomic_path
-from impasto.video.clips import READ_ERRORS, Clip, open_clip
+from impasto.video.clips import READ_ERRORS, Clip, is_cover, open_clip
 from impasto.video.encoding import CODECS, Encoding, told_errors
-from impasto.video.pieces import Piece
+from impasto.video.pieces import Piece, sync
 
 CONTAINERS: Final = {
     ".mp4": "mp4",
@@ -33,6 +33,10 @@ CONTAINERS: Final = {
 AnyPacket: TypeAlias = "Packet[Any]"
 
 _COPIED: Final = ("audio", "subtitle", "attachment")
+# Subtitles of plain text, which MP4 and MOV hold in a form of their own; and their mark-up.
+_PLAIN_TEXT: Final = ("subrip", "srt", "text", "webvtt")
+_LONGEST_TEXT: Final = 65_535
+_MARKUP: Final = re.compile(rb"</?[A-Za-z][^<>]*>|\{\\[^{}]*\}")
 # Written anew by whoever writes the file.
 _OF_THE_FILE: Final = ("major_brand", "minor_version", "compatible_brands", "encoder")
 
@@ -71,7 +75,8 @@ def streams_left_out(path: Path, suffix: str) -> list[str]:
         suffix: of the result's file.
 
     Returns:
-        What is left out, in words: subtitles and attachments of kinds that it has no place for.
+        What is left out, in words: subtitles and attachments of kinds that it has no place for,
+        and data and cover pictures, which are never kept.
 
     Raises:
         OutputError: it has no place for the sound; the containers that have are named.
@@ -89,6 +94,12 @@ def streams_left_out(path: Path, suffix: str) -> list[str]:
                     f"ends in {' or '.join(able) or 'another suffix'}"
                 )
             left_out.append(f"{stream.type} ({kind})")
+        if any(is_cover(stream) for stream in source.streams.video):
+            left_out.append("the cover picture")
+        # MP4 keeps the titles of chapters in a data stream, and they are kept.
+        chapters = len(source.chapters())
+        if any(stream.frames != chapters or not chapters for stream in source.streams.data):
+            left_out.append("data that is neither picture nor sound, such as a camera's")
     return left_out
 
 
@@ -98,6 +109,8 @@ def join(
     encoding: Encoding,
     clip: Clip | None,
     extract: Extract,
+    *,
+    temporary: Path,
 ) -> None:
     """Writes a clip, atomically.
 
@@ -107,6 +120,7 @@ def join(
         encoding: what they were encoded with.
         clip: where sound, subtitles, chapters, rotation and tags come from, if anywhere.
         extract: which part of it.
+        temporary: where the file grows, on the result's disk.
 
     Raises:
         OutputError: the disk is full, for example.
@@ -118,7 +132,7 @@ def join(
         timescale = str(encoding.time_base.denominator)
         options = {"movie_timescale": timescale, "movflags": "+faststart"}
     with (
-        atomic_path(result) as temporary,
+        _becomes(temporary, result),
         told_errors(result, "the clip"),
         av.open(str(temporary), "w", format=container, options=options) as target,
         av.open(str(pieces[0][0])) as first,
@@ -135,7 +149,8 @@ def join(
             _describe(source.streams[clip.index], stream)
             if clip.matrix is not None:
                 stream.set_display_matrix(clip.matrix)
-            copied = _copied(source, _add_others(source, target, result), extract, clip.origin_s)
+            copies = _add_others(source, target, result)
+            copied = _copied(source, target, copies, extract, clip.origin_s)
             target.metadata.update(
                 {k: v for k, v in source.metadata.items() if k not in _OF_THE_FILE}
             )
@@ -143,6 +158,21 @@ def join(
         video = _encoded(pieces, stream, encoding.time_base)
         for _, packet in heapq.merge(video, copied, key=_time):
             target.mux(packet)
+
+
+@contextlib.contextmanager
+def _becomes(temporary: Path, result: Path) -> Iterator[None]:
+    """Gives a file its name when the block ends without an error, and removes it otherwise."""
+    try:
+        yield
+        with told_errors(result, "the clip"):
+            if result.exists() and not result.is_file():
+                raise OutputError(f"cannot write {result}: it is a folder or a device, not a file")
+            sync(temporary)
+            temporary.replace(result)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _add_others(source: InputContainer, target: OutputContainer, result: Path) -> dict[int, Any]:
@@ -162,7 +192,25 @@ def _others(source: InputContainer) -> list[Any]:
 def _copy_of(stream: Any, target: OutputContainer) -> Any:
     if stream.type == "attachment":
         return target.add_attachment(stream.name or "", stream.mimetype or "", stream.data)
+    if _becomes_mov_text(stream, target):
+        copy = target.add_stream("mov_text")
+        copy.codec_context.subtitle_header = b"[Script Info]\n"
+        return copy
     return target.add_stream_from_template(stream, opaque=True)
+
+
+def _becomes_mov_text(stream: Any, target: OutputContainer) -> bool:
+    plain = stream.codec_context is not None and stream.codec_context.name in _PLAIN_TEXT
+    return plain and target.format.name in ("mp4", "mov")
+
+
+def _as_mov_text(packet: AnyPacket) -> AnyPacket:
+    """Turns a line of plain text into one of MP4: its length and its UTF-8, without mark-up."""
+    text = _MARKUP.sub(b"", bytes(packet))[:_LONGEST_TEXT]
+    line: AnyPacket = Packet(len(text).to_bytes(2, "big") + text)
+    line.time_base, line.duration = packet.time_base, packet.duration
+    line.pts, line.dts = packet.pts, packet.dts
+    return line
 
 
 def _describe(stream: Any, copy: Any) -> None:
@@ -222,9 +270,13 @@ def _encoded(
 
 
 def _copied(
-    source: InputContainer, copies: dict[int, Any], extract: Extract, origin_s: Fraction
+    source: InputContainer,
+    target: OutputContainer,
+    copies: dict[int, Any],
+    extract: Extract,
+    origin_s: Fraction,
 ) -> Iterator[tuple[Fraction, AnyPacket]]:
-    """Reads the packets of the other streams, as they are."""
+    """Reads the packets of the other streams, as they are but for their times."""
     read = [s for s in source.streams if s.index in copies and s.type != "attachment"]
     if not read:
         return
@@ -244,7 +296,10 @@ def _copied(
         shift = round((origin_s + extract.shift_s) / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = None if packet.dts is None else packet.dts - shift
-        packet.stream = copies[packet.stream.index]
+        source_stream, copy = packet.stream, copies[packet.stream.index]
+        if _becomes_mov_text(source_stream, target):
+            packet = _as_mov_text(packet)
+        packet.stream = copy
         yield (time - shift) * packet.time_base, packet
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from impasto.errors import UsageError
+from impasto.video.animations import Animation, open_source
 from impasto.video.changes import Change
-from impasto.video.clips import Clip
+from impasto.video.clips import READ_ERRORS, open_clip
 from impasto.video.flow import FlowFinder, grey
 from impasto.video.frames import Frame, Picture
 from impasto.video.moves import MOVES, Shot, make_clip
@@ -39,14 +41,14 @@ def clip_footage(path: Path, *, frames: int, max_side_px: int) -> Footage:
     """Takes the beginning of a clip; motion is found by optical flow at full size.
 
     Args:
-        path: the clip.
+        path: the clip, or an animated picture.
         frames: how many at most.
         max_side_px: frames are made smaller until no side is longer.
 
     Raises:
         VideoError: the clip cannot be used.
     """
-    clip = Clip(path, max_side_px=max_side_px)
+    clip = open_source(path, max_side_px=max_side_px)
 
     def shots() -> Iterator[Shot]:
         finder = FlowFinder()
@@ -79,6 +81,36 @@ def photo_footage(
         return lambda: make_clip(photo, move, frames=frames, noise=noise, **sides)
 
     return [Footage(move, made(move)) for move in MOVES]
+
+
+def check_counts(clip: Path, painted: Path) -> None:
+    """Refuses a painting whose frames are not those of its clip, one for one.
+
+    Raises:
+        VideoError: one of them cannot be used.
+        UsageError: they are not as many.
+    """
+    if _packets(clip) == _packets(painted):
+        return
+    # A packet is a frame in nearly every file, and the others are known only by decoding.
+    sources = [open_source(path, max_side_px=16) for path in (painted, clip)]
+    now, before = (sum(1 for _ in source.frames()) for source in sources)
+    if now != before:
+        raise UsageError(
+            f"{painted} has {now} frames, and {clip} has {before}: --painted takes a painting "
+            "that was made without --fps, --start and --end"
+        )
+
+
+def _packets(path: Path) -> int | None:
+    source = open_source(path)
+    if isinstance(source, Animation):
+        return source.frame_count
+    count = 0
+    with open_clip(path) as container, contextlib.suppress(*READ_ERRORS):
+        for packet in container.demux(container.streams[source.index]):
+            count += packet.size > 0
+    return count
 
 
 def changed(shots: Iterable[Shot], change: Change) -> Iterator[Picture]:

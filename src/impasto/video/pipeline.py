@@ -12,6 +12,8 @@ Item = TypeVar("Item")
 # Frames that wait before a stage: enough to even out, few enough to stay small.
 _WAITING: Final = 2
 _LOOK_EVERY_S: Final = 0.1
+# A reader that is inside FFmpeg looks up only with its next frame, and leaves nothing behind.
+_READER_GETS_S: Final = 2.0
 
 
 class _StoppedError(Exception):
@@ -58,7 +60,8 @@ def run_stages(
             iterator raises, so that it can leave what it began.
 
     Raises:
-        BaseException: what a stage raised, the first of them; all threads have ended then.
+        BaseException: what a stage raised, the first of them; the writer has ended then, and the
+            reader ends with its next item.
     """
     run = _Run[Item]()
 
@@ -85,8 +88,9 @@ def run_stages(
                 thread.join(_LOOK_EVERY_S)
 
     run.guarded(working)
-    for thread in threads:
-        thread.join()
+    reader, writer = threads
+    writer.join()
+    reader.join(_READER_GETS_S)
     if run.errors:
         raise run.errors[0]
 

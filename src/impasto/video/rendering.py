@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from impasto._version import __version__
 from impasto.errors import UsageError, VideoError
-from impasto.video.animations import Animation, is_animation, write_animation
+from impasto.video.animations import Animation, is_animation, open_source, write_animation
 from impasto.video.changes import Change
 from impasto.video.clips import Clip
 from impasto.video.encoding import Encoding, choose_codec, sdr
@@ -97,11 +97,7 @@ def render(
         OutputError: the result cannot be written, or cannot hold the clip's sound.
         UsageError: codec, rate factor and the result's suffix do not go together.
     """
-    source: Clip | Animation
-    if is_animation(path):
-        source = Animation(path, max_side_px=settings.max_side_px)
-    else:
-        source = Clip(path, max_side_px=settings.max_side_px)
+    source = open_source(path, max_side_px=settings.max_side_px)
     run = _Run(source, result, change, settings, on_frame)
     if is_animation(result):
         run.animation()
@@ -145,7 +141,12 @@ class _Run:
             self.outcome.notes.append(f"{self._result.suffix} holds no sound: it is left out")
 
         def write(frames: Iterator[Frame]) -> None:
-            write_animation(self._result, frames, time_base=self._time_base, loop=loop)
+            left_out = write_animation(self._result, frames, time_base=self._time_base, loop=loop)
+            if left_out:
+                self.outcome.notes.append(
+                    f"left out of {self._result.suffix}: {left_out} frames that come faster than "
+                    "viewers show them"
+                )
 
         self._work(None, None, write)
 
@@ -155,7 +156,7 @@ class _Run:
         notes, source = self.outcome.notes, self._source
         if isinstance(source, Clip):
             left_out = streams_left_out(source.path, suffix)
-            notes += [f"left out, {suffix} cannot hold it: {what}" for what in left_out]
+            notes += [f"left out of {suffix}: {what}" for what in left_out]
             if source.other_videos:
                 notes.append(f"only the first of {source.other_videos + 1} videos was taken")
         if encoding.pixel_format.startswith("yuv444") and encoding.codec in ("h264", "hevc"):
@@ -164,23 +165,21 @@ class _Run:
                 "in full colour resolution, which some players refuse: --codec vp9 or an even "
                 "--max-size avoids it"
             )
-        folder = PieceFolder(self._result, self._made_by(encoding))
-        memory = folder.memory() if folder.pieces else None
-        next_pts = folder.pieces[-1].next_pts if folder.pieces else None
-        self.outcome.resumed = self.outcome.frames = folder.frame_count
-        try:
+        with PieceFolder(self._result, self._made_by(encoding)) as folder:
+            next_pts = folder.pieces[-1].next_pts if folder.pieces else None
+            self.outcome.resumed = self.outcome.frames = folder.frame_count
             self._work(
-                next_pts, memory, lambda frames: folder.write(frames, encoding, self._mixture)
+                next_pts,
+                folder.memory,
+                lambda frames: folder.write(frames, encoding, self._mixture),
             )
-        finally:
-            if not folder.pieces:
-                folder.remove()
-        if isinstance(source, Clip) and self._settings.extract.ends_s is None:
-            notes += _ends_early(source)
-        pieces = [(folder.path / piece.name, piece) for piece in folder.pieces]
-        clip = source if isinstance(source, Clip) else None
-        join(self._result, pieces, encoding, clip, self._settings.extract)
-        folder.remove()
+            if isinstance(source, Clip) and self._settings.extract.ends_s is None:
+                notes += _ends_early(source)
+            pieces = [(folder.path / piece.name, piece) for piece in folder.pieces]
+            clip = source if isinstance(source, Clip) else None
+            extract = self._settings.extract
+            join(self._result, pieces, encoding, clip, extract, temporary=folder.joined)
+            folder.clear()
 
     def _work(
         self, next_pts: int | None, memory: Memory | None, write: Callable[[Iterator[Frame]], None]
