@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import nn
 
 from impasto.errors import ExportError, OutputError
 from impasto.export import export_network, load_weights, onnx_file, save_weights
-from impasto.networks import NetworkSpec, build_network, spec_from_dict
+from impasto.networks import FastSpec, NetworkSpec, build_network, spec_from_dict
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stages import STAGES_KEY
@@ -36,6 +37,13 @@ SPECS = {
         padding="reflection_start",
     ),
     "bilinear": NetworkSpec(width=2, residual_blocks=1, upsampling="bilinear", padding="zero"),
+}
+FAST_SPECS = {
+    "gallery": FastSpec(width=8, half_width=4, residual_blocks=2, parameter_sets=3),
+    "eighth": FastSpec(width=8, half_width=4, residual_blocks=1, stride=8, parameter_sets=3),
+    "full": FastSpec(
+        width=8, half_width=4, residual_blocks=1, stem="two", ending="full", parameter_sets=3
+    ),
 }
 
 
@@ -101,6 +109,35 @@ def test_onnx_equals_pytorch_at_any_size_and_batch(each):
         (output,) = session.run(["output"], {"image": images.numpy()})
         assert output.shape == (batch, 3, height, width)
         assert np.abs(output - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", FAST_SPECS)
+def test_a_network_of_many_styles_equals_pytorch_at_odd_sizes(name, tmp_path):
+    spec = FAST_SPECS[name]
+    torch.manual_seed(3)
+    network = build_network(spec)
+    for key, parameter in network.named_parameters():
+        if key.endswith("table"):  # fresh ones scale by 1 and shift by 0
+            nn.init.normal_(parameter, 1 if parameter.mean() > 0.5 else 0, 0.3)
+    styles = tuple(StyleEntry(f"style{n}", f"Style {n}") for n in range(spec.parameter_sets))
+    metadata = dataclasses.replace(make_metadata(spec), styles=styles)
+    path = tmp_path / "many.onnx"
+    assert export_network(network, metadata, path) < 1e-4
+    session = ort.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    smallest = spec.min_size_px
+    found = []
+    for height, width in ((smallest, smallest), (smallest + 1, 45), (53, 67), (97, 31), (64, 101)):
+        images = torch.rand(1, 3, height, width)
+        for weights in ([0.0, 1.0, 0.0], [0.5, 0.2, 0.3]):
+            shares = torch.tensor(weights)
+            with torch.no_grad():
+                expected = network.eval()(images, shares).numpy()
+            feeds = {"image": images.numpy(), "style_weights": shares.numpy()}
+            (output,) = session.run(["output"], feeds)
+            assert output.shape == (1, 3, height, width)
+            assert np.abs(output - expected).max() < 1e-4
+            found.append(output)
+    assert np.abs(found[0] - found[1]).max() > 0.01
 
 
 def test_the_file_says_what_it_needs(each):

@@ -4,7 +4,11 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from impasto.export.rewriting import merge_slices, unfold_depth_to_space
+from impasto.export.rewriting import (
+    merge_slices,
+    unfold_depth_to_space,
+    widen_last_convolution,
+)
 
 
 def graph(nodes, constants, output="b"):
@@ -106,3 +110,58 @@ def test_sub_pixels_are_interleaved_in_two_steps(scale):
     # Channel c scale^2 + a scale + b goes to row scale y + a and column scale x + b.
     by_hand = x.reshape(2, 5, scale, scale, 3, 4).transpose(0, 1, 4, 2, 5, 3)
     assert np.array_equal(result, by_hand.reshape(2, 5, 3 * scale, 4 * scale))
+
+
+def convolution(weights, bias=None, **settings):
+    constants = {"w": weights} if bias is None else {"w": weights, "bias": bias}
+    return helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Conv", ["x", *constants], ["b"], **settings)],
+            "convolution",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, "h", "w"])],
+            [helper.make_tensor_value_info("b", TensorProto.FLOAT, ["n", len(weights), "p", "q"])],
+            [numpy_helper.from_array(v, k) for k, v in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "pads", "with_bias"),
+    [(9, [4, 4, 4, 4], True), (3, [1, 1, 1, 1], False), (5, [0, 0, 0, 0], True)],
+)
+def test_four_pixels_are_computed_at_once_where_channels_are_few(side, pads, with_bias):
+    random = np.random.default_rng(0)
+    bias = random.random(3, np.float32) if with_bias else None
+    model = convolution(random.random((3, 2, side, side), np.float32), bias, pads=pads)
+    x = random.random((2, 2, 11, 14), np.float32)
+    (expected,) = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    widen_last_convolution(model.graph)
+    onnx.checker.check_model(model, full_check=True)
+    assert kinds(model) == ["Conv", "DepthToSpace"]
+    weights = {item.name: item.dims for item in model.graph.initializer}["b.weights"]
+    assert list(weights) == [12, 2, side + 1, side + 1]
+    (result,) = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    height, width = expected.shape[2:]
+    assert result.shape[2:] == (height + 1, width)
+    np.testing.assert_allclose(result[:, :, :height], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "settings"),
+    [
+        (5, 3, {}),
+        (3, 1, {}),
+        (3, 3, {"strides": [2, 2]}),
+        (3, 3, {"dilations": [2, 2]}),
+        (2, 3, {"group": 2}),
+        (3, 3, {"auto_pad": "SAME_UPPER"}),
+    ],
+)
+def test_other_convolutions_stay(channels, side, settings):
+    depth = 2 // settings.get("group", 1)
+    model = convolution(np.ones((channels, depth, side, side), np.float32), **settings)
+    before = model.SerializeToString()
+    widen_last_convolution(model.graph)
+    assert model.SerializeToString() == before

@@ -16,7 +16,12 @@ from torch import Tensor
 
 from impasto.errors import ExportError
 from impasto.export.planning import plan_stages
-from impasto.export.rewriting import halve_weights, merge_slices, unfold_depth_to_space
+from impasto.export.rewriting import (
+    halve_weights,
+    merge_slices,
+    unfold_depth_to_space,
+    widen_last_convolution,
+)
 from impasto.images.writing import atomic_path
 from impasto.networks import FastNetwork, Network
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
@@ -98,6 +103,7 @@ def _to_onnx(network: Network) -> onnx.ModelProto:
         raise ExportError("PyTorch returned no ONNX program")
     model = program.model_proto
     merge_slices(model.graph)
+    widen_last_convolution(model.graph)
     unfold_depth_to_space(model.graph)
     for node in model.graph.node:  # source locations of the exporting machine
         del node.metadata_props[:]
