@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="the photos are split into these")
     parser.add_argument("--style", default=impasto.list_styles()[0].name)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--suffix", choices=[".jpg", ".png"], default=".jpg", help="of the results")
     arguments = parser.parse_args()
 
     model = impasto.load_model(arguments.style, threads=arguments.threads)
@@ -52,6 +53,7 @@ def main() -> None:
             inference_s = time.perf_counter() - start
             line = [sys.executable, "-m", "impasto", "stylize", str(folder)]
             line += ["--style", arguments.style, "--threads", str(arguments.threads), "--quiet"]
+            line += ["--format", {".jpg": "jpeg", ".png": "png"}[arguments.suffix]]
             start = time.perf_counter()
             subprocess.run(line, check=True)  # noqa: S603
             times.append((inference_s, time.perf_counter() - start))
@@ -61,7 +63,8 @@ def main() -> None:
     print("| what | images per second |")
     print("| --- | --- |")
     print(f"| pure inference, arrays in memory | {arguments.count / inference_s:.2f} |")
-    print(f"| `impasto stylize FOLDER`, files to files | {arguments.count / command_s:.2f} |")
+    what = f"`impasto stylize FOLDER`, files to {arguments.suffix} files"
+    print(f"| {what} | {arguments.count / command_s:.2f} |")
     ratios = [inference / command for inference, command in times]
     print(f"| ratio, median of {len(times)} rounds | {statistics.median(ratios):.2f} |")
 

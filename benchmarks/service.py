@@ -5,8 +5,9 @@ each of which asks again as soon as it is answered: JPEG in, JPEG out. Beside th
 inference: one process, all threads, the same photos as arrays in memory. The clients run in a
 process of their own, whose CPU time is stated, since it is taken from the same cores.
 
-Each round ends after a number of answers. The service is stopped at the end, and so is the
-measurement if it takes longer than `--limit-s`.
+Each round ends after a number of pictures; requests that are refused because the queue is full do
+not count, and are asked again after the seconds of `Retry-After`. The service is stopped at the
+end, and so is the measurement if it takes longer than `--limit-s`.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512, help="width and height of the photos, px")
     parser.add_argument("--threads", type=int, default=2, help="of pure inference")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64])
-    parser.add_argument("--answers", type=int, default=120, help="of each round")
+    parser.add_argument("--answers", type=int, default=120, help="pictures of each round")
     parser.add_argument("--memory-at", type=int, nargs=2, default=[500, 5000])
     parser.add_argument("--limit-s", type=float, default=7200.0, help="for all of it")
     parser.add_argument("--round", type=json.loads, help=argparse.SUPPRESS)
@@ -127,16 +128,15 @@ def with_service(arguments: argparse.Namespace, inference: float) -> None:
     log = subprocess.Popen(["cat"], stdin=serving.stderr, stdout=subprocess.DEVNULL)  # noqa: S607
     try:
         print(
-            "\n| clients | answers per second | of pure inference | p50, s | p99, s | answers | ",
-            end="",
+            "\n| clients | served per second | refused per second | of pure inference | p50, s | "
+            "p99, s | answers | clients' CPU, s of s |"
         )
-        print("clients' CPU, s of s |")
-        print("| --- | --- | --- | --- | --- | --- | --- |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         for clients in arguments.clients:
             result = run_round(arguments, address, clients, arguments.answers, end)
             print(row(clients, result, inference))
         total = len(arguments.clients) * arguments.answers
-        print("\n| requests | resident memory of the service, MiB |\n| --- | --- |")
+        print("\n| pictures served | resident memory of the service, MiB |\n| --- | --- |")
         for wanted in arguments.memory_at:
             if wanted > total:
                 run_round(arguments, address, max(arguments.clients[:3]), wanted - total, end)
@@ -168,7 +168,11 @@ def run_round(
 async def clients_of_a_round(
     arguments: argparse.Namespace, address: str, clients: int, answers: int
 ) -> dict[str, Any]:
-    """Asks from several clients at once until there are enough answers."""
+    """Asks from several clients at once until enough pictures were served.
+
+    Raises:
+        SystemExit: an answer is neither a picture nor a refusal of the full queue.
+    """
     files = []
     for photo in make_photos(arguments.side):
         buffer = io.BytesIO()
@@ -182,13 +186,20 @@ async def clients_of_a_round(
 
     async def ask(client: httpx.AsyncClient) -> None:
         for number in numbers:
+            times_s.append(await served(client, files[number % len(files)]))
+
+    async def served(client: httpx.AsyncClient, file: bytes) -> float:
+        """Asks until it is served, and returns how long that last request took."""
+        while True:
             start = time.perf_counter()
-            answer = await client.post(url, params=parameters, content=files[number % len(files)])
+            answer = await client.post(url, params=parameters, content=file)
+            elapsed_s = time.perf_counter() - start
             statuses[str(answer.status_code)] += 1
             if answer.status_code == 200:
-                times_s.append(time.perf_counter() - start)
-            elif "retry-after" in answer.headers:
-                await asyncio.sleep(float(answer.headers["retry-after"]))
+                return elapsed_s
+            if answer.status_code != 503 or "retry-after" not in answer.headers:
+                raise SystemExit(f"the service answers {answer.status_code}: {answer.text:.200}")
+            await asyncio.sleep(float(answer.headers["retry-after"]))
 
     limits = httpx.Limits(max_connections=clients)
     async with httpx.AsyncClient(timeout=600, limits=limits) as client:
@@ -207,13 +218,13 @@ async def clients_of_a_round(
 def row(clients: int, result: dict[str, Any], inference: float) -> str:
     """Returns a row of the table."""
     times_s, elapsed_s, used_s = result["times_s"], result["elapsed_s"], result["cpu_s"]
-    rate = len(times_s) / elapsed_s
+    rate, refused = len(times_s) / elapsed_s, result["statuses"].get("503", 0) / elapsed_s
     cuts = statistics.quantiles(times_s, n=100, method="inclusive")
     p50, p99 = (cuts[percent - 1] for percent in PERCENTILES)
     told = ", ".join(f"{count} x {status}" for status, count in sorted(result["statuses"].items()))
     return (
-        f"| {clients} | {rate:.2f} | {rate / inference:.0%} | {p50:.2f} | {p99:.2f} | {told} | "
-        f"{used_s:.1f} of {elapsed_s:.1f} |"
+        f"| {clients} | {rate:.2f} | {refused:.2f} | {rate / inference:.0%} | {p50:.2f} | "
+        f"{p99:.2f} | {told} | {used_s:.1f} of {elapsed_s:.1f} |"
     )
 
 

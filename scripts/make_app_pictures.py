@@ -1,6 +1,7 @@
 """Takes the pictures of the web page in docs/images: `python scripts/make_app_pictures.py`.
 
-It needs the extra `dev` and Debian's chromium.
+It needs the extra `dev`, Debian's chromium and a font with Chinese letters, such as Debian's
+fonts-wqy-microhei.
 """
 
 from __future__ import annotations

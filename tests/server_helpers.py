@@ -78,6 +78,7 @@ class Process:
         site = LOOPBACK_ONLY.format(log=str(self._log))
         (folder / "sitecustomize.py").write_text(site, encoding="utf-8")
         variables = {"PYTHONPATH": str(folder), "IMPASTO_HOME": str(folder), "OMP_NUM_THREADS": "1"}
+        self._check_guard(os.environ | variables | environment)
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "impasto", *map(str, arguments)],
@@ -86,6 +87,18 @@ class Process:
                 stderr=subprocess.STDOUT,
             )
         self.address = self._wait_for_address()
+
+    def _check_guard(self, environment):
+        """Asks for other machines, by address and by name, and finds both written down."""
+        attempts = ("192.0.2.1", "impasto.invalid")
+        code = "import socket, sys; socket.create_connection((sys.argv[1], 9), 0.1)"
+        for number, host in enumerate(attempts, 1):
+            asked = [sys.executable, "-c", code, host]
+            subprocess.run(asked, env=environment, capture_output=True, check=False)
+            noted = self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
+            assert len(noted) == number, "the guard is not in place"
+            assert host in noted[-1]
+        self._log.unlink()
 
     def _wait_for_address(self):
         for _ in range(1200):

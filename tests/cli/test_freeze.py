@@ -30,6 +30,27 @@ def test_a_frozen_model_paints(here, run_cli):
     assert np.abs(one - other).max() <= 1
 
 
+@pytest.mark.parametrize("sizes", [[], ["--stroke-size", "0.5"], ["--stroke-size", "3"]])
+def test_a_larger_photo_is_painted_as_before(here, run_cli, rgb, sizes):
+    """It is larger than what the strokes are sized for, so that it is painted at another size."""
+    metadata = ModelMetadata(
+        styles=(StyleEntry("wave", "Wave"),),
+        min_size_px=5,
+        network={},
+        weights_sha256="",
+        reference_px=24,
+    )
+    network = build_network(NetworkSpec(width=2, residual_blocks=1))
+    export_network(network, metadata, here / "sized.onnx")
+    frozen = ("freeze", "sized.onnx", "--from", "photo.png", *sizes, "-o", "frozen.onnx")
+    assert run_cli(*frozen)[0] == 0
+    line = ("stylize", "photo.png", "--model")
+    assert run_cli(*line, "sized.onnx", *sizes, "-o", "one.png")[0] == 0
+    assert run_cli(*line, "frozen.onnx", "-o", "other.png")[0] == 0
+    one, other = (np.asarray(Image.open(f"{n}.png")).astype(int) for n in ("one", "other"))
+    assert np.abs(one - other).max() <= 1
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

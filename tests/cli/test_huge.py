@@ -1,6 +1,7 @@
 """Pictures beyond the memory, from file to file by the command line."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -107,6 +108,39 @@ def test_upscaling_goes_through_files_too(
     np.testing.assert_array_equal(huge.rgb, usual.rgb)
     np.testing.assert_array_equal(huge.alpha, usual.alpha)
     assert huge.rgb.shape == (1280, 800, 3)
+
+
+@pytest.mark.parametrize("shape", [(400, 640), (40, 3000), (100, 900)])
+def test_the_memory_that_is_named_is_enough(run_cli, model, tmp_path, shape):
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((*shape, 3), np.uint8)).save(path)
+    line = ["stylize", path, "-m", model, "-o", tmp_path / "out.png", "--overwrite", "--memory"]
+    code, _, err = run_cli(*line, "1MiB")
+    assert (code, err.count("\n")) == (2, 1)
+    least = int(re.search(r"needs at least (\d+) MiB of working memory", err)[1])
+    assert run_cli(*line, f"{least}MiB")[0] == 0
+    if least > 1:
+        assert run_cli(*line, f"{least - 1}MiB")[0] == 2
+
+
+def test_pictures_of_libvips_are_worked_on_one_after_the_other(
+    run_cli, folder, model, tmp_path, monkeypatch
+):
+    """It keeps one text of errors, and damage of one picture must not be told of another."""
+    events = []
+    for step in ("read_huge", "write_huge"):
+        function = getattr(running, step)
+
+        def seen(*args, step=step, function=function, **settings):
+            events.append(step)
+            result = function(*args, **settings)
+            events.append(f"{step} done")
+            return result
+
+        monkeypatch.setattr(running, step, seen)
+    line = ["stylize", folder, "-m", model, "--memory", SMALL, "-o", f"{tmp_path / 'out'}/"]
+    assert run_cli(*line, "--format", "png")[0] == 0
+    assert events == ["read_huge", "read_huge done", "write_huge", "write_huge done"] * 3
 
 
 def test_damage_is_told_in_one_line(run_cli, folder, model, tmp_path, temporary_folder):

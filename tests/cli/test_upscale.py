@@ -49,6 +49,9 @@ def test_a_model_file_and_tiles(run_cli, save_upscaler, photo):
     whole, tiles = (read_image(name).rgb.astype(int) for name in ("whole.png", "tiles.png"))
     assert np.abs(whole - tiles).max() <= 1
     assert (whole != tiles).mean() < 1e-3
+    code, _, err = run_cli(*run, "mere_halo.png", "--tile", "1")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the side of a tile must be at least 2 px with conv.onnx, not 1: make it larger" in err
     assert run_cli(*run, "matched.png", "--match-histogram")[0] == 0
     means = [read_image(name).rgb.mean() for name in (photo, "whole.png", "matched.png")]
     assert abs(means[2] - means[0]) < 3 < abs(means[1] - means[0])

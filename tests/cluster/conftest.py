@@ -90,23 +90,43 @@ class Machine:
         self._process.wait(60)
 
 
+@contextlib.contextmanager
+def running_head(folder, cores):
+    """Starts the first machine of a cluster and yields its address."""
+    port, client_port = free_port(), free_port()
+    head = Machine(
+        folder,
+        HOST,
+        "--head",
+        f"--num-cpus={cores}",
+        f"--port={port}",
+        f"--ray-client-server-port={client_port}",
+        "--include-dashboard=false",
+    )
+    try:
+        yield f"{HOST}:{port}"
+    finally:
+        head.kill()
+
+
 @pytest.fixture(scope="session")
 def cluster(s3_server, tmp_path_factory):
     """The address of a cluster of one machine with two cores."""
-    port, client_port = free_port(), free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
-        head = Machine(
-            tmp_path_factory.mktemp("ray"),
-            HOST,
-            "--head",
-            "--num-cpus=2",
-            f"--port={port}",
-            f"--ray-client-server-port={client_port}",
-            "--include-dashboard=false",
-        )
-        yield f"{HOST}:{port}"
-        head.kill()
+        with running_head(tmp_path_factory.mktemp("ray"), cores=2) as address:
+            yield address
+
+
+@pytest.fixture
+def guarded_cluster(tmp_path, monkeypatch):
+    """The address of a cluster of one core, and the file with the token that it asks for."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    generate = [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"]
+    subprocess.run(generate, check=True, capture_output=True)
+    with running_head(tmp_path, cores=1) as address:
+        yield address, tmp_path / ".ray" / "auth_token"
 
 
 @pytest.fixture

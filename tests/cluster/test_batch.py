@@ -9,6 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from impasto.cli.batch_running import make_plan
+from impasto.cli.settings import Settings
+from impasto.errors import UsageError
+
 # Found by every Python that the command starts: whoever asks for another machine is written down.
 LOOPBACK_ONLY = """
 import socket
@@ -61,6 +65,9 @@ def no_ray(monkeypatch):
         (["", "out"], "a folder's name is empty"),
         (["photos", "photos"], "photos has the photos in it: choose another DESTINATION"),
         (["photos", "link"], "link has the photos in it: choose another DESTINATION"),
+        (["photos", "local://photos", "--overwrite"], "photos has the photos in it: choose"),
+        (["photos", "simplecache::local://photos", "--overwrite"], "photos has the photos in it"),
+        (["outer/photos", "local://outer"], "a.png is a photo and would be overwritten: choose"),
         (["photos", "warp://out"], "cannot use warp://out: Protocol not known: warp"),
         (["s3://", "out"], "s3:// names no folder"),
         (["outer/photos", "outer"], "a.png is a photo and would be overwritten: choose another"),
@@ -120,9 +127,6 @@ def test_nobody_is_asked_where_nothing_is_left_to_do(run_cli, catalog, photos, n
 
 
 def test_results_never_share_a_name_and_are_named_as_stylize_names_them(catalog, photos):
-    from impasto.cli.batch_running import make_plan
-    from impasto.cli.settings import Settings
-
     for name in ("a.jpg", "b.HEIC", "b.jpg", "sub/c.gif"):
         (photos / name).parent.mkdir(exist_ok=True)
         (photos / name).touch()
@@ -143,6 +147,39 @@ def test_results_never_share_a_name_and_are_named_as_stylize_names_them(catalog,
     }
     plan = make_plan("photos", "out", Settings(file_format="PNG"))
     assert len({job.output for job in plan.jobs}) == len(plan.jobs) == 5
+
+
+def test_the_results_of_a_store_lie_below_the_destination(bucket, tmp_path):
+    names = [f"{tmp_path}/x.png", "/a.png", "a.png", "b//c.png", "b/../d.png"]
+    for name in names:
+        bucket.pipe_file(f"pictures/photos/{name}", b"")
+    plan = make_plan("s3://pictures/photos", "out", Settings())
+    found = {job.path.removeprefix("s3://pictures/photos/"): job.output for job in plan.jobs}
+    below = {
+        names[0]: names[0].lstrip("/"),
+        "/a.png": "a.png",
+        "a.png": "a.2.png",
+        "b//c.png": "b/c.png",
+    }
+    assert found == {name: str(tmp_path / "out" / result) for name, result in below.items()}
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "message"),
+    [
+        ("outer/photos", "outer/photos", "outer/photos has the photos in it"),
+        ("outer/photos", "outer", "outer/photos/a.png is a photo and would be overwritten"),
+    ],
+)
+def test_photos_of_a_store_are_not_replaced_under_another_name(
+    bucket, source, destination, message
+):
+    for name in ("a.png", "photos/a.png"):
+        bucket.pipe_file(f"pictures/outer/photos/{name}", b"")
+    with pytest.raises(UsageError, match=message):
+        make_plan(
+            f"s3://pictures/{source}", f"s3a://pictures/{destination}", Settings(overwrite=True)
+        )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
@@ -183,7 +220,18 @@ def test_two_actors_on_two_cores_finish_without_another_machine(tiny_model, phot
     Path("site").mkdir()
     log = Path("network.log").resolve()
     Path("site/sitecustomize.py").write_text(LOOPBACK_ONLY.format(log=str(log)), encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": str(Path("site").resolve()), "HOME": str(Path.cwd())}
+    Path("home").mkdir()
+    environment = os.environ | {
+        "PYTHONPATH": str(Path("site").resolve()),
+        "HOME": str(Path("home").resolve()),
+    }
+    environment.pop("RAY_AUTH_MODE", None)
+    attempt = "import socket; socket.socket().connect(('192.0.2.1', 9))"
+    subprocess.run(
+        [sys.executable, "-c", attempt], env=environment, check=False, capture_output=True
+    )
+    assert log.read_text(encoding="utf-8") == "('192.0.2.1', 9)\n", "the guard is not in place"
+    log.unlink()
     line = [sys.executable, "-m", "impasto", "batch", "photos", "out", "--model", str(tiny_model)]
     done = subprocess.run(
         [*line, "--actors", "2"],
@@ -199,5 +247,6 @@ def test_two_actors_on_two_cores_finish_without_another_machine(tiny_model, phot
     assert last == "4 painted"
     assert all(" of 4 photos" in text for text in progress), done.stderr
     assert not log.exists(), log.read_text(encoding="utf-8")
+    assert not list(Path("home").rglob("*"))
     rows = pq.read_table("out/manifest.parquet").to_pylist()
     assert {row["status"] for row in rows} == {"done"}

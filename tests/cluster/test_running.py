@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 from PIL import Image
 
 from impasto.cluster.running import ray_started, run_on_ray
@@ -58,9 +59,13 @@ def stuck_on(host, folder):
     return Work(make_change)
 
 
-def deadly(level):
+def deadly(level, log):
+    """Dies of one picture; what is begun is logged by its level."""
+
     def make_change():
         def change(photo):
+            with log.open("a") as file:
+                print(photo.rgb[0, 0, 0], file=file)
             if photo.rgb[0, 0, 0] == level:
                 os.kill(os.getpid(), signal.SIGKILL)
             return photo
@@ -68,6 +73,15 @@ def deadly(level):
         return change
 
     return Work(make_change)
+
+
+def bytes_stored():
+    """How many bytes have ever been put into the cluster's object store."""
+    from ray._private import internal_api
+
+    address = ray.get_runtime_context().gcs_address
+    reply = internal_api.get_memory_info_reply(internal_api.get_state_from_address(address))
+    return reply.store_stats.cumulative_created_bytes
 
 
 def unusable():
@@ -140,17 +154,52 @@ def test_the_others_do_the_pictures_of_a_lost_machine(cluster, second_machine, j
     assert max(result.attempts for result in results) == 2
 
 
-def test_a_picture_that_ends_every_worker_fails_alone(cluster, jobs):
+@pytest.mark.parametrize(("most_blocks", "which"), [(10_000, 1), (1, 2)])
+def test_a_picture_that_ends_every_worker_fails_alone(
+    cluster, jobs, tmp_path, monkeypatch, most_blocks, which
+):
+    """Also where it shares a block with others, which begins anew with each worker."""
+    monkeypatch.setattr("impasto.cluster.running._MOST_BLOCKS", most_blocks)
     asked = jobs(4)
-    bad = list(asked)[1]
+    bad = list(asked)[which]
+    log = tmp_path / "begun.txt"
     with ray_started(cluster, 1) as actors:
-        work = deadly(asked[bad][0])
+        work = deadly(asked[bad][0], log)
         results = {result.path: result for result in run_on_ray(list(asked), work, actors)}
-    assert len(results) == 4
+    assert set(results) == {job.path for job in asked}
     failed = results.pop(bad.path)
     assert (failed.status, failed.attempts) == ("failed", 3)
     assert "3 workers died of it" in failed.error
-    assert {result.status for result in results.values()} == {"done"}
+    assert {(result.status, result.attempts) for result in results.values()} == {("done", 1)}
+    assert {(result.width, result.height) for result in results.values()} == {(24, 16)}
+    levels = sorted(color[0] for color in asked.values())
+    levels += [asked[bad][0]] * 2
+    assert sorted(map(int, log.read_text().split())) == sorted(levels)
+
+
+def test_more_workers_than_cores_are_not_waited_for(cluster, jobs):
+    asked = jobs(6)
+    with ray_started(cluster, 5) as actors:
+        results = list(run_on_ray(list(asked), Work(lambda: lambda photo: photo), actors))
+    assert {result.status for result in results} == {"done"}
+
+
+def test_no_picture_goes_through_rays_store(cluster, jobs, tmp_path):
+    asked = jobs(12)
+    rng = np.random.default_rng(0)
+    for job in asked:
+        Image.fromarray(rng.integers(0, 256, (200, 300, 3), np.uint8)).save(job.path)
+    with ray_started(cluster, 2) as actors:
+        before = bytes_stored()
+        kept = ray.put(bytes(1_000_000))
+        assert bytes_stored() - before >= 1_000_000, "this does not see what is stored"
+        del kept
+        before = bytes_stored()
+        list(run_on_ray(list(asked), Work(lambda: lambda photo: photo), actors))
+        stored = bytes_stored() - before
+    pictures = sum(Path(job.path).stat().st_size for job in asked)
+    assert pictures > 2_000_000
+    assert 0 < stored < pictures / 10
 
 
 def test_what_no_worker_can_load_ends_the_batch_in_one_line(cluster, jobs):

@@ -1,3 +1,6 @@
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
+
 import fsspec
 import pytest
 
@@ -96,6 +99,84 @@ def test_places(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(tmp_path / "b")
     assert storage.same(str(tmp_path / "link"), str(tmp_path / "b"))
     assert not storage.same("s3://bucket/a", "s3://bucket/b")
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["s3a://pictures/photos", "s3://pictures/photos/", "simplecache::s3a://pictures/photos"],
+)
+def test_one_store_has_several_names(bucket, other):
+    place = "s3://pictures/photos"
+    assert storage.same(place, other)
+    assert not storage.same(place, f"{other.rstrip('/')}/out")
+    assert not storage.same(place, f"{other.rstrip('/')}2")
+    for name in ("a.jpg", "out/b.jpg", "out2/c.jpg"):
+        storage.write(storage.join(place, name), b"0")
+    listed = storage.list_pictures(place, skip=storage.join(other.rstrip("/"), "out"))
+    assert [entry.name for entry in listed] == ["a.jpg", "out2/c.jpg"]
+
+
+def test_disks_have_several_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    for name in ("a.jpg", "out/b.jpg"):
+        (tmp_path / name).touch()
+    here = str(tmp_path)
+    assert storage.resolve(f"local://{here}") == here
+    assert storage.resolve("local://out") == str(tmp_path / "out")
+    assert storage.same(here, f"simplecache::file://{here}/out/..")
+    listed = storage.list_pictures(here, skip=f"simplecache::file://{here}/out")
+    assert [entry.name for entry in listed] == ["a.jpg"]
+
+
+def test_two_machines_are_two_places(monkeypatch):
+    def filesystem(url):
+        host, _, path = url.partition("://")[2].partition("/")
+        return SimpleNamespace(protocol=("sftp", "ssh"), storage_options={"host": host}), f"/{path}"
+
+    monkeypatch.setattr(storage, "_filesystem", filesystem)
+    assert storage.same("sftp://one/photos", "ssh://one/a/../photos")
+    assert not storage.same("sftp://one/photos", "sftp://two/photos")
+
+
+# --- names that are no paths
+
+
+STRANGE = ["/home/u/x.jpg", "./h.jpg", "a//b.jpg", "C:/g.jpg", "e\\..\\..\\f.jpg"]
+
+
+def test_names_of_a_store_are_read_as_they_are_and_written_below_a_folder(bucket, tmp_path):
+    for name in [*STRANGE, "../c.jpg", "a/../../d.jpg"]:
+        bucket.pipe_file(f"pictures/photos/{name}", name.encode())
+    place = "s3://pictures/photos"
+    names = [entry.name for entry in storage.list_pictures(place, skip="elsewhere")]
+    assert sorted(names) == sorted(STRANGE)  # a name with ".." is hidden
+    for name in names:
+        assert storage.read(storage.join(place, name)) == name.encode()
+        target = Path(storage.join(str(tmp_path), storage.relative(name).as_posix()))
+        assert tmp_path in target.parents
+        assert ".." not in target.parts
+
+
+@pytest.mark.parametrize("name", [*STRANGE, "C:g.jpg", "//host/share/i.jpg", "..\\..\\j.jpg"])
+def test_windows_sees_other_paths_in_them(name, monkeypatch):
+    monkeypatch.setattr(storage, "PurePath", PureWindowsPath)
+    path = storage.relative(name)
+    assert (path.anchor, ".." in path.parts) == ("", False)
+    assert path.name == name.replace("\\", "/").rpartition("/")[2].removeprefix("C:")
+    storage.join("D:/out", path.as_posix())
+    if name.startswith(("C:", "..", "e", "/")):
+        with pytest.raises(DataError, match="does not lie below D:/out"):
+            storage.join("D:/out", name)
+
+
+@pytest.mark.parametrize("name", ["/home/x.jpg", "../x.jpg", "a/../../x.jpg"])
+def test_no_name_leads_out_of_a_folder(name, tmp_path):
+    with pytest.raises(DataError, match=r"x.jpg does not lie below .*: give it another name"):
+        storage.join(str(tmp_path), name)
+    if ".." in name:
+        with pytest.raises(DataError, match="does not lie below s3://bucket/a"):
+            storage.join("s3://bucket/a", name)
 
 
 @pytest.mark.parametrize(

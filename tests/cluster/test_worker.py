@@ -1,3 +1,5 @@
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,9 +7,12 @@ import pytest
 import ray
 from PIL import Image
 
+from impasto.cli.batch_running import Painting
+from impasto.cli.settings import PaintSettings
 from impasto.cluster.manifest import write_manifest
 from impasto.cluster.worker import MOST_ATTEMPTS, Attempts, Result, Work, Worker
 from impasto.images.reading import Photo, read_image
+from impasto.runtime.loading import load_model
 
 
 def invert(photo):
@@ -15,8 +20,10 @@ def invert(photo):
 
 
 def here(counter):
-    """An actor's handle whose method runs in this process."""
-    return SimpleNamespace(begin=SimpleNamespace(remote=counter.begin))
+    """An actor's handle whose methods run in this process."""
+    return SimpleNamespace(
+        begin=SimpleNamespace(remote=counter.begin), end=SimpleNamespace(remote=counter.end)
+    )
 
 
 @pytest.fixture
@@ -102,6 +109,40 @@ def test_a_picture_that_ended_its_workers_is_not_begun_again(make_worker, job, t
     assert (result.status, result.attempts) == ("failed", MOST_ATTEMPTS)
     assert "3 workers died of it" in result.error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("change", [invert, a_fault])
+def test_a_picture_that_has_ended_is_told_and_not_begun_again(make_worker, job, change):
+    counter, begun = Attempts(), []
+
+    def counted(photo):
+        begun.append(photo)
+        return change(photo)
+
+    rows = [make_worker(counted, counter)(job) for _ in range(MOST_ATTEMPTS + 2)]
+    assert len(begun) == 1
+    assert all(row == rows[0] for row in rows)
+    assert rows[0]["attempts"] == 1
+
+
+def test_only_paths_and_numbers_come_back_from_a_worker(make_worker, job):
+    assert {type(value) for value in make_worker()(job).values()} == {str, int, float, type(None)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's list of threads")
+def test_a_session_has_one_thread(tiny_model, rgb):
+    def threads():
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    paint = Painting(tiny_model.read_bytes(), {"negative": 1.0}, PaintSettings())()
+    paint(Photo(rgb))  # what is made for the first photo is there
+    before = threads()
+    paint = Painting(tiny_model.read_bytes(), {"negative": 1.0}, PaintSettings())()
+    np.testing.assert_array_equal(paint(Photo(rgb)).rgb, 255 - rgb)
+    assert threads() == before
+    more = load_model(tiny_model, threads=3, device="cpu")
+    assert threads() == before + 2
+    del more
 
 
 def test_the_manifest_has_every_column_in_its_type(tmp_path):

@@ -162,3 +162,19 @@ def test_sides_that_a_format_cannot_hold(file_format, limit_px):
         encode_image(Photo(np.zeros((1, limit_px + 1, 3), np.uint8)), file_format)
     for without_limit in ("PNG", "TIFF", "BMP"):
         check_sides(without_limit, 100_000, 1)
+
+
+def test_png_is_written_fast_and_no_larger(rgb):
+    # Brush strokes: noise that was smoothed. Pillow's own settings are the measure of size.
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    strokes = np.asarray(Image.fromarray(noise).resize((512, 512), Image.Resampling.BICUBIC))
+    data = encode_image(Photo(strokes), "PNG")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), strokes)
+    usual = io.BytesIO()
+    Image.fromarray(strokes).save(usual, "PNG")
+    assert len(data) < 1.05 * len(usual.getvalue())
+    # A deflate stream's second byte states its effort: 0 is the least (RFC 1950, FLEVEL).
+    first = data.index(b"IDAT") + 4
+    assert data[first + 1] >> 6 == 0
+    flat = encode_image(Photo(np.full((512, 512, 3), 7, np.uint8)), "PNG")
+    assert len(flat) < 10_000

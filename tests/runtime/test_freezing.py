@@ -5,7 +5,9 @@ import onnx
 import pytest
 from tiny_models import SPECS, exported
 
-from impasto.errors import ModelError
+from impasto.errors import ModelError, UsageError
+from impasto.networks import FastSpec
+from impasto.runtime.metadata import StyleEntry
 from impasto.runtime.model_file import read_model_bytes, read_model_file
 from impasto.runtime.stylizer import StyleModel
 
@@ -62,9 +64,62 @@ def test_the_file_holds_one_style_and_no_norm(pair):
 
 def test_it_may_be_run_in_tiles(pair, rgb):
     _, frozen, _ = pair
-    tiles, whole = (frozen.paint(rgb, memory=m).astype(int) for m in (1 << 20, 1 << 40))
-    assert np.abs(tiles - whole).max() <= 1
-    assert rgb.shape[0] * rgb.shape[1] * 512 > 1 << 20
+    large = np.tile(rgb, (2, 3, 1))
+    shares = []
+    tiles = frozen.paint(large, memory=64 << 20, progress=shares.append).astype(int)
+    assert len(shares) > 4
+    assert np.abs(tiles - frozen.paint(large, memory=1 << 40)).max() <= 1
+
+
+@pytest.fixture(scope="module")
+def two_sizes(tmp_path_factory):
+    """As the gallery: two stroke sizes and an identity, sized for pictures of 64 px."""
+    return exported(
+        FastSpec(width=8, half_width=4, residual_blocks=2, parameter_sets=3),
+        tmp_path_factory.mktemp("sizes") / "sizes.onnx",
+        styles=(StyleEntry("one", "One"),),
+        stroke_sizes=(1.0, 2.0),
+        strength="identity",
+        reference_px=64,
+    )
+
+
+# Of a picture of 150 px, strokes of "auto" are 150/64 = 2.34 times as large; parameter sets give
+# 2 * 2 - 2.34 = 1.66 of that, and 150 * 1.66 / 2.34 = 106 px the rest. Of 3, they give
+# max(3 * 64 / 150, 2 * 2 - 3) = 1.28, and 150 * 1.28 / 3 = 64.
+@pytest.mark.parametrize(
+    ("height", "stroke_size", "reference_px"),
+    [
+        (150, "auto", 106),
+        (100, "auto", 100),
+        (64, "auto", 64),
+        (40, "auto", 64),
+        (150, "native", None),
+        (150, 1.5, None),
+        (150, 2, None),
+        (150, 3, 64),
+        (150, 0.6, 250),
+    ],
+)
+def test_any_size_and_stroke_size_is_painted_as_before(
+    two_sizes, rgb, tmp_path, height, stroke_size, reference_px
+):
+    model = StyleModel(two_sizes, threads=1)
+    photo = rgb[:height, :61]
+    path = tmp_path / "frozen.onnx"
+    path.write_bytes(model.frozen(photo, stroke_size=stroke_size))
+    frozen = StyleModel(path, threads=1)
+    assert frozen.metadata.reference_px == reference_px
+    expected = model.paint(photo, stroke_size=stroke_size)
+    assert np.abs(frozen.paint(photo).astype(int) - expected).max() <= 1
+    other = model.paint(photo, stroke_size=1 if stroke_size == 2 else 2)
+    assert np.abs(other.astype(int) - expected).mean() > 2
+
+
+def test_strokes_that_no_model_can_state(two_sizes):
+    photo = np.zeros((9, 900, 3), np.uint8)
+    with pytest.raises(UsageError, match=r"painted 9,000 px long.* up to 8,192: take a smaller"):
+        StyleModel(two_sizes, threads=1).frozen(photo, stroke_size=0.1)
 
 
 def test_a_blend_is_frozen_as_one_style(models, rgb, tmp_path):

@@ -1,3 +1,4 @@
+import json
 import signal
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from onnx import helper
+from PIL import Image
 from tiny_models import SPECS, exported
 
 from impasto.catalog import list_styles
@@ -65,6 +67,23 @@ def test_strips_are_painted_by_onnx_runtime(network):
         for device in ("cpu", "openvino")
     ]
     np.testing.assert_array_equal(*painted)
+
+
+def test_strips_are_told_apart_from_what_openvino_paints(network, tmp_path, run_cli):
+    rgb = np.tile(pictures()[0], (10, 3, 1))
+    model = load_model(network, threads=1, device="openvino")
+    assert model.device_for(*rgb.shape[:2], stroke_size="native") == "openvino"
+    assert model.device_for(*rgb.shape[:2], stroke_size="native", memory=6 << 20) == "cpu"
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, picture in (("large", rgb), ("small", rgb[:90, :80])):
+        Image.fromarray(picture).save(folder / f"{name}.png")
+    line = ["stylize", folder, "-m", network, "-o", f"{tmp_path}/out/", "--device", "openvino"]
+    code, out, err = run_cli(*line, "--memory", "6MiB", "--json")
+    assert code == 0
+    assert [json.loads(row)["device"] for row in out.splitlines()] == ["cpu", "openvino"]
+    (note,) = [row for row in err.splitlines() if "strips" in row]
+    assert note.endswith("large.png is beyond --memory: painted in strips on cpu, not on openvino")
 
 
 def test_results_stay_as_they_are_when_others_follow(tiny_model):

@@ -12,11 +12,13 @@ import pytest
 from tiny_models import SPECS, exported
 
 from impasto.errors import ModelError, OutputError, UsageError
+from impasto.images.rows import HELD_BYTES
 from impasto.networks import NetworkSpec, build_network
 from impasto.runtime import strips
+from impasto.runtime.budget import Budget
 from impasto.runtime.model_file import graph_parts, read_model_file
 from impasto.runtime.stages import PARAMETERS, read_stages, stage_model
-from impasto.runtime.strips import Budget, StripNetwork, working_bytes
+from impasto.runtime.strips import StripNetwork, working_bytes
 from impasto.runtime.stylizer import StyleModel
 
 
@@ -81,7 +83,7 @@ def test_threads_have_strips_of_their_own_unless_these_would_be_mere_halo(models
         network = StripNetwork(data, plan, threads=4)
         network.paint(rgb, None, Budget(memory), np.empty(0, np.float32))
         assert asked[-1]["strip_rows"] == network.strip_rows(
-            1000, max(memory - strips.HELD_BYTES * 4_000_000, memory // 4) // asked[-1]["at_once"]
+            1000, max(memory - HELD_BYTES * 4_000_000, memory // 4) // asked[-1]["at_once"]
         )
     assert [k["at_once"] for k in asked] == [4, 1]
 
@@ -172,11 +174,18 @@ def test_the_dials_work_on_strips(models, uneven, setting):
 def test_too_little_memory_names_the_least(models, uneven):
     data, _ = read_model_file(models["fast"])
     network = StripNetwork(data, read_stages(data), threads=1)
-    for width in (999, 1023, 100_000):
-        with pytest.raises(UsageError, match=f"a picture {width} px wide needs at least") as told:
-            network.strip_rows(width, 1 << 20)
-        assert network.strip_rows(width, int(re.search(r"(\d+) MiB", str(told.value))[1]) << 20)
+    model = StyleModel(models["fast"], threads=1)
+    for shape in ((600, 999), (40, 3000), (20, 9000), (1200, 61)):
+        rgb = np.zeros((*shape, 3), np.uint8)
+        message = f"a picture of {shape[1]}x{shape[0]} needs at least"
+        with pytest.raises(UsageError, match=message) as told:
+            model.paint(rgb, stroke_size="native", memory=100_000)
+        least = int(re.search(r"(\d+) MiB", str(told.value))[1])
+        assert model.paint(rgb, stroke_size="native", memory=least << 20).shape == rgb.shape
+        with pytest.raises(UsageError, match=f"needs at least {least} MiB"):
+            model.paint(rgb, stroke_size="native", memory=(least - 1) << 20)
     plan = read_stages(data)
+    assert network.strip_rows(1000, network.least_bytes(1000)) == plan.align_px
     rows = network.strip_rows(1000, 64 << 20)
     assert rows % plan.align_px == 0
     one = working_bytes(plan, 1000, 1000) / 1000 * strips._COPIES_IN_STRIPS / strips._COPIES_WHOLE

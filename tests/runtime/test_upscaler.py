@@ -78,7 +78,7 @@ def test_scales_that_a_network_cannot_give(save_upscaler, tmp_path, rgb, network
             attempt(scale)
 
 
-@pytest.mark.parametrize("tile_px", [1, 5, 16, 39, 500])
+@pytest.mark.parametrize("tile_px", [2, 5, 16, 39, 500])
 def test_tiles_change_nothing(conv, rgb, tile_px):
     model = UpscaleModel(conv, threads=1)
     whole = 255 * run_on_picture(model._session, rgb)
@@ -122,8 +122,14 @@ def test_a_network_that_needs_the_whole_picture(save_upscaler, tmp_path, rgb, mo
 
 
 def test_tiles_below_one_pixel(model, rgb):
-    with pytest.raises(UsageError, match="at least 1 px, not 0"):
+    with pytest.raises(UsageError, match=r"at least 1 px with nearest\.onnx, not 0"):
         model.upscale(rgb, tile_px=0)
+
+
+def test_tiles_that_would_be_mere_halo_are_refused(conv, rgb):
+    model = UpscaleModel(conv, threads=1)
+    with pytest.raises(UsageError, match=r"at least 2 px with conv\.onnx, not 1: make it larger"):
+        model.upscale(rgb, tile_px=1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (9, 4), (12, 12), (13, 40)])

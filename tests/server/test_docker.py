@@ -12,14 +12,29 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from importlib import metadata
 from pathlib import Path
 
 import httpx
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from server_helpers import decoded
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-sufficient-length"
+
+# Runs at the start of every Python of the image: what its pip line does not name is absent.
+ONLY_DOWNLOADED = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the image is one of Linux")
 
@@ -30,6 +45,29 @@ def lines():
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", "")
     return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]
+
+
+def absent_packages(extras):
+    """The top-level modules here that the image's pip line would not download."""
+    downloaded, waiting = {"impasto"}, [("impasto", "")]
+    waiting += [("impasto", extra) for extra in extras]
+    seen = set(waiting)
+    while waiting:
+        distribution, extra = waiting.pop()
+        for line in metadata.distribution(distribution).requires or []:
+            requirement = Requirement(line)
+            if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+                continue
+            name = canonicalize_name(requirement.name)
+            downloaded.add(name)
+            new = {(name, wanted) for wanted in ("", *requirement.extras)} - seen
+            waiting += new
+            seen |= new
+    return {
+        module
+        for module, distributions in metadata.packages_distributions().items()
+        if downloaded.isdisjoint(map(canonicalize_name, distributions))
+    }
 
 
 def said(lines, instruction):
@@ -64,6 +102,11 @@ def container(lines, tmp_path_factory):
         subprocess.run(command, shell=True, check=True, cwd=build, env=environment,
                        capture_output=True)  # fmt: skip
     shutil.rmtree(build)
+    extras = re.search(r'"\.\[([\w,]+)\]"', " ".join(said(lines, "RUN")))[1].split(",")
+    (packages / "only_downloaded.py").write_text(
+        ONLY_DOWNLOADED.format(absent=absent_packages(extras)), encoding="utf-8"
+    )
+    (packages / "only_downloaded.pth").write_text("import only_downloaded")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     return environment | {"IMPASTO_PORT": port}
@@ -109,6 +152,15 @@ def test_without_a_token_it_does_not_start(lines, container):
     assert result.returncode == 2
     assert "IMPASTO_TOKEN" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_packages_of_no_extra_of_the_image_are_out_of_sight(container):
+    python = shutil.which("python", path=container["PATH"])
+    for module, there in (("fastapi", True), ("pi_heif", True), ("torch", False),
+                          ("pytest", False), ("httpx", False)):  # fmt: skip
+        result = subprocess.run([python, "-c", f"import {module}"], env=container,
+                                capture_output=True, check=False)  # fmt: skip
+        assert (result.returncode == 0) == there, result.stderr.decode()
 
 
 def test_nobody_runs_it_from_a_slim_image(lines):

@@ -1,5 +1,8 @@
 """Who is answered. The page has no endpoints but these, so what is attacked here is the page's."""
 
+import asyncio
+import time
+
 import pytest
 from server_helpers import problem
 
@@ -81,6 +84,20 @@ def test_a_browser_signs_in_once(guarded, picture):
 
 def test_the_sign_in_form_has_a_limit(guarded):
     problem(guarded.post("/sign-in", data={"token": "x" * 20_000}), 413, "too-large")
+
+
+def test_the_sign_in_form_has_a_limit_of_time(guarded, monkeypatch):
+    monkeypatch.setattr("impasto.server.site._FORM_TIME_LIMIT_S", 0.2)
+
+    async def slow():
+        yield b"token="
+        await asyncio.sleep(30)
+
+    start = time.monotonic()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    told = problem(guarded.post("/sign-in", content=slow(), headers=headers), 504, "time-limit")
+    assert told.startswith("the form took longer than the limit of 0.2 s")
+    assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize(

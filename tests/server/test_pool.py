@@ -2,9 +2,11 @@ import asyncio
 import threading
 import time
 
+import numpy as np
 import pytest
 from server_helpers import problem
 
+from impasto.runtime import upscaler
 from impasto.runtime.stylizer import StyleModel
 from impasto.server.pool import AbandonedError, Task, WorkerPool
 from impasto.server.problems import ProblemError
@@ -64,7 +66,9 @@ def test_a_request_that_takes_too_long_is_ended_and_its_place_kept_until_the_wor
     client = make_client(workers=1, queue=0, time_limit_s=0.3)
     picture = photo.read_bytes()
 
-    problem(client.post("/v1/stylize", content=picture), 504, "time-limit")
+    told = problem(client.post("/v1/stylize", content=picture), 504, "time-limit")
+    assert "limit of 0.3 s" in told
+    assert "--time-limit" in told
     problem(client.post("/v1/stylize", content=picture), 503, "busy")
     gate.set()
 
@@ -141,6 +145,31 @@ def test_a_large_picture_ends_at_its_next_strip_when_nobody_waits():
     asyncio.run(run())
     pool.close()
     assert ended.is_set()
+
+
+def test_an_upscale_ends_at_its_next_tile_when_nobody_waits(
+    make_client, tiny_upscaler, photo, monkeypatch
+):
+    """Its network takes no time, so the tiles wait for one another here."""
+    done, tiles = [], 200
+
+    def slow_tiles(*_arguments, **_settings):
+        for _ in range(tiles):
+            time.sleep(0.05)
+            done.append(True)
+            yield slice(0, 1), slice(0, 1), np.zeros((4, 4, 3), np.float32)
+
+    monkeypatch.setattr(upscaler, "run_in_tiles", slow_tiles)
+    client = make_client(workers=1, queue=0, time_limit_s=0.4, models=(tiny_upscaler,))
+    answer = client.post("/v1/upscale?scale=4&model=nearest", content=photo.read_bytes())
+    problem(answer, 504, "time-limit")
+
+    async def freed():
+        while (await client.getting("/readyz")).status_code == 503:
+            await asyncio.sleep(0.01)
+
+    client.run(freed())
+    assert 0 < len(done) < tiles / 2
 
 
 def test_retry_after_grows_with_the_line():

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 import os
@@ -9,13 +10,15 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
-from server_helpers import Process, decoded, encoded
+from server_helpers import Process, decoded, encoded, problem
 
+from impasto.runtime.cores import usable_cores
 from impasto.server.running import page_address
 
 ROOT = Path(__file__).parents[2]
@@ -36,14 +39,13 @@ def serve(tmp_path):
 
 
 def test_serving_without_a_network_until_told_to_stop(serve, tiny_model, photo):
-    process = serve("serve", "--port", 0, IMPASTO_MODEL=str(tiny_model), IMPASTO_QUEUE="5")
+    process = serve("serve", "--port", 0, IMPASTO_MODEL=str(tiny_model))
 
     with httpx.Client(base_url=process.address, timeout=60) as client:
         painted = client.post("/v1/stylize", content=photo.read_bytes())
         assert decoded(painted).size == (40, 31)
         assert client.get("/v1/styles").json()["styles"][0]["name"] == "negative"
         assert client.get("/v1/styles/great_wave/thumbnail").status_code == 200
-        assert "impasto_places 5.0" not in client.get("/metrics").text
         assert client.get("/docs").status_code == client.get("/").status_code == 200
         leave_in_the_middle(process.address)
         while 'status="499"' not in client.get("/metrics").text:
@@ -54,6 +56,89 @@ def test_serving_without_a_network_until_told_to_stop(serve, tiny_model, photo):
     lines = [json.loads(line) for line in process.output.splitlines() if line.startswith("{")]
     painted, left = [line for line in lines if line.get("path") == "/v1/stylize"]
     assert (painted["status"], painted["width"], left["status"]) == (200, 40, 499)
+
+
+LIMITS = ("max_upload_bytes", "max_pixels", "time_limit_s")
+
+
+def test_the_limits_are_those_of_the_environment(serve, tiny_model, photo):
+    process = serve(
+        "serve", "--port", 0, "--quiet", "-m", tiny_model,
+        IMPASTO_QUEUE="5", IMPASTO_WORKERS="3", IMPASTO_MAX_UPLOAD="2", IMPASTO_MAX_PIXELS="1239",
+        IMPASTO_TIME_LIMIT="7.5",
+    )  # fmt: skip
+    with httpx.Client(base_url=process.address, timeout=60) as client:
+        limits = client.get("/v1/limits").json()
+        assert [limits[name] for name in LIMITS] == [2_000_000, 1239, 7.5]
+        assert re.search(r"^impasto_places 8.0$", client.get("/metrics").text, re.MULTILINE)
+        above = client.post("/v1/stylize", content=photo.read_bytes())  # 40x31 is 1240
+        assert "above the limit of 1,239" in problem(above, 413, "too-large")
+        problem(client.post("/v1/stylize", content=bytes(2_000_001)), 413, "too-large")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "time_limit_s", "workers"),
+    [
+        (["serve", "--port", 0, "--quiet"], 60, usable_cores()),
+        (["app", "--no-browser"], 3600, 1),
+        (["app", "--no-browser", "--time-limit", 5], 5, 1),
+    ],
+)
+def test_the_limits_by_default(serve, tiny_model, arguments, time_limit_s, workers):
+    process = serve(*arguments, "-m", tiny_model)
+    with httpx.Client(base_url=process.address, timeout=60) as client:
+        limits = client.get("/v1/limits").json()
+        assert [limits[name] for name in LIMITS] == [20_000_000, 50_000_000, time_limit_s]
+        places = f"^impasto_places {workers + 32}.0$"
+        assert re.search(places, client.get("/metrics").text, re.MULTILINE)
+
+
+def test_connections_without_end_are_refused(run_cli, tiny_model, monkeypatch):
+    """As many as the queue and the workers take get their answers from those."""
+    spare = 20
+    monkeypatch.setattr("impasto.server.running._SPARE_CONNECTIONS", spare)
+    answers = []
+
+    def ready(line):
+        address = line.split()[0]
+        host, port = re.fullmatch(r"http://([\d.]+):(\d+)/", address).groups()
+
+        def ask():
+            with ExitStack() as open_ones:
+                answers.append(httpx.get(address, timeout=60))
+                for _ in range(spare + 2):  # one worker, a queue of one
+                    open_ones.enter_context(socket.create_connection((host, int(port))))
+                answers.append(httpx.get(address, timeout=60))
+            while len(answers) < 3 or answers[-1].status_code == 503:
+                answers.append(httpx.get(address, timeout=60))
+            signal.raise_signal(signal.SIGINT)
+
+        threading.Thread(target=ask).start()
+
+    monkeypatch.setattr("impasto.cli.serve.print_note", ready)
+    code, _, _ = run_cli("serve", "--port", 0, "-q", "-m", tiny_model, "--workers", 1, "--queue", 1)
+    assert code == 0
+    assert [answer.status_code for answer in answers[:2]] == [200, 503]
+    assert answers[-1].status_code == 200
+
+
+def test_clients_beyond_the_queue_are_answered_by_the_queue(serve, tiny_model):
+    process = serve("serve", "--port", 0, "-q", "-m", tiny_model, "--workers", 1, "--queue", 32,
+                    "--time-limit", 600)  # fmt: skip
+    picture = encoded(Image.linear_gradient("L").resize((1200, 900)).convert("RGB"))
+    url = process.address + "v1/stylize"
+
+    async def run():
+        async with httpx.AsyncClient(timeout=600) as client:
+            return await asyncio.gather(*(client.post(url, content=picture) for _ in range(64)))
+
+    answers = asyncio.run(run())
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert len(answers) - len(refused) >= 33
+    assert refused
+    for answer in refused:
+        problem(answer, 503, "busy")
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
 
 
 def leave_in_the_middle(address):
@@ -137,6 +222,26 @@ def test_what_was_begun_is_finished_when_told_to_stop(serve, tiny_model):
     assert decoded(answers[0]).size == (2400, 1800)
 
 
+def test_the_page_for_one_person_stops_without_finishing_what_was_begun(serve, tiny_model):
+    process = serve("app", "--no-browser", "-m", tiny_model)
+    large = encoded(Image.linear_gradient("L").resize((5000, 5000)).convert("RGB"))
+    answers = []
+
+    def post():
+        url = process.address + "v1/stylize?style=great_wave"
+        answers.append(httpx.post(url, content=large, timeout=300))
+
+    with httpx.Client(base_url=process.address, timeout=60) as client:
+        asking = threading.Thread(target=post)
+        asking.start()
+        while "impasto_places_taken 1.0" not in client.get("/metrics").text:
+            time.sleep(0.01)
+    assert process.stop() == 0
+    asking.join()
+    assert "stops before" in problem(answers[0], 503, "stopping")
+    assert "Traceback" not in process.output
+
+
 def test_a_full_service_answers_while_a_large_picture_is_still_sent(serve, tiny_model):
     process = serve("serve", "--port", 0, "-m", tiny_model, "--workers", 1, "--queue", 0, "-q")
     large = bytes(15_000_000)
@@ -196,6 +301,7 @@ def test_the_page_is_opened_on_a_free_port_with_what_was_asked(serve, tiny_model
         ("serve -m missing.onnx", "missing.onnx"),
         ("serve --host 300.1.1.1 --no-auth", "cannot listen on 300.1.1.1"),
         ("app -m missing.onnx", "missing.onnx"),
+        ("app --time-limit 0", "--time-limit must be a number of seconds up to 86400, not 0.0"),
         ("webcam --strength 2", "--strength must lie between 0 and 1, not 2.0"),
         ("webcam --frame-rate 0", "--frame-rate must lie between 1 and 60, not 0"),
         ("webcam --style monet", "there is no style 'monet'"),

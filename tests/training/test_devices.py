@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import types
 from functools import partial
 from pathlib import Path
@@ -177,6 +178,24 @@ def test_each_photo_is_seen_by_one_process(together, pictures):
     assert len(every) == len(list((pictures / "photos").iterdir())) == 5
     for turn in range(4):
         assert set(order[5 * turn : 5 * turn + 5]) == every
+
+
+def test_each_shard_of_a_pass_is_read_by_one_process(tiny_config, pictures, tmp_path, torchrun):
+    photos = sorted((pictures / "photos").iterdir())
+    for number in range(2):
+        with tarfile.open(tmp_path / f"{number}.tar", "w") as shard:
+            for photo in photos[2 * number : 2 * number + 2]:
+                shard.add(photo, photo.name)
+    shards = tmp_path / "{0..1}.tar"
+    told = torchrun(tiny_config(tmp_path / "run", photos=shards, batch_size=2, steps=3))
+    assert [(one["error"], len(one["drawn"])) for one in told] == [(None, 6)] * 2
+    every = {photo for one in told for photo in one["drawn"]}
+    assert len(every) == 4
+    for turn in range(3):
+        both = [set(one["drawn"][2 * turn : 2 * turn + 2]) for one in told]
+        assert [len(photos) for photos in both] == [2, 2]
+        assert both[0] | both[1] == every
+    assert load_checkpoint(tmp_path / "run")[1]["images_per_step"] == 4
 
 
 def test_one_process_writes(together):

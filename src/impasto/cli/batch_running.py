@@ -33,7 +33,6 @@ from impasto.cluster.manifest import write_manifest
 from impasto.cluster.running import ray_started, run_on_ray
 from impasto.cluster.worker import STATUSES, Change, Job, Result, Status, Work
 from impasto.errors import DataError, UsageError
-from impasto.images.folders import real_path
 from impasto.images.opening import READABLE
 from impasto.images.reading import Photo
 from impasto.images.writing import LOSSY_FORMATS, format_of
@@ -202,7 +201,7 @@ def make_plan(given_source: str, given_destination: str, settings: Settings) -> 
     outputs: dict[storage.Entry, str] = {}
     taken: set[str] = set()
     for entry in storage.list_pictures(source, skip=destination):
-        path = Path(entry.name)
+        path = Path(storage.relative(entry.name))
         target = free_target(path, with_format(path, settings.file_format), taken)
         outputs[entry] = target.as_posix()
     if not outputs:
@@ -352,16 +351,12 @@ def _check_quality(names: Iterable[str], settings: Settings) -> None:
 
 def _protect_photos(plan: Plan) -> None:
     """Refuses a run in which a result would take a photo's place."""
-    photos = {_real(result.path) for result in plan.results.values()}
+    photos = {storage.identity(result.path) for result in plan.results.values()}
     for result in plan.results.values():
-        if _real(result.output) in photos:
+        if storage.identity(result.output) in photos:
             raise UsageError(
                 f"{result.output} is a photo and would be overwritten: choose another DESTINATION"
             )
-
-
-def _real(place: str) -> str:
-    return place if storage.is_url(place) else str(real_path(Path(place)))
 
 
 def _row(job: Job, status: Status, error: str | None = None) -> Result:

@@ -44,7 +44,8 @@ def command(
 
     Usually a picture's own statistics decide how it is painted, so that the same thing may look
     different in another picture, or in the next frame. The new model has those of PHOTO for
-    good; it is faster, and holds one style.
+    good; it is faster, holds one style, and paints PHOTO itself as before. Its strokes are as
+    large, relative to any picture, as here; of a --stroke-size of native or a number, in pixels.
     """
     size = parse_stroke_size(stroke_size)
     if output.suffix.lower() != ".onnx":

@@ -67,6 +67,11 @@ def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int 
         )
         return dataclasses.replace(photo, rgb=rgb)
 
+    def device_for(height: int, width: int) -> str:
+        return painter.device_for(
+            height, width, stroke_size=settings.stroke_size, memory=settings.memory
+        )
+
     return Task(
         paint,
         PAINTING,
@@ -74,4 +79,5 @@ def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int 
         painter.device,
         max_side_px=settings.max_side_px,
         memory=settings.memory,
+        device_for=device_for,
     )

@@ -63,6 +63,8 @@ class Task:
         max_side_px: no side of a result is longer; None sets no limit.
         memory: bytes that a picture and its result may take, before they are worked on in
             temporary files; None is the default.
+        device_for: where the network runs for a result of a height and a width in px, if that
+            is not the same for all.
     """
 
     change: Change
@@ -72,6 +74,7 @@ class Task:
     scale: int = 1
     max_side_px: int | None = None
     memory: int | None = None
+    device_for: Callable[[int, int], str] | None = None
 
 
 @dataclass
@@ -86,6 +89,7 @@ class _Item:
         error: what stopped it.
         skipped: the result was there.
         given: the picture in words.
+        device: where the network ran for it; None is the task's.
         times_s: of reading, working and writing.
     """
 
@@ -96,6 +100,7 @@ class _Item:
     error: ImpastoError | None = None
     skipped: bool = False
     given: str = ""
+    device: str | None = None
     times_s: list[float] = dataclasses.field(default_factory=list)
 
 
@@ -189,6 +194,11 @@ class Run:
                 pages = photo.format == "TIFF"
                 kind = f"{photo.frames} pages" if pages else f"animated ({photo.frames} frames)"
                 screen.note(f"{name} {'has' if pages else 'is'} {kind}: the first one was {done}")
+            if item.device not in (None, self._task.device) and not self._voice.quiet:
+                screen.note(
+                    f"{name} is beyond --memory: {done} in strips on {item.device}, not on "
+                    f"{self._task.device}"
+                )
             if self._voice.verbose:
                 read_s, change_s, write_s = item.times_s
                 screen.note(
@@ -247,6 +257,8 @@ class Run:
                 item.photo = change(photo, progress)
             else:
                 item.photo = change(photo, progress)
+            if self._task.device_for is not None:
+                item.device = self._task.device_for(*item.photo.rgb.shape[:2])
         return item
 
     def _write(self, item: _Item) -> _Item:
@@ -285,7 +297,7 @@ class Run:
             width=width,
             height=height,
             how=self._task.how,
-            device=self._task.device,
+            device=item.device or self._task.device,
             elapsed_s=round(sum(item.times_s), 4),
             status="skipped" if item.skipped else "failed" if item.error else "done",
             error=None if item.error is None else one_line(str(item.error)),
@@ -310,9 +322,12 @@ def _timed(item: _Item) -> Iterator[None]:
 
 
 def _is_large(item: _Item) -> bool:
-    """Tells whether a picture's neighbours shall not lie in memory with it."""
+    """Tells whether a picture is worked on without its neighbours, to spare memory."""
     photo = item.photo
-    return photo is not None and math.prod(photo.rgb.shape) > _LARGE_BYTES
+    # libvips keeps one text of errors for all threads: what it says of one picture must not be
+    # taken for another's.
+    huge = isinstance(photo, HugePhoto)
+    return photo is not None and (huge or math.prod(photo.rgb.shape) > _LARGE_BYTES)
 
 
 def check_plan(plan: Plan, settings: Settings, voice: Voice, *, command: str) -> None:

@@ -30,6 +30,9 @@ NoBrowser: TypeAlias = Annotated[
     bool, typer.Option("--no-browser", help="Print the address and open nothing.")
 ]
 
+# One person waits for one picture, and can close the page.
+LOCAL_TIME_LIMIT_S: Final = 3600.0
+_FINISH_S: Final = 5.0
 _EXAMPLE: Final = "pagoda.jpg"
 
 
@@ -60,7 +63,14 @@ def read_token(token_file: Path | None, token: str | None) -> str | None:
         raise UsageError(f"cannot read the token in {token_file}: {error}") from error
 
 
-def open_page(models: list[Path] | None, port: int, query: str, *, no_browser: bool) -> None:
+def open_page(
+    models: list[Path] | None,
+    port: int,
+    query: str,
+    *,
+    no_browser: bool,
+    time_limit_s: float = LOCAL_TIME_LIMIT_S,
+) -> None:
     """Serves the page for one person on this machine and opens it in their browser.
 
     One picture at a time gets all cores, so that it is there soonest.
@@ -70,6 +80,7 @@ def open_page(models: list[Path] | None, port: int, query: str, *, no_browser: b
         port: 0 is any free one.
         query: of the page's address, with its question mark.
         no_browser: only print the address.
+        time_limit_s: for one picture.
 
     Raises:
         MissingExtraError: the extra ``serve`` is not installed.
@@ -88,7 +99,11 @@ def open_page(models: list[Path] | None, port: int, query: str, *, no_browser: b
             webbrowser.open(address + query)
 
     settings = ServerSettings(
-        example_photo=example_photo(), port=port, models=tuple(models or ()), workers=1
+        example_photo=example_photo(),
+        port=port,
+        models=tuple(models or ()),
+        workers=1,
+        time_limit_s=time_limit_s,
     )
     with own_stderr():
-        running.run(settings, started, log_level=logging.WARNING)
+        running.run(settings, started, finish_s=_FINISH_S, log_level=logging.WARNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import warnings
 from collections.abc import Iterator, Sequence
@@ -159,7 +160,8 @@ def _join(address: str) -> None:
     except Exception as error:
         ray.shutdown()
         raise ClusterError(
-            f"no Ray cluster answers at {address}: {reason(error)}; `ray start --head` starts one"
+            f"no Ray cluster answers at {address}: {reason(error)}; `ray start --head` starts one, "
+            "and a token must be the same on all machines"
         ) from error
 
 
@@ -184,6 +186,8 @@ def _prepare(*, alone: bool) -> None:
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # without it there is a warning
     if alone:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        # Ray would make a token for good, in the home folder.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     import ray.data  # reads these
 
     warnings.filterwarnings("ignore", module=r"ray\b")

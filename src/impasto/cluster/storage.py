@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import secrets
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final, NamedTuple
 
 from fsspec.core import url_to_fs
+from fsspec.implementations.cached import CachingFileSystem
 
 from impasto.errors import DataError, ImageReadError, OutputError, UsageError
 from impasto.images.folders import PICTURE_SUFFIXES, iterate_pictures, real_path
 from impasto.images.writing import atomic_path
 
 _SEPARATOR: Final = "://"
-_LOCAL: Final = "file://"
+_DISK: Final = "file"  # as fsspec calls it
+_LOCAL: Final = ("file://", "local://")  # fsspec's names of this machine's disks
 
 # fsspec's names of the stores whose objects appear whole; elsewhere, as on SFTP, whoever looks
 # sees a file grow.
@@ -51,7 +54,8 @@ def resolve(given: str) -> str:
     Raises:
         UsageError: nothing has that name.
     """
-    given = given.removeprefix(_LOCAL)
+    for scheme in _LOCAL:
+        given = given.removeprefix(scheme)
     if not is_url(given):
         if not given:
             raise UsageError("a folder's name is empty: was a variable meant that is not set?")
@@ -62,15 +66,57 @@ def resolve(given: str) -> str:
 
 
 def join(folder: str, name: str) -> str:
-    """Returns the place of a name below a folder."""
+    """Returns the place of a name below a folder.
+
+    Raises:
+        DataError: the name leads out of the folder.
+    """
+    path = PurePosixPath(name) if is_url(folder) else PurePath(name)
+    # A store's object may have a name that begins with a slash.
+    if ".." in path.parts or (path.anchor and not is_url(folder)):
+        raise DataError(f"{name} does not lie below {folder}: give it another name")
     return f"{folder}/{name}" if is_url(folder) else str(Path(folder, name))
 
 
+def relative(name: str) -> PurePath:
+    """Makes the path of a result, below any folder, from the name of a photo.
+
+    A store's object may have a name that leads elsewhere on a disk: ``/home/a.jpg``, and on
+    Windows ``C:/a.jpg``.
+    """
+    path = PurePath(name)
+    return PurePath(*(part for part in path.parts if part not in {path.anchor, ".."}))
+
+
+def identity(place: str) -> tuple[str, str, str]:
+    """Returns what all names of one place share: a kind of store, its host, and a path.
+
+    ``s3a://`` is ``s3://``, a link is what it leads to, and a cache what lies behind it. Accounts
+    are not told apart.
+
+    Raises:
+        UsageError: nothing here reads such URLs.
+    """
+    path, kind, host = place, _DISK, ""
+    if is_url(place):
+        filesystem, path = _filesystem(place)
+        if isinstance(filesystem, CachingFileSystem):
+            filesystem = filesystem.fs
+        kind = _protocols(filesystem)[0]
+        host = str(filesystem.storage_options.get("host", ""))
+    if kind == _DISK:
+        return kind, "", str(real_path(Path(path)))
+    # In an object store, "a//b" and "a/../b" are names like all others.
+    return kind, host, path.rstrip("/") if kind in _OBJECT_STORES else posixpath.normpath(path)
+
+
 def same(first: str, second: str) -> bool:
-    """Tells whether two places are one."""
-    if is_url(first) or is_url(second):
-        return first == second
-    return real_path(Path(first)) == real_path(Path(second))
+    """Tells whether two places are one, by whichever names.
+
+    Raises:
+        UsageError: nothing here reads such URLs.
+    """
+    return identity(first) == identity(second)
 
 
 def list_pictures(folder: str, *, skip: str) -> list[Entry]:
@@ -86,8 +132,12 @@ def list_pictures(folder: str, *, skip: str) -> list[Entry]:
         DataError: the folder cannot be read.
         UsageError: nothing here reads such URLs.
     """
+    *store, skipped = identity(skip)
     if is_url(folder):
-        below = f"{skip.removeprefix(f'{folder}/')}/" if skip.startswith(f"{folder}/") else None
+        *own_store, root = identity(folder)
+        below = None
+        if store == own_store and skipped.startswith(f"{root}/"):
+            below = f"{skipped.removeprefix(f'{root}/')}/"
         return sorted(
             Entry(name, size)
             for name, size in _find(folder).items()
@@ -95,7 +145,7 @@ def list_pictures(folder: str, *, skip: str) -> list[Entry]:
         )
     if not os.path.isdir(folder):  # noqa: PTH112 (pathlib's raises for a name that is too long)
         raise DataError(f"{folder} is no folder: give the folder that the photos are in")
-    found = iterate_pictures(folder, skip=None if is_url(skip) else Path(skip))
+    found = iterate_pictures(folder, skip=Path(skipped) if store[0] == _DISK else None)
     return sorted(Entry(path.relative_to(folder).as_posix(), _size(path)) for path in found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -88,16 +89,32 @@ class Result:
 
 
 class Attempts:
-    """Counts how often each picture was begun, in an actor that outlives the workers."""
+    """Counts how often each picture was begun, in an actor that outlives the workers.
+
+    A worker is given several pictures at once where there are many, and its successor all of
+    them again: those that have ended by then are told, and not begun anew.
+    """
 
     def __init__(self) -> None:
         """Begins with none."""
         self._begun: Counter[str] = Counter()
+        self._ended: dict[str, bytes] = {}
 
-    def begin(self, path: str) -> int:
-        """Counts an attempt; returns the number of it, from 1."""
+    def begin(self, path: str) -> int | bytes:
+        """Counts an attempt.
+
+        Returns:
+            The number of it, from 1; of a picture that has ended, what `end` was given.
+        """
+        if path in self._ended:
+            return self._ended[path]
         self._begun[path] += 1
         return self._begun[path]
+
+    def end(self, path: str, row: bytes) -> None:
+        """Keeps what became of a picture; packed, for there may be millions."""
+        self._begun.pop(path, None)
+        self._ended[path] = row
 
 
 class Worker:
@@ -125,7 +142,10 @@ class Worker:
         """
         job = Job(**row)
         start_s = time.perf_counter()
-        attempt: int = self._get(self._attempts.begin.remote(job.path))
+        attempt: int | bytes = self._get(self._attempts.begin.remote(job.path))
+        if isinstance(attempt, bytes):
+            ended: dict[str, Any] = json.loads(attempt)
+            return ended
         width = height = error = None
         try:
             if attempt > MOST_ATTEMPTS:
@@ -153,7 +173,11 @@ class Worker:
             width=width,
             height=height,
         )
-        return asdict(result)
+        told = asdict(result)
+        # Nobody waits for it: an actor hears one worker's calls in their order, so it has heard
+        # this one when the next picture begins.
+        self._attempts.end.remote(job.path, json.dumps(told).encode())
+        return told
 
     def _result(self, job: Job) -> Photo:
         """Makes and writes a result, and returns it."""

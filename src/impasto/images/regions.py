@@ -72,10 +72,10 @@ _TURNS: Final = {
 }  # fmt: skip
 
 # `writing` chooses the same, but for Huffman tables of the picture's own, for which libjpeg
-# would hold it in memory.
+# would hold it in memory, and for PNG's fastest strategy, which libvips does not offer.
 _SAVERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "JPEG": ("jpegsave", {"Q": JPEG_QUALITY, "subsample_mode": "off"}),
-    "PNG": ("pngsave", {"compression": 6, "filter": "all"}),
+    "PNG": ("pngsave", {"compression": 1, "filter": "all"}),
     "WEBP": ("webpsave", {"Q": JPEG_QUALITY}),
     "TIFF": (
         "tiffsave",

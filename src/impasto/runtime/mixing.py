@@ -109,6 +109,28 @@ def covered_stroke_size(metadata: ModelMetadata, stroke_size: float, longer_side
     return min(max(at_reference, 2 * last - stroke_size, first), last)
 
 
+def strokes_for(
+    metadata: ModelMetadata, stroke_size: float | str, longer_side_px: int
+) -> tuple[float, float]:
+    """Splits a stroke size into what parameter sets give and what resizing does.
+
+    Args:
+        metadata: of the model.
+        stroke_size: as for `stroke_factor`.
+        longer_side_px: of the picture.
+
+    Returns:
+        The multiple of the first trained size, and by what the picture is resized before it is
+        painted: to a longer side of a whole number of px, which a frozen model can state.
+
+    Raises:
+        UsageError: ``stroke_size`` is out of its range.
+    """
+    factor = stroke_factor(stroke_size, longer_side_px, metadata.reference_px)
+    covered = covered_stroke_size(metadata, factor, longer_side_px)
+    return covered, max(1, round(longer_side_px * covered / factor)) / longer_side_px
+
+
 def mixture(
     metadata: ModelMetadata,
     blend: Mapping[str, float],

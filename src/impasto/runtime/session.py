@@ -34,9 +34,9 @@ ORT_ERRORS: Final = (
 )
 _MEMORY_WORDS: Final = ("alloc", "memory")
 
-_CPU: Final = "cpu"
+CPU: Final = "cpu"
 _OPENVINO: Final = "openvino"
-IN_MAIN_MEMORY: Final = (_CPU, _OPENVINO)
+IN_MAIN_MEMORY: Final = (CPU, _OPENVINO)
 """Devices that compute on the processor, so that strips spare memory."""
 
 _SUFFIX: Final = "ExecutionProvider"
@@ -102,7 +102,7 @@ def choose_device(device: str = "auto") -> str:
         MissingExtraError: it is OpenVINO, and that is not installed.
     """
     if device == "auto":
-        return "cuda" if "cuda" in _providers() else _CPU
+        return "cuda" if "cuda" in _providers() else CPU
     known = available_devices()
     if device in known:
         return device
@@ -200,10 +200,10 @@ class ModelSession:
 def _start(data: bytes, threads: int | None, device: str) -> tuple[GraphSession, str]:
     """Opens a session on the wanted device, and on the CPU where "auto" finds no better one."""
     chosen = choose_device(device)
-    if device == "auto" and chosen != _CPU:
+    if device == "auto" and chosen != CPU:
         with contextlib.suppress(ModelError, UsageError):
             return open_session(data, threads, chosen), chosen
-        chosen = _CPU
+        chosen = CPU
     return open_session(data, threads, chosen), chosen
 
 
@@ -233,8 +233,8 @@ def open_session(data: bytes, threads: int | None, device: str) -> GraphSession:
     ort.set_default_logger_severity(4)  # reports missing libraries and overflows of its own
     known = _providers()
     providers = [known[device]]
-    if device != _CPU:
-        providers.append(known[_CPU])
+    if device != CPU:
+        providers.append(known[CPU])
     try:
         # The fallback would print and try the same provider again.
         session = ort.InferenceSession(data, options, providers=providers, enable_fallback=0)

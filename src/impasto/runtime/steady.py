@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from impasto.errors import ModelError
 from impasto.images.resize import mirror_up
 from impasto.runtime import wire
+from impasto.runtime.budget import Budget
 from impasto.runtime.model_file import GraphParts, graph_parts, node_attributes, node_kind
 from impasto.runtime.network import LEVELS
 from impasto.runtime.session import (
@@ -28,7 +29,6 @@ from impasto.runtime.session import (
     first_line,
     open_session,
 )
-from impasto.runtime.strips import Budget
 from impasto.runtime.stylizer import StyleModel
 
 Averages: TypeAlias = dict[str, NDArray[np.float32]]
@@ -89,7 +89,7 @@ class SteadyModel(StyleModel):
     def _network(
         self, rgb: NDArray[np.uint8], style_weights: NDArray[np.float32], budget: Budget
     ) -> NDArray[np.float32]:
-        if self._steady is None or not self._fits(rgb, budget):
+        if self._steady is None or not self._pieces.fits(rgb.shape, budget):
             return super()._network(rgb, style_weights, budget)
         height, width = rgb.shape[:2]
         identity = self.metadata.strength == "identity" and style_weights[-1] == 1.0

@@ -6,7 +6,6 @@ the statistics of the whole picture. What a stage leaves rests in temporary file
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,15 +18,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import ModelError, UsageError
-from impasto.images.rows import (
-    HELD_BYTES,
-    RowFile,
-    Rows,
-    WritableRows,
-    check_space,
-    full_disk_told,
-)
+from impasto.errors import ModelError
+from impasto.images.rows import Rows, WritableRows, check_space, full_disk_told
+from impasto.runtime.budget import Budget, Progress, nothing
 from impasto.runtime.cores import usable_cores
 from impasto.runtime.map_file import MapFile
 from impasto.runtime.model_file import graph_parts
@@ -60,30 +53,6 @@ _Feeds: TypeAlias = dict[str, NDArray[Any]]
 Keep = Callable[[int, NDArray[np.float32]], None]
 """Takes finished rows, (rows, W, 3) float32, and the number of the first one."""
 
-Progress = Callable[[float], None]
-"""Takes the share of a picture that is done."""
-
-
-def nothing(_share: float) -> None:
-    """Takes reports that nobody wants."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a picture may take.
-
-    Attributes:
-        memory: bytes of working memory.
-        progress: told how far it is.
-    """
-
-    memory: int
-    progress: Progress = nothing
-
-    def part(self, start: float, end: float) -> Budget:
-        """Returns the same for a part of the work, from one share of the whole to another."""
-        return Budget(self.memory, lambda share: self.progress(start + share * (end - start)))
-
 
 class StripNetwork:
     """A style network, run in strips; use it from one thread at a time."""
@@ -104,21 +73,17 @@ class StripNetwork:
 
         Args:
             width: of the picture, in px.
-            memory_bytes: of working memory.
-
-        Raises:
-            UsageError: not even the narrowest strip fits; the least budget is named.
+            memory_bytes: of working memory, `least_bytes` or more.
         """
-        align, halo = self._plan.align_px, self._plan.halo_px
-        row_bytes = _stage_bytes(self._plan, 1, width) * _COPIES_IN_STRIPS
-        rows = memory_bytes // row_bytes - 2 * halo
-        if rows < align:
-            least = math.ceil((align + 2 * halo) * row_bytes / 2**20)
-            raise UsageError(
-                f"a picture {width} px wide needs at least {least} MiB of working memory "
-                "(--memory or memory gives more)"
-            )
-        return rows // align * align
+        rows = memory_bytes // self._row_bytes(width) - 2 * self._plan.halo_px
+        return max(1, rows // self._plan.align_px) * self._plan.align_px
+
+    def least_bytes(self, width: int) -> int:
+        """Returns what the narrowest strip of a picture takes."""
+        return (self._plan.align_px + 2 * self._plan.halo_px) * self._row_bytes(width)
+
+    def _row_bytes(self, width: int) -> int:
+        return _stage_bytes(self._plan, 1, width) * _COPIES_IN_STRIPS
 
     def paint(
         self,
@@ -136,13 +101,13 @@ class StripNetwork:
             result: takes (H, W, 3) float32 in [0, 1].
 
         Raises:
-            UsageError: the memory holds no strip.
+            UsageError: the memory holds no strip; the least that will do is named.
             OutputError: there is not enough temporary space.
         """
         height, width = rgb.shape[:2]
-        held = 0 if isinstance(rgb, RowFile) else HELD_BYTES * height * width
-        # The least that is left to strips keeps them from becoming mere halo.
-        memory = max(budget.memory - held, budget.memory // 4)
+        whole = working_bytes(self._plan, height, width)
+        budget.check(rgb, self.least_bytes(width), whole)
+        memory = budget.left(rgb)
         least = _LEAST_HALOS * self._plan.halo_px
         at_once = max(1, min(self._threads, self.strip_rows(width, memory) // least))
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto
 from impasto.images.resize import mirror_up, resample, restore_rows
 from impasto.images.rows import (
     DEFAULT_MEMORY,
+    HELD_BYTES,
     Picture,
     RowFile,
     Rows,
@@ -26,14 +25,11 @@ from impasto.images.rows import (
     bands,
     room_like,
 )
-from impasto.runtime.freezing import freeze_graph
-from impasto.runtime.metadata import LONGEST_NAME, METADATA_KEY, Tiling
-from impasto.runtime.mixing import check_names, covered_stroke_size, mixture, stroke_factor
+from impasto.runtime.budget import Budget, Progress, nothing
+from impasto.runtime.freezing import freeze_model
+from impasto.runtime.mixing import check_names, mixture, strokes_for
 from impasto.runtime.network import LEVELS, open_model, run_on_picture, to_levels
-from impasto.runtime.session import IN_MAIN_MEMORY
-from impasto.runtime.stages import StagePlan, read_stages
-from impasto.runtime.strips import Budget, Progress, StripNetwork, nothing, working_bytes
-from impasto.runtime.tiling import done_share, run_in_tiles
+from impasto.runtime.pieces import PieceNetwork
 
 if TYPE_CHECKING:
     from typing import overload
@@ -43,9 +39,6 @@ if TYPE_CHECKING:
     from impasto.images.masks import MaskSource
 
 StrokeSize: TypeAlias = float | Literal["auto", "native"]
-
-# Bytes per pixel that a network without stages is taken to need.
-_TILED_BYTES: Final = 512
 
 
 class StyleModel:
@@ -57,7 +50,7 @@ class StyleModel:
     Attributes:
         metadata: what the model file states about itself.
         blend: the styles it paints and their shares, together 1.
-        device: where it runs, for example ``"cpu"``.
+        device: where it runs, for example ``"cpu"``; `device_for` tells of one picture.
     """
 
     def __init__(
@@ -78,6 +71,7 @@ class StyleModel:
         opened = open_model(path, "style", threads=threads, device=device)
         self.metadata, self._session, self._data = opened
         self._threads = threads
+        self._pieces = PieceNetwork(opened, threads=threads)
         wanted = self._session.parameter_sets
         if wanted not in (None, self.metadata.parameter_sets):
             raise ModelError(
@@ -226,8 +220,8 @@ class StyleModel:
             keep_colors: luma from the result, chroma from the photo.
             mask: (h, w) uint8, 255 painted and 0 photo, of any size with the picture's shape.
             stroke_size: as for a call of the model.
-            memory: bytes of working memory; a picture that needs more is painted strip by strip,
-                with the same result, where model and device allow it. None is 1 GiB.
+            memory: bytes of working memory; a picture that needs more is painted in strips or
+                tiles, with the same result, where model and device allow it. None is 1 GiB.
             progress: told the share that is done, while a picture is painted in strips or lies in
                 a temporary file.
 
@@ -236,26 +230,26 @@ class StyleModel:
 
         Raises:
             UsageError: ``strength`` lies outside 0..1, ``stroke_size`` is no positive number,
-                the mask has another aspect ratio, or the memory holds no strip.
+                the mask has another aspect ratio, or the memory holds no strip or tile; the
+                least that will do is named.
             OutputError: there is not enough temporary space for strips.
             ModelError: the model fails on the picture.
         """
         if not 0.0 <= strength <= 1.0:
             raise UsageError(f"strength must lie between 0 and 1, not {strength}")
         height, width = rgb.shape[:2]
-        longer_px = max(height, width)
-        factor = stroke_factor(stroke_size, longer_px, self.metadata.reference_px)
+        covered, scale = strokes_for(self.metadata, stroke_size, max(height, width))
         if mask is not None:
             from impasto.images.masks import blend, check_mask, mask_rows
 
             check_mask(mask, height, width)
         if strength == 0.0:
             return rgb if isinstance(rgb, RowFile) else rgb.copy()
-        # Parameter sets give the strokes as far as they can, and resampling gives the rest.
-        covered = covered_stroke_size(self.metadata, factor, longer_px)
         result = room_like(rgb, rgb.shape)
-        work = resample(rgb, covered / factor)
-        budget = Budget(DEFAULT_MEMORY if memory is None else memory, progress)
+        work = resample(rgb, scale)
+        budget = Budget(
+            DEFAULT_MEMORY if memory is None else memory, progress, HELD_BYTES * height * width
+        )
         huge = isinstance(rgb, RowFile)
         # The network takes most of the time, unless it is given a smaller picture.
         network_share = (0.9 if work is rgb else 0.1) if huge else 1.0
@@ -278,6 +272,32 @@ class StyleModel:
             if huge:
                 progress(network_share + (1 - network_share) * rows.stop / height)
         return result
+
+    def device_for(
+        self,
+        height: int,
+        width: int,
+        *,
+        stroke_size: StrokeSize = "auto",
+        memory: int | None = None,
+    ) -> str:
+        """Returns where a picture is painted.
+
+        That is `device`, but for OpenVINO's strips: ONNX Runtime paints them, on ``"cpu"``.
+
+        Args:
+            height: of the picture, in px.
+            width: likewise.
+            stroke_size: as for `paint`.
+            memory: as for `paint`.
+
+        Raises:
+            UsageError: ``stroke_size`` is out of its range.
+        """
+        _, scale = strokes_for(self.metadata, stroke_size, max(height, width))
+        shape = tuple(max(1, round(side * scale)) for side in (height, width))
+        budget = Budget(DEFAULT_MEMORY if memory is None else memory)
+        return self._pieces.device(shape, budget)
 
     def _styled(
         self, work: Rows, strength: float, stroke_size: float, budget: Budget
@@ -311,12 +331,12 @@ class StyleModel:
             budget.part(number / len(styles), (number + 1) / len(styles))
             for number in range(len(styles))
         ]
-        if not isinstance(work, RowFile) or self._fits(work, budget):
+        if not isinstance(work, RowFile) or self._pieces.fits(work.shape, budget):
             rgb = work[0 : work.shape[0]]
             return [self._network(rgb, *each) for each in zip(styles, budgets, strict=True)]
         results = [work.scratch.room(work.shape, np.float32) for _ in styles]
         for style, part, result in zip(styles, budgets, results, strict=True):
-            self._in_pieces(work, style, part, result)
+            self._pieces.paint(work, style, part, result)
         return [*results]
 
     def _network(
@@ -324,55 +344,20 @@ class StyleModel:
     ) -> NDArray[np.float32]:
         """Runs the network; returns (H, W, 3) in [0, 1] for uint8 of any size from 1x1 up."""
         height, width = rgb.shape[:2]
-        if not self._fits(rgb, budget):
+        if not self._pieces.fits(rgb.shape, budget):
             pieces = np.empty(rgb.shape, np.float32)
-            self._in_pieces(rgb, style_weights, budget, pieces)
+            self._pieces.paint(rgb, style_weights, budget, pieces)
             return pieces
         enlarged, top, left = mirror_up(rgb, self.metadata.min_size_px)
         result = run_on_picture(self._session, enlarged, style_weights)
         return result[top : top + height, left : left + width]
 
-    def _fits(self, rgb: Rows, budget: Budget) -> bool:
-        """Tells whether a picture fits the memory in one piece, or must be tried so."""
-        height, width = rgb.shape[:2]
-        if min(height, width) < self.metadata.min_size_px:
-            return True
-        if self._strip_plan is not None:
-            return working_bytes(self._strip_plan, height, width) <= budget.memory
-        return not self.metadata.tiling.allowed or height * width * _TILED_BYTES <= budget.memory
-
-    def _in_pieces(
-        self,
-        rgb: Rows,
-        style_weights: NDArray[np.float32],
-        budget: Budget,
-        result: WritableRows,
-    ) -> None:
-        """Runs the network in strips, or in tiles where it has no global statistics."""
-        if self._strip_plan is not None:
-            weights = None if self._session.parameter_sets is None else style_weights
-            strips = StripNetwork(self._data, self._strip_plan, threads=self._threads)
-            strips.paint(rgb, weights, budget, result)
-            return
-        tiling = self.metadata.tiling
-        tiles = run_in_tiles(
-            rgb,
-            lambda tile: run_on_picture(self._session, tile),
-            scale=1,
-            tile_px=max(math.isqrt(budget.memory // _TILED_BYTES), tiling.align_px),
-            halo_px=tiling.halo_px or 0,
-            min_size_px=self.metadata.min_size_px,
-            align_px=tiling.align_px,
-        )
-        for rows, columns, part in tiles:
-            result[rows, columns] = part
-            budget.progress(done_share(rgb, rows, columns))
-
     def frozen(self, rgb: NDArray[np.uint8], *, stroke_size: StrokeSize = "auto") -> bytes:
         """Makes a model whose norms have the statistics of one picture, for all others.
 
         It paints this picture as before, anything in another one as it would here, and may be
-        run in tiles. It holds one style, without strokes of other sizes and without identity.
+        run in tiles. It holds one style without identity, and strokes of the size that they have
+        here: with ``"auto"`` relative to the picture, else in pixels.
 
         Args:
             rgb: (H, W, 3) uint8, the picture.
@@ -383,42 +368,24 @@ class StyleModel:
 
         Raises:
             ModelError: the model does not state its stages, as those of older versions.
-            UsageError: ``stroke_size`` is no positive number.
+            UsageError: ``stroke_size`` is out of its range, or makes the picture too large.
         """
-        plan = self._stages
+        plan = self._pieces.stages
         if plan is None:
             raise ModelError(
                 f"the model of {self.name} has no norms to freeze, or was exported by an older "
                 "impasto: `impasto export` makes it anew from its run"
             )
-        factor = stroke_factor(stroke_size, max(rgb.shape[:2]), self.metadata.reference_px)
-        covered = covered_stroke_size(self.metadata, factor, max(rgb.shape[:2]))
-        work, _, _ = mirror_up(resample(rgb, covered / factor), self.metadata.min_size_px)
-        weights = mixture(self.metadata, self.blend, stroke_size=covered, strength=1.0)
-        norms = StripNetwork(self._data, plan, threads=self._threads).norms(
-            work, None if self._session.parameter_sets is None else weights
-        )
-        titles = {style.name: style for style in self.metadata.styles}
-        style = dataclasses.replace(
-            titles[next(iter(self.blend))], name="_".join(self.blend)[:LONGEST_NAME]
-        )
-        metadata = dataclasses.replace(
+        return freeze_model(
+            self._data,
             self.metadata,
-            styles=(style,),
-            stroke_sizes=(1.0,),
-            strength="fade",
-            scores={},
-            tiling=Tiling(True, len(plan.stages) * plan.halo_px, plan.align_px),
+            plan,
+            self.blend,
+            rgb,
+            stroke_size=stroke_size,
+            mixes=self._session.parameter_sets is not None,
+            threads=self._threads,
         )
-        return freeze_graph(self._data, norms, {METADATA_KEY: metadata.to_json()})
-
-    @property
-    def _strip_plan(self) -> StagePlan | None:
-        return self._stages if self.device in IN_MAIN_MEMORY else None
-
-    @cached_property
-    def _stages(self) -> StagePlan | None:
-        return read_stages(self._data)
 
 
 def _floats(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ there, the network's handling of borders shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.rows import Rows
+from impasto.images.rows import HELD_BYTES, RowFile, Rows
+from impasto.runtime.budget import Budget
 
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -44,6 +46,47 @@ def default_tile_px(height: int, width: int, *, scale: int, halo_px: int) -> int
     if height * width <= _TILES_AT_ONCE * tile_px**2:
         return max(height, width)
     return tile_px
+
+
+def tile_in_budget(
+    rgb: Rows,
+    budget: Budget,
+    *,
+    pixel_bytes: int,
+    halo_px: int,
+    min_size_px: int = 1,
+    align_px: int = 1,
+) -> int:
+    """Chooses the side of tiles that fit a budget with their halos.
+
+    Args:
+        rgb: (H, W, 3) uint8, the picture.
+        budget: what it may take.
+        pixel_bytes: what the network needs for a pixel of what it is given at once.
+        halo_px: as for `run_in_tiles`.
+        min_size_px: likewise.
+        align_px: likewise.
+
+    Returns:
+        In pixels, a multiple of ``align_px`` and no less than the halo, without which tiles
+        would be mere halo.
+
+    Raises:
+        UsageError: not even such a tile fits; the least memory that will do is named.
+    """
+    height, width = rgb.shape[:2]
+    halo_px = -(-halo_px // align_px) * align_px
+    least_px = max(halo_px, align_px)
+    # Rows of a picture in a file are read over its whole width.
+    row_bytes = 3 * width if isinstance(rgb, RowFile) else 0
+    side_px = max(least_px + 2 * halo_px, min_size_px)
+    rows, columns = min(side_px, height), min(side_px, width)
+    whole = height * width * (pixel_bytes + HELD_BYTES)
+    budget.check(rgb, rows * (columns * pixel_bytes + row_bytes), whole)
+    # Of pixel_bytes s^2 + row_bytes s = left, s is the side of a tile and its halos.
+    root = math.isqrt(row_bytes**2 + 4 * pixel_bytes * budget.left(rgb))
+    tile_px = (root - row_bytes) // (2 * pixel_bytes) - 2 * halo_px
+    return max(tile_px // align_px * align_px, least_px)
 
 
 def run_in_tiles(

@@ -15,8 +15,8 @@ from impasto.images.enlarging import enlarge_rest, fill_hidden, halved
 from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto, without_huge
 from impasto.images.resize import mirror_up
 from impasto.images.rows import Picture, room_like
+from impasto.runtime.budget import Progress, nothing
 from impasto.runtime.network import open_model, run_on_picture, to_levels
-from impasto.runtime.strips import Progress, nothing
 from impasto.runtime.tiling import default_tile_px, done_share, run_in_tiles
 
 if TYPE_CHECKING:
@@ -212,7 +212,8 @@ class UpscaleModel:
             match_histogram: give each channel of the result the histogram of ``rgb``'s, as the
                 paper does (section 4.2).
             tile_px: largest side of what the network is given at once, in pixels of ``rgb``
-                and without what it needs around that; smaller takes less memory and more time.
+                and without what it needs around that, which is the least; smaller takes less
+                memory and more time.
                 None chooses it. The result is the same.
             max_pixels: largest result; None is 200 million.
             progress: told the share that is done, after each tile.
@@ -284,10 +285,16 @@ class UpscaleModel:
         Raises:
             UsageError: ``tile_px`` is out of its range, or given and tiles are refused.
         """
-        if tile_px is not None and tile_px < 1:
-            raise UsageError(f"the side of a tile must be at least 1 px, not {tile_px}")
         tiling = self.metadata.tiling
-        if tiling.allowed and tiling.halo_px is not None:
+        in_tiles = tiling.allowed and tiling.halo_px is not None
+        # Of a smaller tile, more than eight ninths would be what is read around it.
+        least_px = max(1, tiling.halo_px or 0) if in_tiles else 1
+        if tile_px is not None and tile_px < least_px:
+            raise UsageError(
+                f"the side of a tile must be at least {least_px} px with {self.name}, not "
+                f"{tile_px}: make it larger, or leave it out (--tile or tile_px)"
+            )
+        if in_tiles:
             return tiling.halo_px
         if tile_px is not None:
             raise UsageError(

@@ -85,6 +85,7 @@ def upscale(
             scale=parameters.scale,
             match_histogram=parameters.match_histogram,
             max_pixels=settings.max_pixels,
+            progress=task.check,
         )
     return _encode(photo, parameters, task)
 

@@ -22,6 +22,9 @@ _LOGGERS: Final = ("impasto.server", "uvicorn.error")
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 _WAITING_CONNECTIONS: Final = 2048
 
+# Beside the queue, which answers for itself: the page, the metrics, requests still to be refused.
+_SPARE_CONNECTIONS: Final = 512
+
 
 class _Server(uvicorn.Server):
     """A server that tells when it answers."""
@@ -37,13 +40,18 @@ class _Server(uvicorn.Server):
 
 
 def run(
-    settings: ServerSettings, started: Callable[[str], None], *, log_level: int = logging.INFO
+    settings: ServerSettings,
+    started: Callable[[str], None],
+    *,
+    finish_s: float | None = None,
+    log_level: int = logging.INFO,
 ) -> None:
     """Serves until SIGINT or SIGTERM, and then finishes the requests that it has begun.
 
     Args:
         settings: where to listen, whom to answer and how much to take on.
         started: told the page's address once requests are answered.
+        finish_s: how long those may still take; None is as long as any request may.
         log_level: of the log on stderr.
 
     Raises:
@@ -62,7 +70,10 @@ def run(
             server_header=False,
             ws="none",
             lifespan="on",
-            timeout_graceful_shutdown=math.ceil(settings.time_limit_s),
+            limit_concurrency=settings.worker_count + settings.queue + _SPARE_CONNECTIONS,
+            timeout_graceful_shutdown=math.ceil(
+                settings.time_limit_s if finish_s is None else finish_s
+            ),
         )
         address = page_address(settings.host, listener.getsockname()[1])
         server = _Server(config, lambda: started(address))

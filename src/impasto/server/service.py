@@ -24,6 +24,7 @@ _Parameters = TypeVar("_Parameters", bound=BaseModel)
 
 # What nginx writes into its log of a request whose sender has left; nobody reads the answer.
 _CLIENT_GONE: Final = 499
+_RESTART_S: Final = 10
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Service:
             prepare: makes the work out of all parameters and the picture's file.
 
         Raises:
-            ProblemError: there is no place, the time is up, or the request cannot be used.
+            ProblemError: there is no place, the time is up, the service stops, or the request
+                cannot be used.
             ImpastoError: the picture cannot be used.
         """
         limit_s, task = self.settings.time_limit_s, Task()
@@ -69,7 +71,17 @@ class Service:
                     picture = await place.run(work, task, request.is_disconnected)
         except TimeoutError as error:
             raise ProblemError(
-                504, "time-limit", f"the picture took longer than the limit of {limit_s:g} s"
+                504,
+                "time-limit",
+                f"the picture took longer than the limit of {limit_s:g} s: send a smaller one, or "
+                "give the service a larger --time-limit",
+            ) from error
+        except asyncio.CancelledError as error:  # the server stops and waits no longer
+            raise ProblemError(
+                503,
+                "stopping",
+                "the service stops before the picture is finished: send it again later",
+                {"Retry-After": str(_RESTART_S)},
             ) from error
         except (AbandonedError, ClientDisconnect):
             return Response(status_code=_CLIENT_GONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ _PAGE_FOLDER: Final = Path(__file__).parent / "page"
 _SWAGGER_FOLDER: Final = Path(fastapi_offline.__file__).parent / "static"
 _SWAGGER_FILES: Final = ("swagger-ui.css", "swagger-ui-bundle.js")
 _LONGEST_FORM_BYTES: Final = 10_000
+_FORM_TIME_LIMIT_S: Final = 10.0
 _WRONG: Final = '<p role="alert">That is not the token. <span lang="zh">令牌不对。</span></p>'
 
 
@@ -65,8 +67,7 @@ def _add_sign_in(router: APIRouter, service: Service) -> None:
     @router.post(SIGN_IN)
     async def signed_in(request: Request) -> Response:
         token = service.settings.token
-        async with read_form(request, _LONGEST_FORM_BYTES) as form:
-            given = str(form.get("token", ""))
+        given = await _given_token(request)
         if token is not None and not is_token(given, token):
             return _sign_in_page(_WRONG, 401)
         response = RedirectResponse(request.scope.get("root_path", "") + "/", 303)
@@ -79,6 +80,26 @@ def _add_sign_in(router: APIRouter, service: Service) -> None:
                 secure=request.url.scheme == "https",
             )
         return response
+
+
+async def _given_token(request: Request) -> str:
+    """Reads the form, which anybody may send.
+
+    Raises:
+        ProblemError: it comes too slowly, is too large or cannot be decoded.
+    """
+    try:
+        async with (
+            asyncio.timeout(_FORM_TIME_LIMIT_S),
+            read_form(request, _LONGEST_FORM_BYTES) as form,
+        ):
+            return str(form.get("token", ""))
+    except TimeoutError as error:
+        raise ProblemError(
+            504,
+            "time-limit",
+            f"the form took longer than the limit of {_FORM_TIME_LIMIT_S:g} s: send it again",
+        ) from error
 
 
 def _sign_in_page(message: str = "", status: int = 200) -> HTMLResponse:

@@ -105,9 +105,16 @@ function offerBlend() {
 function offerScales() {
   const scales = [...new Set(limits.upscalers.flatMap((item) => item.scales))].sort();
   const kept = $("scale").value;
-  const choices = scales.map((scale) => new Option(text("enlarge-by", { scale }), scale));
+  const pixels = photo ? photo.width * photo.height : 0;
+  const choices = scales.map((scale) => {
+    const fits = pixels * scale ** 2 <= limits.max_pixels;
+    const megapixels = Math.round(limits.max_pixels / 1e6);
+    const choice = new Option(text(fits ? "enlarge-by" : "enlarge-not", { scale, megapixels }), scale);
+    choice.disabled = !fits;
+    return choice;
+  });
   $("scale").replaceChildren(new Option(text("enlarge-none"), ""), ...choices);
-  $("scale").value = kept;
+  $("scale").value = choices.some(({ value, disabled }) => value === kept && !disabled) ? kept : "";
   $("enlarge").hidden = scales.length === 0;
 }
 
@@ -139,6 +146,7 @@ function open(file) {
     const opened = await openPhoto(file, limits.max_upload_bytes);
     if (signal.aborted) return;
     photo = opened;
+    offerScales();
     if (live.running) live.stop();
     showPicture($("before"), photo.preview);
     await paintPreview(signal, { first: true });
@@ -189,15 +197,26 @@ function download() {
     const { width, height } = photo;
     say("painting-full", { width, height });
     let blob = await send("v1/stylize", photo.file, settings(Math.max(width, height)), signal);
-    if ($("scale").value) {
-      say("enlarging");
-      blob = await send("v1/upscale", blob, { scale: $("scale").value }, signal);
-    }
+    if ($("scale").value) blob = await enlarge(blob, Number($("scale").value), signal);
     const suffix = SUFFIXES[blob.type] ?? blob.type.replace("image/", "");
     const name = `${photo.name}.${style().replace(/[:,]/g, "_")}.${suffix}`;
     save(blob, name);
     say("downloaded", { name });
   });
+}
+
+/** Has the painting enlarged. One that is too large to be sent goes there in a smaller form, and
+ * comes back in its own. */
+async function enlarge(painting, scale, signal) {
+  let sent = painting;
+  if (sent.size > limits.max_upload_bytes) {
+    const form = { ...settings(Math.max(photo.width, photo.height)), format: "webp", quality: 90 };
+    sent = await send("v1/stylize", photo.file, form, signal);
+  }
+  if (sent.size > limits.max_upload_bytes) throw new ServiceError("too-large-to-enlarge", "");
+  say("enlarging");
+  const format = painting.type.replace("image/", "");
+  return send("v1/upscale", sent, { scale, format }, signal);
 }
 
 // --- the camera -----------------------------------------------------------------------------
@@ -220,10 +239,33 @@ function openCamera() {
   return alone(async (signal) => {
     await live.start();
     if (signal.aborted) return live.stop(); // a photo was chosen while the browser asked
-    $("live-facts").textContent = "";
-    show("live");
-    say("live-on");
+    showLive();
+    $("turn").hidden = (await live.cameras()).length < 2;
   });
+}
+
+function turnCamera() {
+  return alone(async (signal) => {
+    $("turn").disabled = true;
+    try {
+      $("mirror").checked = (await live.turn()) ?? $("mirror").checked;
+    } catch (error) {
+      closeCamera();
+      throw error;
+    } finally {
+      $("turn").disabled = false;
+    }
+    const closed = document.body.dataset.mode !== "live";
+    if (signal.aborted || closed) return live.stop();
+    showLive();
+  });
+}
+
+function showLive() {
+  $("live-facts").textContent = "";
+  $("record").hidden = !live.canRecord;
+  show("live");
+  say(live.canRecord ? "live-on" : "no-recording");
 }
 
 function closeCamera() {
@@ -309,6 +351,7 @@ function listenToCamera() {
   $("previous").addEventListener("click", () => step(-1));
   $("next").addEventListener("click", () => step(1));
   $("record").addEventListener("click", record);
+  $("turn").addEventListener("click", turnCamera);
   $("close-camera").addEventListener("click", closeCamera);
   $("shutter").addEventListener("click", async () => open(await live.still()));
 }

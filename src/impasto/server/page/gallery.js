@@ -39,7 +39,8 @@ export class Gallery {
     const picture = document.createElement("img");
     Object.assign(picture, { src: style.thumbnail, alt: "", loading: "lazy" });
     card.append(input, picture, line("title", style.title));
-    const by = [style.artist, style.year].filter(Boolean).join(", ");
+    const year = /\d/.test(style.year) ? style.year : ""; // it may be "not stated"
+    const by = [style.artist, year].filter(Boolean).join(", ");
     if (by) card.append(line("by", by));
     return card;
   }

@@ -20,6 +20,11 @@ export function nextSize(size, rate, target) {
   return Math.min(Math.max(Math.round(wanted / 16) * 16, SMALLEST_PX), LARGEST_PX);
 }
 
+function recordedType() {
+  if (typeof MediaRecorder === "undefined") return undefined;
+  return RECORDED.find((known) => MediaRecorder.isTypeSupported(known));
+}
+
 export class Live {
   #video = document.getElementById("camera");
   #view = document.getElementById("live-view");
@@ -31,6 +36,7 @@ export class Live {
   #shownSize;
   #times = [];
   #timer;
+  #facing = "user";
 
   /** `settings` returns how frames are painted; `tell` is given the frame rate and size;
    * `failed` is given an error that ends the view. */
@@ -46,10 +52,15 @@ export class Live {
     return this.#recorder !== undefined;
   }
 
-  /** Opens the camera and begins. */
-  async start() {
+  get canRecord() {
+    return recordedType() !== undefined && "captureStream" in this.#view;
+  }
+
+  /** Opens the camera and begins; `which` says which of several, else it is that of the last side,
+   * at first one's own. */
+  async start(which = { facingMode: this.#facing }) {
     if (!navigator.mediaDevices) throw Object.assign(new Error(), { name: "NoMediaDevices" });
-    const wanted = { width: { ideal: 1920 }, height: { ideal: 1080 }, facingMode: "user" };
+    const wanted = { width: { ideal: 1920 }, height: { ideal: 1080 }, ...which };
     this.#stream = await navigator.mediaDevices.getUserMedia({ video: wanted });
     this.#video.srcObject = this.#stream;
     await this.#video.play();
@@ -60,6 +71,28 @@ export class Live {
     this.#times = [];
     this.#timer = setInterval(() => this.#adapt(), EVERY_MS);
     for (let lane = 0; lane < LANES; lane += 1) this.#lane(this.#stream);
+  }
+
+  /** Returns the cameras that there are, as far as the browser tells. */
+  async cameras() {
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.filter(({ kind }) => kind === "videoinput");
+  }
+
+  /** Goes on with the next camera, on a phone with that of the other side. Returns whether it looks
+   * at oneself, or undefined where no camera has a side. */
+  async turn() {
+    const { facingMode, deviceId } = this.#stream.getVideoTracks()[0].getSettings();
+    const all = (await this.cameras()).map((camera) => camera.deviceId);
+    const next = all[(all.indexOf(deviceId) + 1) % all.length];
+    this.stop(); // first: few phones open two at once
+    if (!facingMode) {
+      await this.start({ deviceId: { exact: next } });
+      return undefined;
+    }
+    this.#facing = facingMode === "user" ? "environment" : "user";
+    await this.start();
+    return this.#facing === "user";
   }
 
   stop() {
@@ -79,7 +112,7 @@ export class Live {
 
   /** Begins to record what the view shows; `done` is given the video and the end of its name. */
   record(done) {
-    const type = RECORDED.find((known) => MediaRecorder.isTypeSupported(known));
+    const type = recordedType();
     const recorder = new MediaRecorder(this.#view.captureStream(30), { mimeType: type });
     const parts = [];
     recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
@@ -129,7 +162,11 @@ export class Live {
   }
 
   #nextFrame() {
-    return new Promise((done) => this.#video.requestVideoFrameCallback(done));
+    const video = this.#video;
+    return new Promise((done) => {
+      if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(done);
+      else requestAnimationFrame(done);
+    });
   }
 
   #frame(width, height) {

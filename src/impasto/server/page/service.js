@@ -21,7 +21,7 @@ async function ask(path, options) {
   if (response.status === 401) location.assign("sign-in");
   const problem = await response.json().catch(() => ({}));
   throw new ServiceError(
-    problem.code ?? "failed",
+    problem.code ?? (response.status === 503 ? "busy" : "failed"),
     problem.detail ?? response.statusText,
     Number(response.headers.get("Retry-After") ?? 1),
   );

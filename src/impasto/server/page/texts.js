@@ -19,6 +19,7 @@ const TEXTS = {
     enlarge: "Size",
     "enlarge-none": "As the photo",
     "enlarge-by": "{scale} times as large",
+    "enlarge-not": "{scale} times: above {megapixels} megapixels",
     download: "Download",
     dials: "How it is painted",
     strength: "Strength",
@@ -38,18 +39,21 @@ const TEXTS = {
     "live-view": "What the camera sees, painted",
     "live-facts": "{rate} frames/s · {width} × {height}",
     "live-on": "Live: every frame is painted.",
+    "no-recording": "Live: every frame is painted. This browser cannot record it.",
+    turn: "Other camera",
     previous: "Previous style",
     next: "Next style",
     mirror: "Mirror",
     rate: "Frame rate to hold",
     record: "Record",
     "stop-recording": "Stop recording",
-    "close-camera": "Close the camera",
+    "close-camera": "Close",
     shutter: "Take the photo",
     "error-not-a-picture": "That file is not a picture that can be read, or it is damaged.",
     "error-too-large": "That picture is too large: at most {megabytes} MB and {megapixels} megapixels.",
     "error-busy": "Many people are painting right now. Try again in a moment.",
-    "error-time-limit": "That took too long. Try a smaller photo.",
+    "error-time-limit": "That took too long. Try a smaller photo, or a smaller size to download.",
+    "error-too-large-to-enlarge": "The painting is too large to be enlarged. Download it as large as the photo.",
     "error-offline": "Impasto does not answer. Is it still running?",
     "error-failed": "That did not work: {detail}",
     "error-camera-refused": "The browser does not let this page use the camera.",
@@ -74,6 +78,7 @@ const TEXTS = {
     enlarge: "尺寸",
     "enlarge-none": "与照片相同",
     "enlarge-by": "放大 {scale} 倍",
+    "enlarge-not": "{scale} 倍：超过 {megapixels} 百万像素",
     download: "下载",
     dials: "作画方式",
     strength: "强度",
@@ -93,18 +98,21 @@ const TEXTS = {
     "live-view": "相机画面，实时作画",
     "live-facts": "{rate} 帧/秒 · {width} × {height}",
     "live-on": "实时：每一帧都会作画。",
+    "no-recording": "实时：每一帧都会作画。此浏览器无法录制。",
+    turn: "切换相机",
     previous: "上一种风格",
     next: "下一种风格",
     mirror: "镜像",
     rate: "保持的帧率",
     record: "录制",
     "stop-recording": "停止录制",
-    "close-camera": "关闭相机",
+    "close-camera": "关闭",
     shutter: "拍照",
     "error-not-a-picture": "无法读取这个文件：它不是图片，或已损坏。",
     "error-too-large": "图片太大：最大 {megabytes} MB、{megapixels} 百万像素。",
     "error-busy": "现在作画的人很多，请稍后再试。",
-    "error-time-limit": "用时太长，请换一张小一些的照片。",
+    "error-time-limit": "用时太长，请换一张小一些的照片，或选择较小的下载尺寸。",
+    "error-too-large-to-enlarge": "画作太大，无法放大。请按照片原尺寸下载。",
     "error-offline": "Impasto 没有响应，它还在运行吗？",
     "error-failed": "没有成功：{detail}",
     "error-camera-refused": "浏览器不允许本页面使用相机。",
@@ -115,7 +123,16 @@ const TEXTS = {
 
 const STORED = "impasto-language";
 
-let language = localStorage.getItem(STORED) ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+let language = stored() ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+
+function stored() {
+  try {
+    const name = localStorage.getItem(STORED);
+    return name in TEXTS ? name : undefined;
+  } catch {
+    return undefined; // the browser lets this page keep nothing
+  }
+}
 
 /** Returns a text of the page's language, with values in place of {names}; "" for no such text. */
 export function text(key, values = {}) {
@@ -136,8 +153,12 @@ export function writeTexts() {
   }
 }
 
-/** Changes to the other language and keeps it for the next visit. */
+/** Changes to the other language and keeps it for the next visit, where that is allowed. */
 export function changeLanguage() {
   language = language === "zh" ? "en" : "zh";
-  localStorage.setItem(STORED, language);
+  try {
+    localStorage.setItem(STORED, language);
+  } catch {
+    // Then it lasts as long as the page.
+  }
 }
