@@ -17,6 +17,7 @@ from impasto.runtime.metadata import StyleEntry
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
 
+FOR_TILES = 20 << 20  # a tile of a network of unknown width, and its halo
 MEMORY = 6 << 20  # strips of a few rows for the tiny network
 
 
@@ -111,9 +112,13 @@ def test_models_that_are_run_in_tiles_or_in_one_piece(path, photo, tiny_model, t
     for name in (frozen, tiny_model):
         model = StyleModel(name, threads=1)
         expected = model.paint(photo, memory=1 << 40, stroke_size="native")
+        shares = []
         with in_files() as scratch:
             room = filed(photo, scratch)
-            found = model.paint(room, memory=MEMORY, stroke_size="native")[:]
+            found = model.paint(
+                room, memory=FOR_TILES, stroke_size="native", progress=shares.append
+            )[:]
+        assert len(shares) > 2  # tiles, of which each is told
         assert_alike(found, expected)
 
 
