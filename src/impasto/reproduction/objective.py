@@ -148,7 +148,7 @@ def _draw(axes: Axes, found: list[Curves], names: list[str], size: ObjectiveSize
         xlabel="iterations",
         ylabel="objective",
         yscale="log",
-        title=f"{size.longer_side_px} px, {len(found)} photos",
+        title=f"{size.longer_side_px} px, {len(found)} photo{'s' * (len(found) != 1)}",
     )
     axes.legend(fontsize=7)
 
