@@ -194,6 +194,7 @@ def test_pasting_dropping_and_the_example(page, picture):
         : new DragEvent("drop", { dataTransfer: transfer });
       dispatchEvent(event);
     }"""
+    page.get_by_role("radio").first.wait_for(state="attached")  # the page's code runs
     page.evaluate(give, ["paste", file])
     until(lambda: page.locator("#after").get_attribute("src"))
     until(lambda: near(shown(page, "#after"), NEGATIVE))
