@@ -71,8 +71,7 @@ _TURNS: Final = {
     7: (True, True, True), 8: (True, True, False),
 }  # fmt: skip
 
-# `writing` chooses the same, but for Huffman tables of the picture's own, for which libjpeg
-# would hold it in memory, and for PNG's fastest strategy, which libvips does not offer.
+# `writing` chooses the same, but for PNG's fastest strategy, which libvips does not offer.
 _SAVERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "JPEG": ("jpegsave", {"Q": JPEG_QUALITY, "subsample_mode": "off"}),
     "PNG": ("pngsave", {"compression": 1, "filter": "all"}),
