@@ -5,9 +5,10 @@ each of which asks again as soon as it is answered: JPEG in, JPEG out. Beside th
 inference: one process, all threads, the same photos as arrays in memory. The clients run in a
 process of their own, whose CPU time is stated, since it is taken from the same cores.
 
-Each round ends after a number of pictures; requests that are refused because the queue is full do
-not count, and are asked again after the seconds of `Retry-After`. The service is stopped at the
-end, and so is the measurement if it takes longer than `--limit-s`.
+Each round ends after a number of pictures, whose rate is that of the time in which all clients ask;
+requests that are refused because the queue is full do not count, and are asked again after the
+seconds of `Retry-After`. The service is stopped at the end, and so is the measurement if it takes
+longer than `--limit-s`.
 """
 
 from __future__ import annotations
@@ -184,9 +185,12 @@ async def clients_of_a_round(
     url = f"{address}v1/stylize"
     parameters = {"style": arguments.style, "stroke_size": "native"}
 
+    full_load: list[tuple[int, float]] = []
+
     async def ask(client: httpx.AsyncClient) -> None:
         for number in numbers:
             times_s.append(await served(client, files[number % len(files)]))
+        full_load.append((len(times_s), time.perf_counter() - start))
 
     async def served(client: httpx.AsyncClient, file: bytes) -> float:
         """Asks until it is served, and returns how long that last request took."""
@@ -209,6 +213,8 @@ async def clients_of_a_round(
         elapsed_s = time.perf_counter() - start
     return {
         "elapsed_s": elapsed_s,
+        # Afterwards there are fewer and fewer clients.
+        "rate": full_load[0][0] / full_load[0][1],
         "cpu_s": time.process_time() - cpu_before,
         "statuses": statuses,
         "times_s": times_s,
@@ -218,7 +224,7 @@ async def clients_of_a_round(
 def row(clients: int, result: dict[str, Any], inference: float) -> str:
     """Returns a row of the table."""
     times_s, elapsed_s, used_s = result["times_s"], result["elapsed_s"], result["cpu_s"]
-    rate, refused = len(times_s) / elapsed_s, result["statuses"].get("503", 0) / elapsed_s
+    rate, refused = result["rate"], result["statuses"].get("503", 0) / elapsed_s
     cuts = statistics.quantiles(times_s, n=100, method="inclusive")
     p50, p99 = (cuts[percent - 1] for percent in PERCENTILES)
     told = ", ".join(f"{count} x {status}" for status, count in sorted(result["statuses"].items()))
