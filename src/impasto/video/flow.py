@@ -40,9 +40,8 @@ class FlowFinder:
         back = self._flow(now, before)
         forth = moved(self._flow(before, now), back)
         unlike = cv2.absdiff(now, moved(before, back)) > _ALIKE_LEVELS
-        length = np.square(back).sum(axis=2) + np.square(forth).sum(axis=2)
-        error = np.square(back + forth).sum(axis=2)
-        hidden = error > _RELATIVE * length + _ABSOLUTE_PX2
+        length = _squared(back) + _squared(forth)
+        hidden = _squared(back + forth) > _RELATIVE * length + _ABSOLUTE_PX2
         return Motion(back, inside(back) & ~hidden & ~unlike)
 
     def _flow(self, start: Picture, end: Picture) -> Floats:
@@ -101,7 +100,12 @@ def moved(picture: NDArray[Pixel], flow: Floats) -> NDArray[Pixel]:
     return result
 
 
+def _squared(flow: Floats) -> Floats:
+    x, y = flow[..., 0], flow[..., 1]
+    return np.asarray(x * x + y * y)
+
+
 def _places(flow: Floats) -> tuple[Floats, Floats]:
     height, width = flow.shape[:2]
-    columns, rows = np.arange(width)[None], np.arange(height)[:, None]
-    return (flow[..., 0] + columns).astype(np.float32), (flow[..., 1] + rows).astype(np.float32)
+    columns, rows = (np.arange(side, dtype=np.float32) for side in (width, height))
+    return flow[..., 0] + columns, flow[..., 1] + rows[:, None]

@@ -94,23 +94,25 @@ class Carrier:
         trust = cv2.blur(trust, (_SOFT_PX, _SOFT_PX)) * np.float32(self._kept)
         height, width = painted.shape[:2]
         trust = cv2.resize(trust, (width, height), interpolation=cv2.INTER_LINEAR)
-        mixture = moved(before, motion.flow)
-        mixture -= painted
-        mixture *= trust[..., None]
-        mixture += painted
+        mixture: Floats = cv2.blendLinear(moved(before, motion.flow), painted, trust, 1 - trust)
         self.mixture = np.clip(mixture, 0.0, 255.0, out=mixture)
-        frame.rgb = np.rint(_as_strong(mixture, painted).clip(0.0, 255.0)).astype(np.uint8)
+        frame.rgb = _as_strong(mixture, frame.rgb)
 
 
-def _as_strong(mixture: Floats, painted: Floats) -> Floats:
+def _as_strong(mixture: Floats, painted: Picture) -> Picture:
     """Gives a mixture the contrast of a painting in each of a few bands of fineness."""
-    result = mixture.copy()
+    result = mixture
     for sigma_px in _BANDS_PX:
         coarse, wanted = (cv2.GaussianBlur(x, (0, 0), sigma_px) for x in (mixture, painted))
-        band = mixture - coarse
-        energies = [float(np.square(x).mean()) for x in (painted - wanted, band)]
+        # Norms of differences, squared: the energies of the bands, times the number of values.
+        energies = [
+            cv2.norm(fine, blurred, cv2.NORM_L2SQR) / fine.size
+            for fine, blurred in ((painted, wanted), (mixture, coarse))
+        ]
         gain = math.sqrt(energies[0] / max(energies[1], _NO_ENERGY))
-        band *= np.float32(min(max(gain, 1.0), _MOST_GAIN) - 1.0)
-        result += band
+        more = min(max(gain, 1.0), _MOST_GAIN) - 1.0
+        result = cv2.addWeighted(result, 1.0, mixture, more, 0.0)
+        result = cv2.addWeighted(result, 1.0, coarse, -more, 0.0)
         mixture, painted = coarse, wanted
-    return result
+    levels: Picture = cv2.convertScaleAbs(cv2.max(result, 0.0))
+    return levels
