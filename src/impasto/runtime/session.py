@@ -228,7 +228,7 @@ def open_session(data: bytes, threads: int | None, device: str) -> GraphSession:
     options.intra_op_num_threads = threads or 0
     # Memory planned per shape would be kept beside the arena for every size of photo.
     options.enable_mem_pattern = False
-    # A thread that waits for the others would keep its core, as fast alone, from reading and writing.
+    # Threads that spin while they wait are no faster, and keep a core from reading and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # errors arrive as exceptions; nothing else is printed
     options.add_session_config_entry("session.load_model_format", "ONNX")
