@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import shlex
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from huge import MEASURE
 from PIL import Image
 
 import impasto
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 720))
     parser.add_argument("--memory-size", type=int, nargs=2, default=(640, 360))
+    parser.add_argument("--memory-seconds", type=int, nargs="+", default=(10, 60))
     parser.add_argument("--frames", type=int, default=30, help="of each clip for steadiness")
     parser.add_argument("--frame-px", type=int, default=640, help="longer side of those frames")
     parser.add_argument("--peer", help="another tool's command; --smooth 0.3 is added to it")
@@ -103,7 +104,7 @@ def memory(arguments: argparse.Namespace) -> None:
     print("| clip | peak memory, off | light |")
     print("| --- | --- | --- |")
     with tempfile.TemporaryDirectory() as name:
-        for seconds in (10, 60):
+        for seconds in arguments.memory_seconds:
             clip = write_clip(Path(name) / f"{seconds}.mp4", arguments.memory_size, seconds)
             peaks = [run(clip, mode, arguments)[1] for mode in ("off", "light")]
             cells = " | ".join(f"{peak / 2**20:.0f} MiB" for peak in peaks)
@@ -228,13 +229,13 @@ def run(
     line = [sys.executable, "-m", "impasto", "video", str(clip), "--style", arguments.style]
     line += ["--steady", mode, "--threads", str(arguments.threads), "--quiet", "--overwrite"]
     line += more
-    start = time.perf_counter()
-    process = subprocess.Popen(line)  # noqa: S603
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", MEASURE, *line], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
         raise SystemExit(f"`{shlex.join(line)}` failed")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - start, usage.ru_maxrss * unit
+    elapsed_s, peak = done.stdout.split()
+    return float(elapsed_s), int(peak) * (1 if sys.platform == "darwin" else 1024)  # macOS: bytes
 
 
 def write_clip(path: Path, size: tuple[int, int], seconds: int) -> Path:
