@@ -159,7 +159,7 @@ def test_a_picture_that_ends_every_worker_fails_alone(
     cluster, jobs, tmp_path, monkeypatch, most_blocks, which
 ):
     """Also where it shares a block with others, which begins anew with each worker."""
-    monkeypatch.setattr("impasto.cluster.running._MOST_BLOCKS", most_blocks)
+    monkeypatch.setitem(run_on_ray.__globals__, "_MOST_BLOCKS", most_blocks)
     asked = jobs(4)
     bad = list(asked)[which]
     log = tmp_path / "begun.txt"
