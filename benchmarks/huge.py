@@ -8,6 +8,7 @@ process's peak resident memory. Pictures beyond the memory budget need the extra
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -102,11 +103,16 @@ def paint(path: Path, stroke_size: str, arguments: argparse.Namespace) -> tuple[
     line += ["--model" if is_file else "--style", arguments.style]
     if arguments.memory:
         line += ["--memory", arguments.memory]
+    return run_measured(line)
+
+
+def run_measured(line: Sequence[str]) -> tuple[float, int]:
+    """Runs a command; returns its time in seconds and the peak of its memory in bytes."""
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", MEASURE, *line], stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
-        raise SystemExit(f"`{' '.join(line)}` failed")
+        raise SystemExit(f"`{shlex.join(line)}` failed")
     elapsed_s, peak = done.stdout.split()
     return float(elapsed_s), int(peak) * (1 if sys.platform == "darwin" else 1024)  # macOS: bytes
 

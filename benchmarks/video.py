@@ -20,12 +20,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
-from huge import MEASURE
+from huge import run_measured
 from PIL import Image
 
 import impasto
@@ -119,17 +119,20 @@ def steadiness(arguments: argparse.Namespace) -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for footage in clips(arguments):
         shots = list(footage.shots())
-        first: tuple[float, float] | None = None
-        for name, pictures in chain(in_memory(arguments, footage), as_files(arguments, shots)):
-            error = measure(shots, pictures).mean
-            ratio = style_ratio(shots, pictures, painting, network)
-            if first is None or name.startswith("off"):
-                first = (error, ratio)
-            print(
-                f"| {footage.name} | {name} | {error:.6f} | {error / first[0]:.2f} | "
-                f"{ratio:.3f} | {ratio / first[1]:.3f} |",
-                flush=True,
-            )
+        groups = [in_memory(arguments, footage)]
+        if arguments.peer:
+            groups += [as_files(arguments, shots), by_peer(arguments.peer, shots)]
+        for group in groups:
+            off: tuple[float, float] | None = None  # the first of each group
+            for name, pictures in group:
+                error = measure(shots, pictures).mean
+                ratio = style_ratio(shots, pictures, painting, network)
+                off = off or (error, ratio)
+                print(
+                    f"| {footage.name} | {name} | {error:.6f} | {error / off[0]:.2f} | "
+                    f"{ratio:.3f} | {ratio / off[1]:.3f} |",
+                    flush=True,
+                )
 
 
 def in_memory(
@@ -155,23 +158,25 @@ def in_memory(
 def as_files(
     arguments: argparse.Namespace, shots: list[Shot]
 ) -> Iterator[tuple[str, list[Picture]]]:
-    """Paints a clip by the command, from an H.264 file to one; then by another tool's."""
-    if not arguments.peer:
-        return
+    """Paints a clip by the command, from an H.264 file to one."""
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name) / "clip.mp4", Path(name) / "painted.mp4"
         encode(source, [shot.rgb for shot in shots])
         for mode in ("off", "light"):
             run(source, mode, arguments, ["-o", str(target)])
             yield f"{mode}, as a file", [frame.rgb for frame in Clip(target).frames()]
-        for what, extra in (
-            ("off: peer", ""),
-            (f"peer, --smooth {SMOOTH:g}", f" --smooth {SMOOTH:g}"),
-        ):
-            places = {"{input}": str(source), "{output}": str(target)}
-            words = [places.get(word, word) for word in shlex.split(arguments.peer + extra)]
+
+
+def by_peer(command: str, shots: list[Shot]) -> Iterator[tuple[str, list[Picture]]]:
+    """Paints a clip by another tool, without and with its smoothing, likewise."""
+    with tempfile.TemporaryDirectory() as name:
+        source, target = Path(name) / "clip.mp4", Path(name) / "painted.mp4"
+        encode(source, [shot.rgb for shot in shots])
+        places = {"{input}": str(source), "{output}": str(target)}
+        for smoothing in ("", f" --smooth {SMOOTH:g}"):
+            words = [places.get(word, word) for word in shlex.split(command + smoothing)]
             subprocess.run(words, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-            yield what, [frame.rgb for frame in Clip(target).frames()]
+            yield f"peer{smoothing}", [frame.rgb for frame in Clip(target).frames()]
 
 
 def style_ratio(
@@ -229,13 +234,7 @@ def run(
     line = [sys.executable, "-m", "impasto", "video", str(clip), "--style", arguments.style]
     line += ["--steady", mode, "--threads", str(arguments.threads), "--quiet", "--overwrite"]
     line += more
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", MEASURE, *line], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"`{shlex.join(line)}` failed")
-    elapsed_s, peak = done.stdout.split()
-    return float(elapsed_s), int(peak) * (1 if sys.platform == "darwin" else 1024)  # macOS: bytes
+    return run_measured(line)
 
 
 def write_clip(path: Path, size: tuple[int, int], seconds: int) -> Path:

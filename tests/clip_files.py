@@ -76,6 +76,20 @@ def write_clip(
     return path
 
 
+def write_hlg_clip(path, count):
+    """Writes frames of the white of paper in HLG, as `hlg_frames` gives them, without a loss."""
+    frames, hlg = hlg_frames(count)
+    return write_clip(
+        path,
+        frames,
+        codec="libx265",
+        # With B frames x265 fails on a single frame now and then.
+        options={"x265-params": "log-level=none:lossless=1:bframes=0"},
+        pixel_format="yuv420p10le",
+        stream_settings=hlg,
+    )
+
+
 def _sound(stream, seconds):
     times = np.arange(int(48_000 * seconds)) / 48_000
     wave = (8000 * np.sin(2 * np.pi * 440 * times)).astype(np.int16)[None]

@@ -204,6 +204,12 @@ def test_several_models_and_names_in_the_environment(
     assert names[:2] == ["negative", "dusk"]
 
 
+def until_begun(client):
+    """Waits until the service has begun with one request."""
+    while "impasto_places_taken 1.0" not in client.get("/metrics").text:
+        time.sleep(0.01)
+
+
 def test_what_was_begun_is_finished_when_told_to_stop(serve, tiny_model):
     process = serve("serve", "--port", 0, "-m", tiny_model, "--workers", 1, "--quiet")
     large = encoded(Image.effect_noise((2400, 1800), 50).convert("RGB"), compress_level=1)
@@ -215,8 +221,7 @@ def test_what_was_begun_is_finished_when_told_to_stop(serve, tiny_model):
     with httpx.Client(base_url=process.address, timeout=60) as client:
         asking = threading.Thread(target=post)
         asking.start()
-        while "impasto_places_taken 1.0" not in client.get("/metrics").text:
-            time.sleep(0.01)
+        until_begun(client)
     assert process.stop() == 0
     asking.join()
     assert decoded(answers[0]).size == (2400, 1800)
@@ -235,8 +240,7 @@ def test_the_page_for_one_person_stops_without_finishing_what_was_begun(serve, t
     with httpx.Client(base_url=process.address, timeout=60) as client:
         asking = threading.Thread(target=post)
         asking.start()
-        while "impasto_places_taken 1.0" not in client.get("/metrics").text:
-            time.sleep(0.01)
+        until_begun(client)
     assert process.stop() == 0
     asking.join()
     assert "stops before" in problem(answers[0], 503, "stopping")
@@ -259,8 +263,7 @@ def test_a_full_service_answers_while_a_large_picture_is_still_sent(serve, tiny_
             )
         )
         slow.start()
-        while "impasto_places_taken 1.0" not in client.get("/metrics").text:
-            time.sleep(0.01)
+        until_begun(client)
         for _ in range(3):
             assert client.post("/v1/stylize", content=large).status_code == 503
         more.set()

@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from clip_files import damage, hlg_frames, pictures, write_clip
+from clip_files import damage, pictures, write_clip, write_hlg_clip
 
 from impasto.errors import VideoError
 from impasto.video.clips import FULL, LIMITED, Clip
@@ -69,16 +69,7 @@ def test_levels_mean_what_the_file_says(tmp_path, colour_range, matrix, luma):
 
 def test_hlg_is_tone_mapped(tmp_path):
     """The white of paper, 75 % of HLG's signal, in 10 bits: 64 + 0.75 * 876."""
-    frames, hlg = hlg_frames(1)
-    path = write_clip(
-        tmp_path / "a.mp4",
-        frames,
-        codec="libx265",
-        # With B frames x265 fails on a single frame now and then.
-        options={"x265-params": "log-level=none:lossless=1:bframes=0"},
-        pixel_format="yuv420p10le",
-        stream_settings=hlg,
-    )
+    path = write_hlg_clip(tmp_path / "a.mp4", 1)
     clip = Clip(path)
     assert (clip.bits, clip.colour.is_hdr) == (10, True)
     (read,) = clip.frames()

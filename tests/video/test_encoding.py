@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from clip_files import frame_times, hlg_frames, write_clip
+from clip_files import frame_times, write_clip, write_hlg_clip
 
 from impasto.video import pieces
 from impasto.video.clips import BT709, Clip
@@ -55,15 +55,7 @@ def test_hevc_whose_last_piece_is_short(tmp_path, negative, monkeypatch, count):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
 def test_hlg_becomes_bt709(tmp_path, negative, suffix):
-    frames, hlg = hlg_frames(4)
-    path = write_clip(
-        tmp_path / "a.mp4",
-        frames,
-        codec="libx265",
-        options={"x265-params": "log-level=none"},
-        pixel_format="yuv420p10le",
-        stream_settings=hlg,
-    )
+    path = write_hlg_clip(tmp_path / "a.mp4", 4)
     result = tmp_path / f"b{suffix}"
     render(path, result, negative, VideoSettings())
     colour = Clip(result).colour
