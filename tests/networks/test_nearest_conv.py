@@ -20,6 +20,15 @@ def test_it_equals_upsampling_and_convolving(scale, size, padding):
     torch.testing.assert_close(gradients, wanted)
 
 
+def test_without_padding_the_result_is_smaller():
+    layer = NearestConv(3, 5, kernel_size=5, padding="none", bias=True)
+    x = torch.randn(2, 3, 6, 4)
+    enlarged = F.interpolate(x, scale_factor=2.0, mode="nearest")
+    expected = F.conv2d(enlarged, layer.weight, layer.bias)
+    assert expected.shape == (2, 5, 8, 4)
+    torch.testing.assert_close(layer(x), expected)
+
+
 def test_mirroring_by_one_is_repeating_the_edge():
     layer = NearestConv(2, 2)
     x = torch.randn(1, 2, 5, 4)

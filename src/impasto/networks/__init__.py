@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
+from impasto.networks.draft_refine_spec import DraftRefineSpec
 from impasto.networks.saved_spec import AnySpec, StyleSpec, UpscalerSpec, spec_from_dict
 from impasto.networks.spec import (
     FAST,
@@ -19,6 +20,7 @@ from impasto.networks.upscaler_spec import UPSCALERS, FastUpscalerSpec, PaperUps
 
 if TYPE_CHECKING:
     from impasto.networks.building import Network, build_network
+    from impasto.networks.draft_refine import DraftRefineNetwork
     from impasto.networks.fast_network import FastNetwork
     from impasto.networks.style_network import StyleNetwork
     from impasto.networks.upscaler import FastUpscaler, PaperUpscaler
@@ -31,6 +33,8 @@ __all__ = [
     "SHIPPED",
     "UPSCALERS",
     "AnySpec",
+    "DraftRefineNetwork",
+    "DraftRefineSpec",
     "FastNetwork",
     "FastSpec",
     "FastUpscaler",
@@ -47,6 +51,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "DraftRefineNetwork": "impasto.networks.draft_refine",
     "FastNetwork": "impasto.networks.fast_network",
     "FastUpscaler": "impasto.networks.upscaler",
     "Network": "impasto.networks.building",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from impasto.networks.draft_refine import DraftRefineNetwork
+from impasto.networks.draft_refine_spec import DraftRefineSpec
 from impasto.networks.fast_network import FastNetwork
 from impasto.networks.saved_spec import AnySpec
 from impasto.networks.spec import FastSpec, NetworkSpec
@@ -9,7 +11,7 @@ from impasto.networks.style_network import StyleNetwork
 from impasto.networks.upscaler import FastUpscaler, PaperUpscaler
 from impasto.networks.upscaler_spec import FastUpscalerSpec
 
-Network = StyleNetwork | FastNetwork | PaperUpscaler | FastUpscaler
+Network = StyleNetwork | FastNetwork | DraftRefineNetwork | PaperUpscaler | FastUpscaler
 
 
 def build_network(spec: AnySpec) -> Network:
@@ -18,4 +20,6 @@ def build_network(spec: AnySpec) -> Network:
         return StyleNetwork(spec)
     if isinstance(spec, FastSpec):
         return FastNetwork(spec)
+    if isinstance(spec, DraftRefineSpec):
+        return DraftRefineNetwork(spec)
     return FastUpscaler(spec) if isinstance(spec, FastUpscalerSpec) else PaperUpscaler(spec)

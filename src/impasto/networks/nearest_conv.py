@@ -23,8 +23,9 @@ class NearestConv(nn.Module):
         scale: 2 or more, even.
         kernel_size: ``scale + 1``, which sees 2x2 pixels of the small map, or
             ``2 * scale + 1``, which sees 3x3.
-        padding: of the enlarged map: ``replicate`` repeats its edge, ``zeros`` adds zeros.
-            Mirroring by 1 is the same as repeating the edge.
+        padding: of the enlarged map: ``replicate`` repeats its edge, ``zeros`` adds zeros,
+            ``none`` makes the result smaller by two enlarged pixels a side, with the larger
+            kernel only. Mirroring by 1 is the same as repeating the edge.
         bias: whether outputs have a bias.
     """
 
@@ -61,10 +62,12 @@ class NearestConv(nn.Module):
         return kernel.flatten(0, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps ``(N, C_in, H, W)`` to ``(N, C_out, scale H, scale W)``."""
-        mode = "constant" if self.padding == "zeros" else "replicate"
+        """Maps ``(N, C_in, H, W)`` to ``(N, C_out, scale H, scale W)``, smaller unpadded."""
+        if self.padding != "none":
+            mode = "constant" if self.padding == "zeros" else "replicate"
+            x = F.pad(x, (1, 1, 1, 1), mode=mode)
         bias = None if self.bias is None else self.bias.repeat_interleave(self.scale**2)
-        x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode=mode), self.small_kernel(), bias)
+        x = F.conv2d(x, self.small_kernel(), bias)
         x = F.pixel_shuffle(x, self.scale)
         if crop := self.shift:
             x = x[:, :, crop:-crop, crop:-crop]

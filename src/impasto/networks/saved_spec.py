@@ -6,16 +6,18 @@ from dataclasses import fields
 from typing import Any, Final
 
 from impasto.errors import UsageError
+from impasto.networks.draft_refine_spec import DraftRefineSpec
 from impasto.networks.spec import FastSpec, NetworkSpec
 from impasto.networks.upscaler_spec import FastUpscalerSpec, PaperUpscalerSpec
 
-StyleSpec = NetworkSpec | FastSpec
+StyleSpec = NetworkSpec | FastSpec | DraftRefineSpec
 UpscalerSpec = PaperUpscalerSpec | FastUpscalerSpec
 AnySpec = StyleSpec | UpscalerSpec
 
 ARCHITECTURES: Final[dict[str, type[AnySpec]]] = {
     "johnson": NetworkSpec,
     "fast": FastSpec,
+    "draft_refine": DraftRefineSpec,
     "johnson_upscaler": PaperUpscalerSpec,
     "fast_upscaler": FastUpscalerSpec,
 }

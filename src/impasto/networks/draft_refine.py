@@ -1,0 +1,173 @@
+"""Draft and refine: a network with a wide view paints small, a local one adds the detail.
+
+The draft network paints the whole picture at its working size, a few hundred pixels, so that
+strokes have one size in the picture however large that is. The refine network takes the draft
+one step up, enlarged at most twice, together with the photo at that size; the same weights serve
+every step. It has no global statistics and no padding, so that tiles are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.networks.conditional_norm import StyleParameters, conditional_instance_norm
+from impasto.networks.draft_refine_spec import DraftRefineSpec
+from impasto.networks.nearest_conv import NearestConv
+
+Parameters = Iterator[tuple[Tensor, Tensor]]
+
+
+class DraftRefineNetwork(nn.Module):
+    """A draft and a refine network that share their styles."""
+
+    def __init__(self, spec: DraftRefineSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.draft = DraftNetwork(spec)
+        self.refine = RefineNetwork(spec)
+
+    def forward(self, images: Tensor, style_weights: Tensor) -> Tensor:
+        """Paints a draft; arguments as for `DraftNetwork.forward`."""
+        painted: Tensor = self.draft(images, style_weights)
+        return painted
+
+
+class DraftNetwork(nn.Module):
+    """Paints a picture whose longer side is the working size.
+
+    The trunk of residual blocks lies at an eighth of the height and width; around it, at a
+    quarter, one block each way keeps the photo's edges, which the trunk would lose. Conditional
+    instance norm follows every convolution but the last.
+    """
+
+    def __init__(self, spec: DraftRefineSpec) -> None:
+        super().__init__()
+        full, half, quarter, width = (
+            spec.full_width,
+            spec.half_width,
+            spec.quarter_width,
+            spec.width,
+        )
+        norms: list[int] = []
+
+        def convolution(
+            c_in: int, c_out: int, size: int = 3, *, stride: int = 1, dilation: int = 1
+        ) -> nn.Conv2d:
+            norms.append(c_out)
+            border = (size - stride + 1) // 2 * dilation
+            return nn.Conv2d(
+                c_in,
+                c_out,
+                size,
+                stride,
+                border,
+                dilation,
+                bias=False,
+                padding_mode="reflect",
+            )
+
+        def enlarging(c_in: int, c_out: int) -> NearestConv:
+            norms.append(c_out)
+            return NearestConv(c_in, c_out)
+
+        def blocks(channels: int, dilations: tuple[int, ...]) -> nn.ModuleList:
+            return nn.ModuleList(
+                convolution(channels, channels, dilation=d) for one in dilations for d in (one, 1)
+            )
+
+        self.stem = nn.ModuleList(
+            [convolution(3, half, 6, stride=2), convolution(half, quarter, 4, stride=2)]
+        )
+        self.before = blocks(quarter, (1,))
+        self.down = convolution(quarter, width, 4, stride=2)
+        self.trunk = blocks(width, spec.dilations)
+        self.up = enlarging(width, quarter)
+        self.after = blocks(quarter, (1,))
+        self.ending = nn.ModuleList([enlarging(quarter, half), enlarging(half, full)])
+        self.last = nn.Conv2d(full, 3, 5, padding=2, padding_mode="reflect")
+        self.style_parameters = StyleParameters(spec.parameter_sets, norms)
+
+    def forward(self, images: Tensor, style_weights: Tensor) -> Tensor:
+        """Paints a batch.
+
+        Args:
+            images: ``(N, 3, H, W)`` RGB in [0, 1], H and W at least ``spec.min_size_px``.
+            style_weights: how much of each parameter set: ``(sets,)``, or ``(N, sets)`` for
+                one mixture per picture.
+
+        Returns:
+            ``(N, 3, H, W)`` RGB, which may leave [0, 1] by up to a tenth.
+        """
+        parameters = self.style_parameters(style_weights)
+        height, width = images.shape[-2:]
+        x = F.pad(images * 2 - 1, (0, -width % 8, 0, -height % 8), mode="reflect")
+        for layer in self.stem:
+            x = F.relu(conditional_instance_norm(layer(x), *next(parameters)))
+        fine = x = _blocks(self.before, x, parameters)
+        x = F.relu(conditional_instance_norm(self.down(x), *next(parameters)))
+        x = _blocks(self.trunk, x, parameters)
+        x = fine + conditional_instance_norm(self.up(x), *next(parameters))
+        x = _blocks(self.after, x, parameters)
+        for layer in self.ending:
+            x = F.relu(conditional_instance_norm(layer(x), *next(parameters)))
+        x = torch.sigmoid(self.last(x)) * 1.2 - 0.1
+        return x[:, :, :height, :width]
+
+
+class RefineNetwork(nn.Module):
+    """Adds to an enlarged draft what the larger photo shows, painted.
+
+    Each convolution but the last is scaled and shifted per style and channel, without a norm.
+    All of them are unpadded: the input has a border of ``spec.halo_px`` more than the output.
+    """
+
+    def __init__(self, spec: DraftRefineSpec) -> None:
+        super().__init__()
+        width = spec.refine_width
+        self.halo_px = spec.halo_px
+        self.stem = nn.Conv2d(6, width, 6, 2, bias=False)
+        self.trunk = nn.ModuleList(
+            nn.Conv2d(width, width, 3, bias=False) for _ in range(2 * spec.refine_blocks)
+        )
+        self.last = NearestConv(width, 3, kernel_size=5, padding="none", bias=True)
+        self.last.weight.data *= 0.1  # begins near the draft
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.style_parameters = StyleParameters(
+            spec.parameter_sets, [width] * (1 + 2 * spec.refine_blocks)
+        )
+
+    def forward(self, photos: Tensor, drafts: Tensor, style_weights: Tensor) -> Tensor:
+        """Refines a batch.
+
+        Args:
+            photos: ``(N, 3, H + 2 halo, W + 2 halo)`` RGB in [0, 1], H and W even.
+            drafts: the same shape: the draft, or what the step before made of it, enlarged.
+            style_weights: as for `DraftNetwork.forward`.
+
+        Returns:
+            ``(N, 3, H, W)`` RGB, which may leave [0, 1] by a little.
+        """
+        parameters = self.style_parameters(style_weights)
+        x = F.relu(_modulated(self.stem(torch.cat([photos, drafts], 1) * 2 - 1), *next(parameters)))
+        for first, second in zip(self.trunk[::2], self.trunk[1::2], strict=True):
+            y = F.relu(_modulated(first(x), *next(parameters)))
+            x = x[:, :, 2:-2, 2:-2] + _modulated(second(y), *next(parameters))
+        h = self.halo_px
+        result: Tensor = drafts[:, :, h:-h, h:-h] + self.last(x)
+        return result
+
+
+def _blocks(layers: nn.ModuleList, x: Tensor, parameters: Parameters) -> Tensor:
+    """Residual blocks of two convolutions each, without a ReLU after the addition."""
+    for first, second in zip(layers[::2], layers[1::2], strict=True):
+        y = F.relu(conditional_instance_norm(first(x), *next(parameters)))
+        x = x + conditional_instance_norm(second(y), *next(parameters))
+    return x
+
+
+def _modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    return torch.addcmul(shift[..., None, None], x, scale[..., None, None])

@@ -1,0 +1,62 @@
+"""The description from which a draft and refine network is rebuilt."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from impasto.errors import UsageError
+from impasto.networks.spec import check_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftRefineSpec:
+    """Settings of a network that paints a small draft and refines it octave by octave.
+
+    Attributes:
+        full_width: channels of the draft network at the full size of the draft.
+        half_width: channels at half its height and width.
+        quarter_width: channels at a quarter.
+        width: channels of the trunk, at an eighth.
+        dilations: of the first convolution of each residual block of the trunk.
+        refine_width: channels of the refine network, at half the height and width.
+        refine_blocks: residual blocks of the refine network.
+        parameter_sets: sets of scales and shifts: the styles, and the identity.
+    """
+
+    full_width: int = 16
+    half_width: int = 32
+    quarter_width: int = 64
+    width: int = 128
+    dilations: tuple[int, ...] = (1, 2, 1, 2)
+    refine_width: int = 32
+    refine_blocks: int = 2
+    parameter_sets: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            UsageError: a field is out of its range; the message names it.
+        """
+        widths = ("full_width", "half_width", "quarter_width", "width", "refine_width")
+        check_whole(self, (*widths, "refine_blocks", "parameter_sets"))
+        object.__setattr__(self, "dilations", tuple(self.dilations))
+        if not all(isinstance(d, int) and 1 <= d <= 8 for d in self.dilations):
+            raise UsageError(
+                f"dilations are {self.dilations!r}; allowed are whole numbers from 1 to 8"
+            )
+
+    @property
+    def min_size_px(self) -> int:
+        """Smallest height and width of a draft: mirrored borders must be smaller than the map."""
+        return 8 * (max(self.dilations, default=1) + 1)
+
+    @property
+    def halo_px(self) -> int:
+        """Border that the refine network takes off its input on every side."""
+        return 4 + 4 * self.refine_blocks
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON-ready values, with the architecture's name."""
+        return {"architecture": "draft_refine", **asdict(self), "dilations": list(self.dilations)}

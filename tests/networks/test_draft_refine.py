@@ -1,0 +1,82 @@
+import dataclasses
+
+import pytest
+import torch
+
+from impasto.errors import UsageError
+from impasto.networks import DraftRefineSpec, build_network, spec_from_dict
+
+TINY = DraftRefineSpec(
+    full_width=2,
+    half_width=4,
+    quarter_width=4,
+    width=6,
+    dilations=(1, 2),
+    refine_width=4,
+    refine_blocks=1,
+    parameter_sets=3,
+)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    made = build_network(TINY).eval()
+    for part in (made.draft, made.refine):
+        torch.nn.init.normal_(part.style_parameters.table, 1.0, 0.5)
+    torch.nn.init.normal_(made.refine.last.weight, 0.0, 0.1)
+    return made
+
+
+def test_a_draft_of_any_size_comes_back_in_the_range_of_pictures(network):
+    smallest = TINY.min_size_px
+    for height, width in [(smallest, smallest), (smallest + 1, 45), (40, smallest + 7)]:
+        with torch.no_grad():
+            draft = network(torch.rand(2, 3, height, width), torch.ones(3) / 3)
+        assert draft.shape == (2, 3, height, width)
+        assert -0.1 <= draft.min() <= draft.max() <= 1.1
+
+
+def test_one_mixture_for_all_equals_one_for_each(network):
+    photos, mixture = torch.rand(2, 3, 40, 32), torch.tensor([0.2, 0.5, 0.3])
+    for part in (network.draft, lambda x, w: network.refine(x, x.flip(0), w)):
+        together = part(photos, mixture)
+        torch.testing.assert_close(part(photos, mixture.expand(2, 3)), together)
+        assert (part(photos, mixture.flip(0)) - together).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_refining_takes_off_the_halo_and_sees_no_further(blocks):
+    spec = dataclasses.replace(TINY, refine_blocks=blocks)
+    refine = build_network(spec).refine
+    halo, weights = spec.halo_px, torch.ones(3) / 3
+    photos, drafts = torch.rand(2, 1, 3, 32 + 2 * halo, 48 + 2 * halo)
+    with torch.no_grad():
+        whole = refine(photos, drafts, weights)
+        assert whole.shape == (1, 3, 32, 48)
+        rows, columns = slice(8, 24 + 2 * halo), slice(20, 40 + 2 * halo)
+        tile = refine(photos[..., rows, columns], drafts[..., rows, columns], weights)
+    torch.testing.assert_close(tile, whole[..., 8:24, 20:40])
+
+
+def test_a_fresh_network_leaves_the_draft_nearly_as_it_is(network):
+    fresh, halo = build_network(TINY).refine, TINY.halo_px
+    photos, drafts = torch.rand(2, 1, 3, 40, 40)
+    change = fresh(photos, drafts, torch.ones(3) / 3) - drafts[..., halo:-halo, halo:-halo]
+    assert 0 < change.abs().mean() < 0.2
+
+
+def test_the_spec_survives_json():
+    values = TINY.to_dict()
+    assert values["architecture"] == "draft_refine"
+    assert spec_from_dict(values) == TINY
+    assert spec_from_dict(values).dilations == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("width", 0), ("refine_width", 2.5), ("refine_blocks", 0), ("dilations", [1, 9])],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(name, value):
+    with pytest.raises(UsageError, match=f"^{name} (is|are) .* allowed are whole numbers from 1"):
+        spec_from_dict(TINY.to_dict() | {name: value})
