@@ -39,11 +39,18 @@ def strips(photos):
 
 def test_public_names():
     assert set(impasto.evaluation.__all__) == {
+        "PhotoMeasures",
+        "PreparedPhoto",
+        "StyleMeasures",
+        "StyleMeter",
         "StyleScores",
         "SuperresScores",
         "lattice",
         "luma",
+        "mean_measures",
         "mean_scores",
+        "measure_style",
+        "read_boxes",
         "resampling_methods",
         "score_style",
         "score_superres",

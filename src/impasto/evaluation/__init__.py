@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
+from impasto.evaluation.faces import read_boxes
+from impasto.evaluation.measures import (
+    PhotoMeasures,
+    PreparedPhoto,
+    StyleMeasures,
+    StyleMeter,
+    mean_measures,
+    measure_style,
+)
 from impasto.evaluation.quality import StyleScores, lattice, mean_scores, score_style
 from impasto.evaluation.stability import warp_error
 
@@ -17,11 +26,18 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "PhotoMeasures",
+    "PreparedPhoto",
+    "StyleMeasures",
+    "StyleMeter",
     "StyleScores",
     "SuperresScores",
     "lattice",
     "luma",
+    "mean_measures",
     "mean_scores",
+    "measure_style",
+    "read_boxes",
     "resampling_methods",
     "score_style",
     "score_superres",

@@ -6,20 +6,32 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from impasto.errors import UsageError
-from impasto.losses import LossNetwork, gram_matrix
-from impasto.losses.layers import STYLE_LAYERS
+from impasto.evaluation.features import (
+    CONTENT_LAYER,
+    PAINTING_PX,
+    PHOTO_PX,
+    correlation,
+    gram_distance,
+    layer_maps,
+    style_grams,
+)
+from impasto.evaluation.pixels import Picture, resize_longer_side
+from impasto.losses import LossNetwork
 
-CONTENT_LAYER = "relu3_3"
-PHOTO_PX = 512
-PAINTING_PX = 384
-
-Picture = NDArray[np.uint8]
+__all__ = [
+    "CONTENT_LAYER",
+    "PAINTING_PX",
+    "PHOTO_PX",
+    "Picture",
+    "StyleScores",
+    "lattice",
+    "mean_scores",
+    "resize_longer_side",
+    "score_style",
+]
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ def score_style(
     target = (
         dict(painting)
         if isinstance(painting, Mapping)
-        else _grams(network, resize_longer_side(painting, PAINTING_PX))
+        else style_grams(layer_maps(network, resize_longer_side(painting, PAINTING_PX)))
     )
     scores = []
     for photo in photos:
@@ -116,52 +128,24 @@ def mean_scores(scores: list[StyleScores]) -> StyleScores:
     )
 
 
-def resize_longer_side(rgb: Picture, longer_side_px: int) -> Picture:
-    """Scales ``(H, W, 3)`` uint8 so that its longer side has the given length."""
-    height, width = rgb.shape[:2]
-    scale = longer_side_px / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
-
-
-@torch.no_grad()
-def _features(network: LossNetwork, rgb: Picture) -> dict[str, Tensor]:
-    images = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255
-    features: dict[str, Tensor] = network(images, {CONTENT_LAYER, *STYLE_LAYERS})
-    return features
-
-
-def _grams(network: LossNetwork, rgb: Picture) -> dict[str, Tensor]:
-    features = _features(network, rgb)
-    return {layer: gram_matrix(features[layer]) for layer in STYLE_LAYERS}
-
-
 def _score(
     network: LossNetwork, target: dict[str, Tensor], photo: Picture, result: Picture
 ) -> StyleScores:
-    before, after = _features(network, photo), _features(network, result)
+    before, after = layer_maps(network, photo), layer_maps(network, result)
+    grams, photo_grams = style_grams(after), style_grams(before)
     distances = {
         layer: (
-            _distance(gram_matrix(after[layer]), target[layer]),
-            _distance(gram_matrix(before[layer]), target[layer]),
+            gram_distance(grams[layer], target[layer]),
+            gram_distance(photo_grams[layer], target[layer]),
         )
-        for layer in STYLE_LAYERS
+        for layer in grams
     }
     a, b = after[CONTENT_LAYER], before[CONTENT_LAYER]
-    # Sums over two million values need more than float32.
-    a_centred, b_centred = (
-        (x - x.mean(dim=(2, 3), keepdim=True)).flatten().double() for x in (a, b)
-    )
-    correlation = torch.nn.functional.cosine_similarity(a_centred, b_centred, dim=0)
     return StyleScores(
         content=(a - b).square().mean().item(),
-        correlation=correlation.item(),
+        correlation=correlation(a, b),
         style_ratio=sum(d[0] for d in distances.values()) / sum(d[1] for d in distances.values()),
         balanced_ratio=sum(d[0] / d[1] for d in distances.values()) / len(distances),
         lattice_2=lattice(result, 2),
         lattice_4=lattice(result, 4),
     )
-
-
-def _distance(gram: Tensor, target: Tensor) -> float:
-    return (gram - target).square().sum().item()
