@@ -98,7 +98,7 @@ def best_recolouring(photo: Floats, result: Floats) -> Floats:
     # A grey photo has one direction of colour: the others count nothing.
     matrix = np.linalg.pinv(colours.T @ colours, rcond=1e-9, hermitian=True) @ (colours.T @ wanted)
     mapped = colours @ matrix + wanted_middle
-    return mapped.reshape(result.shape).astype(np.float32)
+    return np.asarray(mapped.reshape(result.shape), np.float32)
 
 
 def to_tensor(rgb: Picture) -> Tensor:
