@@ -6,10 +6,11 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from av.rational import AVRational
 from clip_files import damage, pictures, write_clip, write_hlg_clip
 
 from impasto.errors import VideoError
-from impasto.video.clips import FULL, LIMITED, Clip
+from impasto.video.clips import FULL, LIMITED, Clip, exact
 
 
 def test_frames_come_at_their_times_in_their_colours(tmp_path):
@@ -26,6 +27,37 @@ def test_frames_come_at_their_times_in_their_colours(tmp_path):
         assert np.abs(frame.rgb.astype(int) - picture).mean() < 4
     assert [f.pts for f in clip.frames(Fraction(8, 600))] == [f.pts for f in frames[2:]]
     assert clip.damaged == 0
+
+
+def test_times_and_shapes_are_fractions(tmp_path):
+    settings = {"sample_aspect_ratio": Fraction(64, 45)}
+    path = write_clip(
+        tmp_path / "a.mp4",
+        pictures(4),
+        rate=Fraction(30_000, 1001),
+        time_base=Fraction(1001, 30_000),
+        stream_settings=settings,
+    )
+    clip = Clip(path)
+    facts = [clip.frame_rate, clip.pixel_shape, clip.stated_s, 1 / clip.time_base % 30_000]
+    assert facts == [Fraction(30_000, 1001), Fraction(64, 45), Fraction(4 * 1001, 30_000), 0]
+    assert [type(fact) for fact in facts] == [Fraction] * 4
+    assert Clip(write_clip(tmp_path / "b.mp4", pictures(1))).pixel_shape is None
+
+
+@pytest.mark.parametrize(
+    ("rational", "fraction"),
+    [
+        (AVRational(30_000, 1001), Fraction(30_000, 1001)),
+        (Fraction(1, 90_000), Fraction(1, 90_000)),
+        (AVRational(0, 1), 0),
+        (AVRational(1, 0), 0),
+        (None, 0),
+    ],
+)
+def test_rationals_of_each_pyav_become_fractions(rational, fraction):
+    made = exact(rational)
+    assert (made, type(made)) == (fraction, Fraction)
 
 
 @pytest.mark.parametrize(("rotation", "turns"), [(-90, 1), (180, 2), (90, 3)])

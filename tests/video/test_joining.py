@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import av
+import pytest
 from clip_files import packets, pictures, write_clip
 
 from impasto.video.joining import Extract
@@ -45,6 +46,16 @@ def clip_with_text(tmp_path, text):
     return path
 
 
+def as_latin_1(path, *texts):
+    """Makes the last letter of each text in a file an é that is not UTF-8."""
+    data = path.read_bytes()
+    for text in texts:
+        assert text in data
+        data = data.replace(text, text[:-1] + b"\xe9")
+    path.write_bytes(data)
+    return path
+
+
 def test_subtitles_and_fonts_are_kept_where_there_is_a_place(tmp_path, negative):
     path = clip_with_text(tmp_path, HELLO)
     render(path, tmp_path / "b.mkv", negative, VideoSettings())
@@ -53,6 +64,22 @@ def test_subtitles_and_fonts_are_kept_where_there_is_a_place(tmp_path, negative)
         assert result.streams.subtitles[0].language == "fra"
         (font,) = result.streams.attachments
         assert (font.name, bytes(font.data)) == ("a.ttf", b"a font")
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_tags_of_another_encoding_are_kept(tmp_path, negative, suffix):
+    path = write_clip(tmp_path / "a.mkv", pictures(2), title="Caf_", chapters=[(0, 80)])
+    as_latin_1(path, b"Caf_", b"Part 0")
+    result = tmp_path / f"b{suffix}"
+    render(path, result, negative, VideoSettings())
+    written = result.read_bytes()
+    assert (b"Caf\xe9" in written, b"Part \xe9" in written) == (True, True)
+
+
+def test_names_of_another_encoding_are_kept(tmp_path, negative):
+    path = as_latin_1(clip_with_text(tmp_path, HELLO), b"a.ttf")
+    render(path, tmp_path / "b.mkv", negative, VideoSettings())
+    assert b"a.tt\xe9" in (tmp_path / "b.mkv").read_bytes()
 
 
 def test_plain_subtitles_become_those_of_mp4(tmp_path, negative):

@@ -1,13 +1,14 @@
 """Whole runs: what comes with a clip, going on after a stop, and what cannot be."""
 
 import dataclasses
+import io
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 from clip_files import frame_times, packets, pictures, write_clip
-from PIL import Image
+from PIL import ExifTags, Image
 
 from impasto.errors import OutputError, UsageError, VideoError
 from impasto.runtime.steady import SteadyModel
@@ -89,6 +90,27 @@ def test_rotation_and_colour_range_are_kept(tmp_path, negative, suffix):
     assert now.matrix == before.matrix is not None
     assert now.colour == before.colour
     check_negatives(result, [picture] * 3)
+
+
+def test_frames_with_exif_of_a_camera_are_turned_as_it_says(tmp_path, negative):
+    (picture,) = pictures(1)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "A camera", 6
+    jpeg = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(np.rot90(picture))).save(
+        jpeg, "JPEG", exif=exif, quality=95, subsampling=0
+    )
+    path, result = tmp_path / "a.mkv", tmp_path / "b.mp4"
+    with av.open(str(path), "w") as out:
+        stream = out.add_mux_stream("mjpeg", rate=25, width=48, height=64)
+        for number in range(2):
+            packet = av.Packet(jpeg.getvalue())
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = Fraction(1, 25), stream
+            out.mux(packet)
+    outcome = render(path, result, negative, LOSSLESS)
+    assert (outcome.width, outcome.height) == (64, 48)
+    check_negatives(result, [picture] * 2)
 
 
 @pytest.mark.parametrize(

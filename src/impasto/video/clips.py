@@ -29,6 +29,10 @@ _HD_HEIGHT: Final = 576
 _FILTER: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 # What FFmpeg raises on what it cannot read, beside its own errors.
 READ_ERRORS: Final = (av.FFmpegError, ValueError, OverflowError)
+# Tags of another encoding than UTF-8 go through byte by byte, in PyAV 19 without being asked.
+TAG_OPTIONS: Final[dict[str, Any]] = (
+    {"metadata_errors": "surrogateescape"} if av.__version__.startswith("18.") else {}
+)
 # Back from where reading goes on, so that the frame before is there.
 _SEEK_BACK_S: Final = 1
 
@@ -77,7 +81,8 @@ class Clip:
         index: the stream's number.
         colour: of the file.
         bits: of a level in the file.
-        matrix: how the picture is turned and mirrored for display, 9 numbers; None is not at all.
+        turns: quarter turns to the left that make a frame of the file upright.
+        matrix: how the picture is turned and mirrored for display, 9 numbers; None is as `turns`.
         pixel_shape: width divided by height of a pixel; None is square.
     """
 
@@ -112,10 +117,10 @@ class Clip:
             self.index = stream.index
             self.other_videos = len(streams) - 1
             self.has_sound = bool(container.streams.audio)
-            self.time_base = stream.time_base or Fraction(1, 1000)
-            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-            self.frame_rate = Fraction(rate)
-            self.pixel_shape = stream.sample_aspect_ratio
+            self.time_base = exact(stream.time_base) or Fraction(1, 1000)
+            rate = stream.average_rate or stream.guessed_rate or 25
+            self.frame_rate = exact(rate)
+            self.pixel_shape = exact(stream.sample_aspect_ratio) or None
             self.stated_s = _stated_length(container, stream)
             self.ended_s = Fraction(0)
             self.frame_count: int | None = stream.frames or None
@@ -132,10 +137,7 @@ class Clip:
         self.bits = max(component.bits for component in frame.format.components)
         self.colour = colour_of(frame)
         self._coded = _shrunk(frame.width, frame.height, max_side_px)
-        stated: Any = frame.side_data.get("DISPLAYMATRIX")
-        self.matrix: list[int] | None = None
-        if stated is not None:
-            self.matrix = np.frombuffer(bytes(stated), "=i4").tolist()
+        self.matrix = _display_matrix(frame)
         self.turns = round(frame.rotation / 90) % 4
         sides = self._coded if self.turns % 2 == 0 else self._coded[::-1]
         self.width, self.height = sides
@@ -225,7 +227,7 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
             f"file:{path}",
             "r",
             options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
+            **TAG_OPTIONS,
         )
     except READ_ERRORS as error:
         raise VideoError(
@@ -240,8 +242,24 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
 
 def _stated_length(container: InputContainer, stream: Any) -> Fraction | None:
     if stream.duration is not None:
-        return Fraction(stream.duration * stream.time_base)
+        return Fraction(stream.duration * exact(stream.time_base))
     return None if container.duration is None else Fraction(container.duration, 1_000_000)
+
+
+def exact(rational: Any) -> Fraction:
+    """Returns a rational of PyAV, 0 where it is unset.
+
+    Those of PyAV 19 cannot be rounded, and what two of them give is rounded without a word.
+    """
+    return Fraction(rational or 0)
+
+
+def _display_matrix(frame: av.VideoFrame) -> list[int] | None:
+    try:
+        stated: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV 18 refuses it all where it has no name for some, such as EXIF
+        return None
+    return None if stated is None else np.frombuffer(bytes(stated), "=i4").tolist()
 
 
 def is_cover(stream: Any) -> bool:

@@ -17,7 +17,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from impasto.errors import OutputError
-from impasto.video.clips import READ_ERRORS, Clip, is_cover, open_clip
+from impasto.video.clips import READ_ERRORS, TAG_OPTIONS, Clip, exact, is_cover, open_clip
 from impasto.video.encoding import CODECS, Encoding, told_errors
 from impasto.video.pieces import Piece, sync
 
@@ -134,7 +134,7 @@ def join(
     with (
         _becomes(temporary, result),
         told_errors(result, "the clip"),
-        av.open(str(temporary), "w", format=container, options=options) as target,
+        av.open(str(temporary), "w", format=container, options=options, **TAG_OPTIONS) as target,
         av.open(str(pieces[0][0])) as first,
         contextlib.ExitStack() as opened,
     ):
@@ -149,6 +149,8 @@ def join(
             _describe(source.streams[clip.index], stream)
             if clip.matrix is not None:
                 stream.set_display_matrix(clip.matrix)
+            elif clip.turns:
+                stream.set_display_rotation(90 * clip.turns)
             copies = _add_others(source, target, result)
             copied = _copied(source, target, copies, extract, clip.origin_s)
             target.metadata.update(
@@ -191,7 +193,7 @@ def _others(source: InputContainer) -> list[Any]:
 
 def _copy_of(stream: Any, target: OutputContainer) -> Any:
     if stream.type == "attachment":
-        return target.add_attachment(stream.name or "", stream.mimetype or "", stream.data)
+        return target.add_attachment("", "", stream.data)  # its name and kind are among its tags
     if _becomes_mov_text(stream, target):
         copy = target.add_stream("mov_text")
         copy.codec_context.subtitle_header = b"[Script Info]\n"
@@ -237,7 +239,7 @@ def _copy_chapters(
     chapters: list[Any] = []
     shift_s = origin_s + extract.shift_s
     for chapter in source.chapters():
-        base = chapter["time_base"] or Fraction(1, 1000)
+        base = exact(chapter["time_base"]) or Fraction(1, 1000)
         begins, ends = (max(Fraction(0), chapter[key] * base - shift_s) for key in ("start", "end"))
         if extract.ends_s is not None:
             ends = min(ends, extract.ends_s - extract.shift_s)
@@ -258,7 +260,7 @@ def _encoded(
             for packet in container.demux(container.streams.video[0]):
                 if packet.pts is None or packet.dts is None:
                     continue
-                unit = packet.time_base / time_base
+                unit = exact(packet.time_base) / time_base
                 pts, dts = round(packet.pts * unit), round(packet.dts * unit) + piece.first_pts
                 # A codec that reorders frames begins each piece a little before its first one.
                 last = dts if last is None else max(dts, last + 1)
@@ -291,16 +293,17 @@ def _copied(
         time = packet.dts if packet.pts is None else packet.pts
         if time is None:
             continue
-        if not extract.holds(time * packet.time_base - origin_s):
+        time_base = exact(packet.time_base)
+        if not extract.holds(time * time_base - origin_s):
             continue
-        shift = round((origin_s + extract.shift_s) / packet.time_base)
+        shift = round((origin_s + extract.shift_s) / time_base)
         packet.pts = None if packet.pts is None else packet.pts - shift
         packet.dts = None if packet.dts is None else packet.dts - shift
         source_stream, copy = packet.stream, copies[packet.stream.index]
         if _becomes_mov_text(source_stream, target):
             packet = _as_mov_text(packet)
         packet.stream = copy
-        yield (time - shift) * packet.time_base, packet
+        yield (time - shift) * time_base, packet
 
 
 def _time(item: tuple[Fraction, AnyPacket]) -> Fraction:
