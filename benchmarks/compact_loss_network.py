@@ -225,7 +225,7 @@ def style_models(names: list[str], threads: int) -> list[StyleModel]:
 def painted(model: StyleModel, image: Tensor, strength: float = 1.0) -> Tensor:
     """Paints a ``(3, H, W)`` picture."""
     rgb = to_pictures(image[None])[0]
-    return to_tensor(model.paint(rgb, strength=strength, stroke_size="native"))[0]
+    return to_tensor(model.paint(rgb, strength=strength))[0]
 
 
 def squared_errors(found: dict[str, Tensor], target: dict[str, Tensor]) -> Tensor:

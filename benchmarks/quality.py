@@ -51,7 +51,7 @@ def main() -> None:
     rows: dict[str, dict[str, float]] = {}
     for name, painting in paintings_of(model, arguments.paintings).items():
         styled = model.with_blend({name: 1.0})
-        paint = partial(styled.paint, stroke_size="native")
+        paint = partial(styled.paint)
         scores = score_style(paint, painting, photos, loss_network=network)
         rows[name] = mean_scores(scores).to_dict()
         rows[name]["worst_lattice_4"] = max(score.lattice_4 for score in scores)

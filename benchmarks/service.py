@@ -92,7 +92,7 @@ def pure_inference(
 
     def one_by_one(count: int) -> int:
         for number in range(count):
-            model.paint(photos[number % len(photos)], stroke_size="native")
+            model.paint(photos[number % len(photos)])
         return count
 
     def in_batches(count: int, size: int) -> int:

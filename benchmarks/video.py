@@ -12,7 +12,6 @@ measured on their files too.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import statistics
 import subprocess
@@ -138,20 +137,11 @@ def steadiness(arguments: argparse.Namespace) -> None:
 def in_memory(
     arguments: argparse.Namespace, footage: Footage
 ) -> Iterator[tuple[str, list[Picture]]]:
-    """Paints a clip in each mode, by one half of light alone, and mixed without flow."""
-    off, light = (make_change(arguments, mode) for mode in ("off", "light"))
-    if light.steadiness is None:
-        raise SystemExit("the mode light does nothing")
-    statistics_alone = dataclasses.replace(light.steadiness, painting_kept=0.0)
-    flow_alone = dataclasses.replace(light.steadiness, statistics_kept=0.0)
-    plain = list(changed(footage.shots(), off))
+    """Paints a clip in each mode, and mixed without flow."""
+    plain = list(changed(footage.shots(), make_change(arguments, "off")))
     yield "off", plain
-    yield "light", list(changed(footage.shots(), light))
-    yield "strong", list(changed(footage.shots(), make_change(arguments, "strong")))
-    light = dataclasses.replace(make_change(arguments, "light"), steadiness=statistics_alone)
-    yield "statistics of light alone", list(changed(footage.shots(), light))
-    off = dataclasses.replace(off, steadiness=flow_alone)
-    yield "flow of light alone", list(changed(footage.shots(), off))
+    for mode in ("light", "strong"):
+        yield mode, list(changed(footage.shots(), make_change(arguments, mode)))
     yield f"mixed, {SMOOTH:g} of the result before", list(mixed(plain))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from impasto.catalog import Style
     from impasto.images.masks import MaskSource
-    from impasto.runtime.stylizer import StrokeSize, StyleModel
+    from impasto.runtime.stylizer import StyleModel
 
 __all__ = ["__version__", "list_styles", "load_model", "stylize", "upscale"]
 
@@ -41,7 +41,7 @@ def stylize(
     strength: float = ...,
     keep_colors: bool = ...,
     mask: MaskSource | None = ...,
-    stroke_size: StrokeSize = ...,
+    stroke_size: float = ...,
     max_pixels: int | None = ...,
     memory: int | None = ...,
 ) -> Image: ...
@@ -53,7 +53,7 @@ def stylize(
     strength: float = ...,
     keep_colors: bool = ...,
     mask: MaskSource | None = ...,
-    stroke_size: StrokeSize = ...,
+    stroke_size: float = ...,
     max_pixels: int | None = ...,
     memory: int | None = ...,
 ) -> bytes: ...
@@ -65,7 +65,7 @@ def stylize(
     strength: float = ...,
     keep_colors: bool = ...,
     mask: MaskSource | None = ...,
-    stroke_size: StrokeSize = ...,
+    stroke_size: float = ...,
     max_pixels: int | None = ...,
     memory: int | None = ...,
 ) -> NDArray[np.uint8]: ...
@@ -76,7 +76,7 @@ def stylize(
     strength: float = 1.0,
     keep_colors: bool = False,
     mask: MaskSource | None = None,
-    stroke_size: StrokeSize = "auto",
+    stroke_size: float = 1.0,
     max_pixels: int | None = None,
     memory: int | None = None,
 ) -> Image | bytes | NDArray[np.uint8]:
@@ -87,15 +87,15 @@ def stylize(
             a Pillow image, or a uint8 array of (H, W, 3), (H, W, 4) with alpha or (H, W) grey.
         style: a name of `list_styles`, a blend such as ``"great_wave:0.7,udnie:0.3"`` or a
             model file; None is the first shipped style.
-        strength: 0 (the photo) to 1 (the painting).
+        strength: 0 (the photo) to 1 (the painting), and beyond it up to 1.5.
         keep_colors: keep the photo's colours and take only lightness from the painting.
         mask: a picture of any of these kinds and the same shape: white is painted, black
             stays photo.
-        stroke_size: multiplies the brush strokes; ``"auto"`` makes them as large, relative to
-            the picture, as on one of 1024 px; ``"native"`` leaves them at pixel scale.
+        stroke_size: multiplies the brush strokes, which are as large relative to the picture
+            whatever its size: .5 to 4.
         max_pixels: largest picture accepted, checked before decoding; None is 200 million.
-        memory: bytes of working memory; larger pictures are painted strip by strip, with the same
-            result. None is 1 GiB.
+        memory: bytes that a picture from a path and its result may take, before they are worked
+            on in temporary files. None is 1 GiB.
 
     Returns:
         The painted picture, of the same size, upright, alpha kept. A file's EXIF and colour

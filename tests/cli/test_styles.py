@@ -91,7 +91,7 @@ def test_models_that_are_not_taken_in(
     shipped = save_model(tmp_path / "shipped.onnx", name="mirror")
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(shipped.read_bytes()[:-50])
-    newer = metadata.to_json().replace('"format_version": 2', '"format_version": 9')
+    newer = metadata.to_json().replace('"format_version": 3', '"format_version": 9')
     failing = [helper.make_node("Concat", ["image", "image"], ["output"], axis=2)]
     for given, message in [
         (shipped, "a shipped one has that name"),

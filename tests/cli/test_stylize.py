@@ -194,7 +194,7 @@ def test_bad_input_is_one_line_and_exit_2(
     Path("nothing").mkdir()
     Image.new("L", (30, 30)).save("square.png")
     save_model("foreign.onnx", meta=False)
-    newer = metadata.to_json().replace('"format_version": 2', '"format_version": 9')
+    newer = metadata.to_json().replace('"format_version": 3', '"format_version": 9')
     save_model("newer.onnx", meta=newer)
     before = sorted(Path().rglob("*"))
     code, out, err = run_cli("stylize", *arguments)

@@ -1,6 +1,8 @@
+import base64
 import dataclasses
 import errno
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,15 @@ from torch import nn
 
 from impasto.errors import ExportError, OutputError
 from impasto.export import export_network, load_weights, onnx_file, save_weights
-from impasto.networks import FastSpec, NetworkSpec, build_network, spec_from_dict
-from impasto.runtime.metadata import ModelMetadata, StyleEntry
+from impasto.networks import (
+    DraftRefineSpec,
+    FastSpec,
+    NetworkSpec,
+    build_network,
+    spec_from_dict,
+)
+from impasto.runtime.metadata import REFINE_KEY, ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
-from impasto.runtime.stages import STAGES_KEY
 from impasto.runtime.stylizer import StyleModel
 
 # Every norm, upsampling and padding once: an export takes seconds.
@@ -45,6 +52,16 @@ FAST_SPECS = {
         width=8, half_width=4, residual_blocks=1, stem="two", ending="full", parameter_sets=3
     ),
 }
+
+TWO_PARTS = DraftRefineSpec(
+    full_width=4,
+    half_width=4,
+    quarter_width=4,
+    width=8,
+    dilations=(1, 2),
+    refine_width=4,
+    refine_blocks=1,
+)
 
 
 def make_metadata(spec):
@@ -140,6 +157,68 @@ def test_a_network_of_many_styles_equals_pytorch_at_odd_sizes(name, tmp_path):
     assert np.abs(found[0] - found[1]).max() > 0.01
 
 
+@pytest.fixture(scope="module")
+def two_parts(tmp_path_factory):
+    """A draft and refine network, exported in 16 bits: network, path, its parts by name."""
+    spec = dataclasses.replace(TWO_PARTS, parameter_sets=3)
+    torch.manual_seed(4)
+    network = build_network(spec)
+    for part in (network.draft, network.refine):
+        nn.init.normal_(part.style_parameters.table, 1, 0.3)
+    network.refine.last.weight.data *= 5
+    network.half().float()
+    path = tmp_path_factory.mktemp("two") / "two.onnx"
+    styles = tuple(StyleEntry(f"style{n}", f"Style {n}") for n in range(3))
+    stated = {"styles": styles, "working_px": 512, "halo_px": spec.halo_px}
+    metadata = dataclasses.replace(make_metadata(spec), **stated)
+    assert export_network(network, metadata, path, float16=True) < 1e-3
+    draft = onnx.load(path)
+    props = {prop.key: prop.value for prop in draft.metadata_props}
+    refine = onnx.load_from_string(base64.b64decode(props[REFINE_KEY], validate=True))
+    return network.eval(), path, {"draft": draft, "refine": refine}
+
+
+def test_both_parts_equal_pytorch_at_any_size(two_parts):
+    network, _, parts = two_parts
+    shares, halo = torch.tensor([0.5, 0.7, -0.2]), TWO_PARTS.halo_px
+    sessions = {
+        name: ort.InferenceSession(part.SerializeToString(), providers=["CPUExecutionProvider"])
+        for name, part in parts.items()
+    }
+    for height, width in ((24, 24), (25, 40), (61, 98)):
+        photo = torch.rand(2, 3, height, width)
+        feeds = {"image": photo.numpy(), "style_weights": shares.numpy()}
+        (draft,) = sessions["draft"].run(["output"], feeds)
+        with torch.no_grad():
+            expected = network.draft(photo, shares).numpy()
+        assert np.abs(draft - expected).max() < 1e-3
+    for height, width in ((2, 2), (40, 64), (66, 30)):
+        photo, draft = torch.rand(2, 1, 3, height + 2 * halo, width + 2 * halo)
+        feeds = {"photo": photo.numpy(), "draft": draft.numpy(), "style_weights": shares.numpy()}
+        (result,) = sessions["refine"].run(["output"], feeds)
+        with torch.no_grad():
+            expected = network.refine(photo, draft, shares).numpy()
+        assert result.shape == (1, 3, height, width)
+        assert np.abs(result - expected).max() < 1e-3
+
+
+def test_both_graphs_are_plain(two_parts):
+    for part in two_parts[2].values():
+        assert {opset.domain for opset in part.opset_import} <= {"", "ai.onnx"}
+        kinds = Counter(node.op_type for node in part.graph.node)
+        assert (kinds["MatMul"], kinds["Split"], kinds["DepthToSpace"]) == (1, 1, 0)
+        assert b"site-packages" not in part.SerializeToString()
+
+
+@pytest.mark.parametrize("stated", [{}, {"working_px": 512}, {"working_px": 512, "halo_px": 2}])
+def test_metadata_of_another_network_is_refused(two_parts, stated, tmp_path):
+    network, *_ = two_parts
+    metadata = dataclasses.replace(make_metadata(network.spec), **stated)
+    with pytest.raises(ExportError, match="which the network has not"):
+        export_network(network, metadata, tmp_path / "two.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_file_says_what_it_needs(each):
     network, path, _ = each
     data, metadata = read_model_file(path)
@@ -154,10 +233,7 @@ def test_the_graph_is_plain_and_knows_no_machine(each):
     model = onnx.load(path)
     assert {opset.domain for opset in model.opset_import} <= {"", "ai.onnx"}
     assert len(model.functions) == 0
-    normed = any(node.op_type == "InstanceNormalization" for node in model.graph.node)
-    cut = normed and not any(node.op_type == "ConvTranspose" for node in model.graph.node)
-    keys = ["impasto", STAGES_KEY] if cut else ["impasto"]
-    assert [prop.key for prop in model.metadata_props] == keys
+    assert [prop.key for prop in model.metadata_props] == ["impasto"]
     data = path.read_bytes()
     for trace in (b"site-packages", b".py", str(Path.cwd()).encode(), sys.prefix.encode()):
         assert trace not in data

@@ -5,33 +5,24 @@ import contextlib
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_models import exported
+from tiny_models import SPECS, exported
 
 from impasto.errors import UsageError
 from impasto.images import regions, resize, rows
 from impasto.images.reading import HugePhoto, Photo
 from impasto.images.regions import in_memory
 from impasto.images.rows import Scratch
-from impasto.networks import FastSpec
 from impasto.runtime.metadata import StyleEntry
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
 
-FOR_TILES = 20 << 20  # a tile of a network of unknown width, and its halo
-MEMORY = 6 << 20  # strips of a few rows for the tiny network
 
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    """Two styles in two stroke sizes and an identity, as in the gallery."""
-    return exported(
-        FastSpec(width=8, half_width=4, residual_blocks=2, parameter_sets=5),
-        tmp_path_factory.mktemp("model") / "two.onnx",
-        styles=(StyleEntry("one", "One"), StyleEntry("two", "Two")),
-        stroke_sizes=(1.0, 2.0),
-        strength="identity",
-        reference_px=64,
-    )
+@pytest.fixture(scope="module", params=["draft_refine", "fast"])
+def path(request, tmp_path_factory):
+    """Two styles; one network paints step by step, the other one whole."""
+    folder = tmp_path_factory.mktemp("model")
+    styles = (StyleEntry("one", "One"), StyleEntry("two", "Two"))
+    return exported(SPECS[request.param], folder / "two.onnx", styles=styles)
 
 
 @pytest.fixture(scope="module")
@@ -60,74 +51,52 @@ def filed(array, scratch):
 
 def assert_alike(found, expected):
     difference = np.abs(found.astype(int) - expected)
-    assert difference.max() <= 1
+    assert difference.max() <= 3  # resized by bands, a photo may differ by a level
     assert difference.mean() < 0.05
 
 
 MASK = np.asarray(Image.radial_gradient("L").resize((183, 600)))
 SETTINGS = [
-    {"stroke_size": "native"},
-    {"stroke_size": "native", "strength": 0.6},
-    {"stroke_size": "native", "keep_colors": True, "mask": MASK},
     {},
-    {"strength": 0.4, "keep_colors": True},
-    {"mask": MASK[::2, ::2]},
-    {"stroke_size": 1.7},
-    {"stroke_size": 2.5, "strength": 0.6},
+    {"strength": 0.6},
+    {"keep_colors": True, "mask": MASK},
+    {"strength": 1.4, "keep_colors": True},
+    {"mask": MASK[::2, ::2], "stroke_size": 1.7},
+    {"stroke_size": 2.5, "strength": 0.2},
     {"stroke_size": 0.6},
     {"strength": 0.0},
 ]
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: "-".join(map(str, s)) or "auto")
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: "-".join(map(str, s)) or "default")
 def test_every_dial_gives_the_picture_of_the_usual_path(path, photo, setting):
     model = StyleModel(path, threads=1).with_blend({"one": 0.3, "two": 0.7})
-    expected = model.paint(photo, memory=1 << 40, **setting)
+    expected = model.paint(photo, **setting)
     with in_files() as scratch:
         shares = []
-        painted = model.paint(
-            filed(photo, scratch), memory=MEMORY, progress=shares.append, **setting
-        )
+        painted = model.paint(filed(photo, scratch), progress=shares.append, **setting)
         found = painted[:]
     assert_alike(found, expected)
     assert shares == sorted(shares)
     if setting.get("strength") != 0.0:
         assert shares[-1] == 1.0
-        assert len(shares) > 10
 
 
-def test_a_masks_shape_and_the_memory_are_checked(path, photo):
+def test_a_masks_shape_is_checked(path, photo):
     model = StyleModel(path, threads=1)
-    with in_files() as scratch:
-        filed_photo = filed(photo, scratch)
-        with pytest.raises(UsageError, match="the mask is 10x10 and the photo 183x600"):
-            model.paint(filed_photo, mask=np.zeros((10, 10), np.uint8))
-        with pytest.raises(UsageError, match=r"needs at least .* MiB of working memory"):
-            model.paint(filed_photo, stroke_size="native", memory=1000)
-
-
-def test_models_that_are_run_in_tiles_or_in_one_piece(path, photo, tiny_model, tmp_path):
-    frozen = tmp_path / "frozen.onnx"
-    frozen.write_bytes(StyleModel(path, threads=1).frozen(photo[:200]))
-    for name in (frozen, tiny_model):
-        model = StyleModel(name, threads=1)
-        expected = model.paint(photo, memory=1 << 40, stroke_size="native")
-        shares = []
-        with in_files() as scratch:
-            room = filed(photo, scratch)
-            found = model.paint(
-                room, memory=FOR_TILES, stroke_size="native", progress=shares.append
-            )[:]
-        assert len(shares) > 2  # tiles, of which each is told
-        assert_alike(found, expected)
+    with (
+        in_files() as scratch,
+        pytest.raises(UsageError, match="the mask is 10x10 and the photo 183x600"),
+    ):
+        model.paint(filed(photo, scratch), mask=np.zeros((10, 10), np.uint8))
 
 
 def test_a_narrow_picture_is_mirrored_as_in_memory(path):
     narrow = np.random.default_rng(0).integers(0, 256, (3, 500, 3), np.uint8)
     model = StyleModel(path, threads=1)
     with in_files() as scratch:
-        found = model.paint(filed(narrow, scratch), memory=1000, stroke_size="native")[:]
-    assert_alike(found, model.paint(narrow, stroke_size="native"))
+        found = model.paint(filed(narrow, scratch))[:]
+    assert_alike(found, model.paint(narrow))
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -156,6 +125,7 @@ def test_enlarged_with_all_that_belongs_to_it(save_upscaler, tmp_path, photo, sc
     assert (found.exif, found.icc_profile) == (expected.exif, expected.icc_profile)
 
 
+@pytest.mark.parametrize("path", ["draft_refine"], indirect=True)
 def test_a_path_gives_the_same_pillow_image(path, photo, tmp_path, monkeypatch):
     picture = tmp_path / "photo.tif"
     Image.fromarray(photo).save(picture)
@@ -163,9 +133,7 @@ def test_a_path_gives_the_same_pillow_image(path, photo, tmp_path, monkeypatch):
     read = []
     decode = regions._decode
     monkeypatch.setattr(regions, "_decode", lambda *a: read.append(1) or decode(*a))
-    small, large = (
-        model(picture, stroke_size="native", memory=memory) for memory in (1 << 20, 1 << 30)
-    )
+    small, large = (model(picture, memory=memory) for memory in (1 << 20, 1 << 30))
     assert read == [1]
     assert_alike(np.asarray(small), np.asarray(large).astype(int))
 

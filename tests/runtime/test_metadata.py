@@ -8,11 +8,29 @@ from impasto.runtime.metadata import FORMAT_VERSION, ModelMetadata, Tiling
 
 
 def test_round_trip_and_version_first(metadata):
-    stated = dataclasses.replace(metadata, tiling=Tiling(True, 32, 4), scores={"balanced": 0.3})
+    stated = dataclasses.replace(metadata, tiling=Tiling(True, 32), scores={"balanced": 0.3})
     text = stated.to_json()
-    assert text.startswith('{"format_version": 2, "kind": "style"')
+    assert text.startswith('{"format_version": 3, "kind": "style"')
     assert ModelMetadata.from_json(text) == stated
-    assert json.loads(text)["tiling"] == {"allowed": True, "halo_px": 32, "align_px": 4}
+    assert json.loads(text)["tiling"] == {"allowed": True, "halo_px": 32}
+
+
+def test_a_refine_networks_halo_and_working_size_come_together(metadata):
+    stated = dataclasses.replace(metadata, working_px=512, halo_px=12)
+    assert ModelMetadata.from_json(stated.to_json()) == stated
+    wrong = [("working_px", None), ("working_px", 0), ("working_px", 4097)]
+    for key, value in [*wrong, ("halo_px", None), ("halo_px", -1), ("halo_px", 257)]:
+        values = json.loads(stated.to_json()) | {key: value}
+        with pytest.raises(ModelError, match=key):
+            ModelMetadata.from_json(json.dumps(values))
+
+
+def test_stroke_sizes_of_format_2_count_parameter_sets(metadata):
+    values = json.loads(metadata.to_json()) | {"format_version": 2, "stroke_sizes": [1.0, 2.0]}
+    values |= {"reference_px": 1024, "tiling": {"allowed": False, "halo_px": None, "align_px": 4}}
+    old = ModelMetadata.from_json(json.dumps(values))
+    assert (old.stroke_sizes, old.parameter_sets, old.working_px) == ((1.0, 2.0), 2, None)
+    assert ModelMetadata.from_json(old.to_json()) == old
 
 
 def test_unknown_keys_are_ignored(metadata):
@@ -45,8 +63,6 @@ def test_newer_format_is_named(metadata):
         ("stroke_sizes", [2.0]),
         ("stroke_sizes", [1.0, 1.0]),
         ("stroke_sizes", "1"),
-        ("reference_px", 0),
-        ("reference_px", 8193),
         ("network", None),
         ("weights_sha256", 3),
     ],

@@ -94,7 +94,7 @@ def test_not_ours_and_newer(save_model, metadata, tmp_path):
     path = save_model(tmp_path / "other.onnx", meta=False)
     with pytest.raises(ModelError, match=r"other\.onnx: not a model made by impasto"):
         read_model_file(path)
-    newer = metadata.to_json().replace('"format_version": 2', '"format_version": 3')
+    newer = metadata.to_json().replace('"format_version": 3', '"format_version": 4')
     path = save_model(tmp_path / "newer.onnx", meta=newer)
     with pytest.raises(NewerFormatError, match=r"newer\.onnx: made by a newer impasto"):
         read_model_file(path)

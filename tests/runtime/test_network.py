@@ -29,9 +29,9 @@ def test_the_network_gets_levels_as_shares_and_its_result_is_clipped(
     save_model, tmp_path, all_levels
 ):
     class Asked(ModelSession):
-        def run(self, batch, style_weights=None):
+        def run(self, batch, **settings):
             self.batch = batch.copy()
-            return super().run(batch, style_weights)
+            return super().run(batch, **settings)
 
     double = helper.make_node("Add", ["image", "image"], ["output"])
     session = Asked(save_model(tmp_path / "double.onnx", nodes=[double]).read_bytes(), threads=1)

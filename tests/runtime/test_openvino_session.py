@@ -1,4 +1,3 @@
-import json
 import signal
 import subprocess
 import sys
@@ -7,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from onnx import helper
-from PIL import Image
 from tiny_models import SPECS, exported
 
 from impasto.catalog import list_styles
@@ -58,32 +56,13 @@ def test_every_kind_of_network_gives_what_onnx_runtime_gives(network):
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_strips_are_painted_by_onnx_runtime(network):
-    rgb = np.tile(pictures()[0], (10, 3, 1))
-    painted = [
-        load_model(network, threads=1, device=device).paint(
-            rgb, stroke_size="native", memory=6 << 20
-        )
-        for device in ("cpu", "openvino")
-    ]
-    np.testing.assert_array_equal(*painted)
-
-
-def test_strips_are_told_apart_from_what_openvino_paints(network, tmp_path, run_cli):
-    rgb = np.tile(pictures()[0], (10, 3, 1))
-    model = load_model(network, threads=1, device="openvino")
-    assert model.device_for(*rgb.shape[:2], stroke_size="native") == "openvino"
-    assert model.device_for(*rgb.shape[:2], stroke_size="native", memory=6 << 20) == "cpu"
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name, picture in (("large", rgb), ("small", rgb[:90, :80])):
-        Image.fromarray(picture).save(folder / f"{name}.png")
-    line = ["stylize", folder, "-m", network, "-o", f"{tmp_path}/out/", "--device", "openvino"]
-    code, out, err = run_cli(*line, "--memory", "6MiB", "--json")
-    assert code == 0
-    assert [json.loads(row)["device"] for row in out.splitlines()] == ["cpu", "openvino"]
-    (note,) = [row for row in err.splitlines() if "strips" in row]
-    assert note.endswith("large.png is beyond --memory: painted in strips on cpu, not on openvino")
+def test_a_draft_and_refine_network_paints_as_with_onnx_runtime(tmp_path):
+    path = exported(SPECS["draft_refine"], tmp_path / "two.onnx")
+    rgb = np.random.default_rng(0).integers(0, 256, (180, 260, 3), np.uint8)
+    cpu, openvino = (load_model(path, threads=1, device=name) for name in ("cpu", "openvino"))
+    assert (cpu.device, openvino.device) == ("cpu", "openvino")
+    difference = np.abs(cpu.paint(rgb).astype(int) - openvino.paint(rgb))
+    assert difference.max() <= 1
 
 
 def test_results_stay_as_they_are_when_others_follow(tiny_model):

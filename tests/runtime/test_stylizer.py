@@ -28,7 +28,7 @@ def test_any_size_comes_back(model, size, monkeypatch):
     shapes = []
     run = model._session.run
     monkeypatch.setattr(
-        model._session, "run", lambda x, weights: (shapes.append(x.shape), run(x, weights))[1]
+        model._session, "run", lambda x, **kw: (shapes.append(x.shape), run(x, **kw))[1]
     )
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     np.testing.assert_array_equal(model.paint(rgb), 255 - rgb)
@@ -37,11 +37,11 @@ def test_any_size_comes_back(model, size, monkeypatch):
 
 def test_strength_by_hand(model):
     rgb = np.full((6, 6, 3), 100, np.uint8)
-    for strength, level in [(0, 100), (0.2, 111), (0.5, 128), (1, 155)]:
+    for strength, level in [(0, 100), (0.2, 111), (0.5, 128), (1, 155), (1.4, 177)]:
         assert set(model.paint(rgb, strength=strength).ravel()) == {level}
 
 
-@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("strength", [-0.1, 1.6, float("nan"), float("inf")])
 def test_strength_outside_its_range(model, rgb, strength):
     with pytest.raises(UsageError, match="strength"):
         model.paint(rgb, strength=strength)

@@ -91,7 +91,7 @@ def test_large_pictures_are_run_in_tiles_of_bounded_size(conv, monkeypatch):
     sizes = []
     run = model._session.run
     monkeypatch.setattr(
-        model._session, "run", lambda x, weights: (sizes.append(x.shape[2:]), run(x, weights))[1]
+        model._session, "run", lambda x, **kw: (sizes.append(x.shape[2:]), run(x, **kw))[1]
     )
     assert model.upscale(np.zeros((45, 44, 3), np.uint8)).shape == (180, 176, 3)
     assert sizes == [(45, 44)]
@@ -139,7 +139,7 @@ def test_small_pictures_are_mirrored_up(save_upscaler, tmp_path, monkeypatch, si
     sides = []
     run = model._session.run
     monkeypatch.setattr(
-        model._session, "run", lambda x, weights: (sides.extend(x.shape[2:]), run(x, weights))[1]
+        model._session, "run", lambda x, **kw: (sides.extend(x.shape[2:]), run(x, **kw))[1]
     )
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     for scale in (2, 4):

@@ -58,7 +58,6 @@ COMMANDS: Final[dict[str, str]] = {
     "serve": "Paint pictures that come over HTTP.",
     "train": "Train a style on your own painting.",
     "train-upscaler": "Train a super-resolution model.",
-    "freeze": "Make a model that paints every picture like one of them.",
     "export": "Make a model file from a training run.",
     "evaluate": "Measure the quality of models.",
     "optimize": "Paint one photo by optimisation, without a trained network.",

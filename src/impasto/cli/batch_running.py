@@ -26,7 +26,6 @@ from impasto.cli.settings import (
     check_painting,
     check_scale,
     parse_memory,
-    parse_stroke_size,
 )
 from impasto.cluster import storage
 from impasto.cluster.manifest import write_manifest
@@ -50,7 +49,7 @@ class Wanted:
     Attributes:
         style: of ``--style``.
         strength: None is 1.
-        stroke_size: None is auto.
+        stroke_size: None is 1.
         keep_colors: keep the photos' colours.
         memory: of ``--memory``.
         max_size: of ``--max-size``.
@@ -58,7 +57,7 @@ class Wanted:
 
     style: str | None = None
     strength: float | None = None
-    stroke_size: str | None = None
+    stroke_size: float | None = None
     keep_colors: bool = False
     memory: str | None = None
     max_size: int | None = None
@@ -170,7 +169,7 @@ def make_task(
         return _upscaling(upscale, model, max_pixels)
     settings = PaintSettings(
         strength=1.0 if wanted.strength is None else wanted.strength,
-        stroke_size=parse_stroke_size(wanted.stroke_size or "auto"),
+        stroke_size=1.0 if wanted.stroke_size is None else wanted.stroke_size,
         keep_colors=wanted.keep_colors,
         max_side_px=wanted.max_size,
         memory=parse_memory(wanted.memory),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -164,7 +163,7 @@ def _judge(
     if stated[painter.name] not in ("", image.sha256):
         print_note(f"{painting} is not the very file that {painter.name} was trained on")
     judge = StyleJudge(
-        partial(painter.paint, stroke_size="native"),
+        painter.paint,
         image,
         weights,
         size_px=size,

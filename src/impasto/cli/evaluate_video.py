@@ -151,12 +151,7 @@ def _painters(style: str | None, modes: Iterable[str], threads: int | None) -> d
 
     def painter(mode: str) -> Painter:
         task = make_task(Wanted(style=style), None, mode, threads, "auto")
-
-        def paint(shots: Iterable[Shot]) -> Iterator[Picture]:
-            task.change.go_on({})  # each clip begins anew
-            return changed(shots, task.change)
-
-        return paint
+        return lambda shots: changed(shots, task.change)
 
     return {mode: painter(mode) for mode in dict.fromkeys(modes)}
 

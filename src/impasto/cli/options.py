@@ -24,13 +24,8 @@ StyleName: TypeAlias = Annotated[
     ),
 ]
 StrokeSize: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--stroke-size",
-        metavar="auto|native|0.1..10",
-        help="Multiplies the brush strokes; auto makes them as large as on a photo of "
-        "1024 px, relative to the picture.  [default: auto]",
-    ),
+    float | None,
+    typer.Option(metavar="0.5..4", help="Multiplies the brush strokes.  [default: 1]"),
 ]
 MaxSize: TypeAlias = Annotated[
     int | None,

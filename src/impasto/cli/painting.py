@@ -67,11 +67,6 @@ def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int 
         )
         return dataclasses.replace(photo, rgb=rgb)
 
-    def device_for(height: int, width: int) -> str:
-        return painter.device_for(
-            height, width, stroke_size=settings.stroke_size, memory=settings.memory
-        )
-
     return Task(
         paint,
         PAINTING,
@@ -79,5 +74,4 @@ def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int 
         painter.device,
         max_side_px=settings.max_side_px,
         memory=settings.memory,
-        device_for=device_for,
     )

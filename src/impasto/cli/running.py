@@ -40,6 +40,7 @@ from impasto.images.writing import (
 
 # Of decoded pixels: 20 megapixels.
 _LARGE_BYTES: Final = 60_000_000
+_BAR_AFTER_S: Final = 1.0
 _DISK_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -63,8 +64,6 @@ class Task:
         max_side_px: no side of a result is longer; None sets no limit.
         memory: bytes that a picture and its result may take, before they are worked on in
             temporary files; None is the default.
-        device_for: where the network runs for a result of a height and a width in px, if that
-            is not the same for all.
     """
 
     change: Change
@@ -74,7 +73,6 @@ class Task:
     scale: int = 1
     max_side_px: int | None = None
     memory: int | None = None
-    device_for: Callable[[int, int], str] | None = None
 
 
 @dataclass
@@ -89,7 +87,6 @@ class _Item:
         error: what stopped it.
         skipped: the result was there.
         given: the picture in words.
-        device: where the network ran for it; None is the task's.
         times_s: of reading, working and writing.
     """
 
@@ -100,7 +97,6 @@ class _Item:
     error: ImpastoError | None = None
     skipped: bool = False
     given: str = ""
-    device: str | None = None
     times_s: list[float] = dataclasses.field(default_factory=list)
 
 
@@ -169,12 +165,13 @@ class Run:
 
     @contextlib.contextmanager
     def _own_bar(self) -> Iterator[Callable[[float], None]]:
-        """Gives a picture that is alone a bar as soon as it tells how far it is."""
+        """Gives a picture that is alone a bar, unless it is soon done."""
         with contextlib.ExitStack() as opened:
             screens: list[Screen] = []
+            begun_s = time.monotonic()
 
             def progress(share: float) -> None:
-                if not screens and share == 1.0:
+                if not screens and (share == 1.0 or time.monotonic() - begun_s < _BAR_AFTER_S):
                     return
                 if not screens:
                     bar = progress_bar(1, shown=not self._voice.quiet, doing=self._task.words.doing)
@@ -194,11 +191,6 @@ class Run:
                 pages = photo.format == "TIFF"
                 kind = f"{photo.frames} pages" if pages else f"animated ({photo.frames} frames)"
                 screen.note(f"{name} {'has' if pages else 'is'} {kind}: the first one was {done}")
-            if item.device not in (None, self._task.device) and not self._voice.quiet:
-                screen.note(
-                    f"{name} is beyond --memory: {done} in strips on {item.device}, not on "
-                    f"{self._task.device}"
-                )
             if self._voice.verbose:
                 read_s, change_s, write_s = item.times_s
                 screen.note(
@@ -257,8 +249,6 @@ class Run:
                 item.photo = change(photo, progress)
             else:
                 item.photo = change(photo, progress)
-            if self._task.device_for is not None:
-                item.device = self._task.device_for(*item.photo.rgb.shape[:2])
         return item
 
     def _write(self, item: _Item) -> _Item:
@@ -297,7 +287,7 @@ class Run:
             width=width,
             height=height,
             how=self._task.how,
-            device=item.device or self._task.device,
+            device=self._task.device,
             elapsed_s=round(sum(item.times_s), 4),
             status="skipped" if item.skipped else "failed" if item.error else "done",
             error=None if item.error is None else one_line(str(item.error)),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from impasto.errors import UsageError
 from impasto.runtime.cores import check_threads
-
-if TYPE_CHECKING:
-    from impasto.runtime.stylizer import StrokeSize
+from impasto.runtime.dials import LARGEST_STRENGTH, LARGEST_STROKE_SIZE, SMALLEST_STROKE_SIZE
 
 _SCALES: Final = (2, 4, 8)
 _UNIT_BYTES: Final = {"M": 2**20, "G": 2**30}
@@ -42,17 +39,17 @@ class PaintSettings:
     """How every picture of a run is painted.
 
     Attributes:
-        strength: 0 (the photo) to 1 (the painting).
-        stroke_size: multiplies the strokes, or ``"auto"`` or ``"native"``.
+        strength: 0 (the photo) to 1 (the painting), and beyond it up to 1.5.
+        stroke_size: multiplies the strokes, .5 to 4.
         keep_colors: keep the photo's colours.
         mask: a picture, white where the photos are painted; None paints all of them.
         max_side_px: results are made smaller until no side is longer; None keeps the size.
-        memory: bytes of working memory, above which pictures are painted in strips; None is the
-            default.
+        memory: bytes that a picture and its result may take, before they are worked on in
+            temporary files; None is the default.
     """
 
     strength: float = 1.0
-    stroke_size: StrokeSize = "auto"
+    stroke_size: float = 1.0
     keep_colors: bool = False
     mask: Path | None = None
     max_side_px: int | None = None
@@ -94,9 +91,19 @@ def check_painting(settings: PaintSettings) -> None:
     Raises:
         UsageError: a number lies outside its range.
     """
-    if not 0.0 <= settings.strength <= 1.0:
-        raise UsageError(f"--strength must lie between 0 and 1, not {settings.strength}")
+    check_range("strength", settings.strength, 0, LARGEST_STRENGTH)
+    check_range("stroke-size", settings.stroke_size, SMALLEST_STROKE_SIZE, LARGEST_STROKE_SIZE)
     check_at_least_one("max-size", settings.max_side_px)
+
+
+def check_range(flag: str, value: float, least: float, most: float) -> None:
+    """Checks a number.
+
+    Raises:
+        UsageError: it lies outside its range.
+    """
+    if not least <= value <= most:
+        raise UsageError(f"--{flag} must lie between {least:g} and {most:g}, not {value}")
 
 
 def check_at_least_one(flag: str, value: int | None) -> None:
@@ -117,27 +124,6 @@ def check_scale(flag: str, value: int) -> None:
     """
     if value not in _SCALES:
         raise UsageError(f"--{flag} must be 2, 4 or 8, not {value}")
-
-
-def parse_stroke_size(text: str) -> StrokeSize:
-    """Reads ``--stroke-size``.
-
-    Raises:
-        UsageError: it is neither a number nor one of the two words.
-    """
-    if text == "auto":
-        return "auto"
-    if text == "native":
-        return "native"
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0.1 <= number <= 10:
-        raise UsageError(
-            f"--stroke-size must be auto, native or a number from 0.1 to 10, not {text!r}"
-        )
-    return number
 
 
 def parse_memory(text: str | None) -> int | None:

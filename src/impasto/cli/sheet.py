@@ -113,7 +113,7 @@ def _painted(rgb: NDArray[np.uint8], styles: tuple[Style, ...]) -> tuple[list[Ce
 
 
 def _cell(rgb: NDArray[np.uint8], style: Style) -> Cell:
-    painted = load_model(style.name).paint(rgb, stroke_size="native")
+    painted = load_model(style.name).paint(rgb)
     about = ", ".join(filter(None, (style.artist, style.year)))
     return Cell(_small(painted), style.name, about if style.origin == "shipped" else "your own")
 

@@ -16,7 +16,6 @@ from impasto.cli.settings import (
     check_painting,
     check_settings,
     parse_memory,
-    parse_stroke_size,
     pillow_format,
 )
 
@@ -39,17 +38,12 @@ def command(
         ),
     ] = None,
     strength: Annotated[
-        float, typer.Option(metavar="0..1", help="0 leaves the photo, 1 paints it fully.")
+        float,
+        typer.Option(metavar="0..1.5", help="0 leaves the photo, 1 paints it fully, more is more."),
     ] = 1.0,
     stroke_size: Annotated[
-        str,
-        typer.Option(
-            "--stroke-size",
-            metavar="auto|native|0.1..10",
-            help="Multiplies the brush strokes; auto makes them as large as on a photo of "
-            "1024 px, relative to the picture.",
-        ),
-    ] = "auto",
+        float, typer.Option(metavar="0.5..4", help="Multiplies the brush strokes.")
+    ] = 1.0,
     keep_colors: Annotated[
         bool, typer.Option("--keep-colors", help="Keep the photo's colours.")
     ] = False,
@@ -64,7 +58,7 @@ def command(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Working memory, such as 512MiB; larger pictures are painted in strips, through "
+            help="For a picture and its result, such as 512MiB; larger ones are worked on in "
             "temporary files, with the same result. [default: 1GiB]",
         ),
     ] = None,
@@ -89,7 +83,7 @@ def command(
     """
     paint_settings = PaintSettings(
         strength=strength,
-        stroke_size=parse_stroke_size(stroke_size),
+        stroke_size=stroke_size,
         keep_colors=keep_colors,
         mask=mask,
         max_side_px=max_size,
@@ -119,6 +113,9 @@ def command(
     check_plan(plan, settings, voice, command="stylize")
     if verbose:
         print_note(f"style {painter.name} on {painter.device}")
+    note = painter.note(stroke_size)
+    if note and not quiet:
+        print_note(note)
     with own_stderr():
         task = painting.painting_task(painter, paint_settings, max_pixels)
         Run(task, settings, voice).work(plan)

@@ -19,10 +19,10 @@ from impasto.cli.settings import (
     check_painting,
     check_scale,
     parse_memory,
-    parse_stroke_size,
 )
 from impasto.errors import ImpastoError, OutputError, UsageError
 from impasto.images.folders import real_path
+from impasto.runtime.dials import LARGEST_STRENGTH, LARGEST_STROKE_SIZE, SMALLEST_STROKE_SIZE
 from impasto.video.animations import FORMATS
 from impasto.video.changes import Change, Painting, Upscaling
 from impasto.video.encoding import check_codec
@@ -46,7 +46,7 @@ class Wanted:
         style: of ``--style``.
         model: of ``--model``; with ``--upscale`` the upscaling model.
         strength: None is 1.
-        stroke_size: None is auto.
+        stroke_size: None is 1.
         keep_colors: keep the clip's colours.
         mask: a picture, white where the clip is painted.
         memory: of ``--memory``.
@@ -58,7 +58,7 @@ class Wanted:
     style: str | None = None
     model: str | None = None
     strength: float | None = None
-    stroke_size: str | None = None
+    stroke_size: float | None = None
     keep_colors: bool = False
     mask: Path | None = None
     memory: str | None = None
@@ -158,11 +158,12 @@ def _painting(
 ) -> Task:
     from impasto.cli import painting
     from impasto.runtime.loading import model_path
-    from impasto.runtime.steady import SteadyModel
 
     styles = parse_styles("style-at", wanted.styles)
-    strengths = parse_numbers("strength-at", wanted.strengths, 0, 1)
-    stroke_sizes = parse_numbers("stroke-size-at", wanted.stroke_sizes, 0.1, 10)
+    strengths = parse_numbers("strength-at", wanted.strengths, 0, LARGEST_STRENGTH)
+    stroke_sizes = parse_numbers(
+        "stroke-size-at", wanted.stroke_sizes, SMALLEST_STROKE_SIZE, LARGEST_STROKE_SIZE
+    )
     for flag, track, given in (
         ("style", styles, wanted.style),
         ("strength", strengths, wanted.strength),
@@ -174,7 +175,7 @@ def _painting(
             )
     settings = PaintSettings(
         strength=1.0 if wanted.strength is None else wanted.strength,
-        stroke_size=parse_stroke_size(wanted.stroke_size or "auto"),
+        stroke_size=1.0 if wanted.stroke_size is None else wanted.stroke_size,
         keep_colors=wanted.keep_colors,
         mask=wanted.mask,
         memory=parse_memory(wanted.memory),
@@ -186,11 +187,7 @@ def _painting(
     file = None if wanted.model is None else Path(wanted.model)
     model = painting.load(style, file, threads, device)
     dials = Dials(model.blend, settings.strength, settings.stroke_size)
-    name, used_device = model.name, model.device
     path = model_path(style) if file is None else file
-    if steadiness is not None:
-        kept = steadiness.statistics_kept
-        model = SteadyModel(path, kept=kept, threads=threads, device=device)
     mask = None
     if settings.mask is not None:
         from impasto.images.masks import read_mask
@@ -205,7 +202,7 @@ def _painting(
         steadiness=steadiness,
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
-    return Task(change, name, used_device, {"style": name})
+    return Task(change, model.name, model.device, {"style": model.name})
 
 
 def _upscaling(

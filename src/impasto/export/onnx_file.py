@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto.errors import ExportError
-from impasto.export.planning import plan_stages
 from impasto.export.rewriting import (
     halve_weights,
     merge_slices,
@@ -23,10 +25,15 @@ from impasto.export.rewriting import (
     widen_last_convolution,
 )
 from impasto.images.writing import atomic_path
-from impasto.networks import FastNetwork, Network
-from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
-from impasto.runtime.session import INPUT_NAME, OUTPUT_NAME, STYLE_INPUT_NAME
-from impasto.runtime.stages import STAGES_KEY
+from impasto.networks import DraftRefineNetwork, FastNetwork, Network
+from impasto.runtime.metadata import METADATA_KEY, REFINE_KEY, ModelMetadata
+from impasto.runtime.session import (
+    DRAFT_INPUT_NAME,
+    INPUT_NAME,
+    OUTPUT_NAME,
+    PHOTO_INPUT_NAME,
+    STYLE_INPUT_NAME,
+)
 
 TOLERANCE = 1e-3
 """Largest difference from PyTorch, as a share of the value range."""
@@ -35,10 +42,37 @@ PARITY_SIZES = ((64, 64), (96, 128), (101, 67))
 """Heights and widths that are compared; larger ones where a network needs them."""
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A network that becomes a graph of its own.
+
+    Attributes:
+        network: maps pictures, and the weights of its parameter sets if it has any.
+        pictures: names of the inputs that are pictures.
+        smallest_px: height and width that these have at least.
+        step_px: heights and widths are the smallest one and multiples of this more.
+        parameter_sets: how many it mixes; None without an input for their weights.
+    """
+
+    network: nn.Module
+    pictures: tuple[str, ...]
+    smallest_px: int
+    step_px: int = 1
+    parameter_sets: int | None = None
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of all inputs."""
+        return [*self.pictures, *([] if self.parameter_sets is None else [STYLE_INPUT_NAME])]
+
+
 def export_network(
     network: Network, metadata: ModelMetadata, path: Path, *, float16: bool = False
 ) -> float:
     """Writes a network as ONNX with dynamic batch, height and width.
+
+    Of a draft and refine network the draft is the file's graph, and the refine network is kept
+    beside it.
 
     Args:
         network: the network; it is run in evaluation mode.
@@ -50,47 +84,85 @@ def export_network(
         The largest difference from PyTorch over `PARITY_SIZES`, in units of [0, 1].
 
     Raises:
-        ExportError: the difference is above `TOLERANCE`; no file is written.
+        ExportError: the difference is above `TOLERANCE`, or the metadata states other sizes
+            than the network's; no file is written.
         OutputError: the file cannot be written.
     """
     network = network.cpu().eval()
-    model = _to_onnx(network)
+    main, refine = _parts(network)
+    halo_px = network.spec.halo_px if isinstance(network, DraftRefineNetwork) else None
+    if metadata.halo_px != halo_px or (metadata.working_px is None) != (halo_px is None):
+        raise ExportError(
+            f"{path.name} was not written: its metadata states working_px "
+            f"{metadata.working_px} and halo_px {metadata.halo_px}, which the network has not"
+        )
+    entries = {METADATA_KEY: metadata.to_json()}
+    difference = 0.0
+    if refine is not None:
+        data, difference = _compared(refine, _to_onnx(refine), path, float16=float16)
+        entries[REFINE_KEY] = base64.b64encode(data).decode("ascii")
+    model = _to_onnx(main)
+    onnx.helper.set_model_props(model, entries)
+    data, other = _compared(main, model, path, float16=float16)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return max(difference, other)
+
+
+def _parts(network: Network) -> tuple[_Part, _Part | None]:
+    """Returns the network of the file's graph, and the one that is kept beside it."""
+    smallest = network.spec.min_size_px
+    if isinstance(network, DraftRefineNetwork):
+        spec = network.spec
+        return (
+            _Part(network.draft, (INPUT_NAME,), smallest, parameter_sets=spec.parameter_sets),
+            _Part(
+                network.refine,
+                (PHOTO_INPUT_NAME, DRAFT_INPUT_NAME),
+                2 * spec.halo_px + 2,
+                2,
+                spec.parameter_sets,
+            ),
+        )
+    sets = network.spec.parameter_sets if isinstance(network, FastNetwork) else None
+    return _Part(network, (INPUT_NAME,), smallest, parameter_sets=sets), None
+
+
+def _compared(
+    part: _Part, model: onnx.ModelProto, path: Path, *, float16: bool
+) -> tuple[bytes, float]:
+    """Returns an ONNX model's content, and its largest difference from PyTorch."""
     if float16:
         halve_weights(model.graph)
-    plan = plan_stages(model, network.spec.min_size_px) if metadata.kind == "style" else None
-    entries = {METADATA_KEY: metadata.to_json()}
-    if plan is not None:
-        entries[STAGES_KEY] = plan.to_json()
-    onnx.helper.set_model_props(model, entries)
     onnx.checker.check_model(model)
     data = model.SerializeToString()
-    difference = _largest_difference(network, data)
+    difference = _largest_difference(part, data)
     if not difference <= TOLERANCE:
         raise ExportError(
             f"{path.name} was not written: ONNX Runtime and PyTorch differ by {difference:.2g} "
             f"of the value range, allowed is {TOLERANCE:g}"
         )
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-    return difference
+    return data, difference
 
 
-def _to_onnx(network: Network) -> onnx.ModelProto:
-    smallest = network.spec.min_size_px
+def _to_onnx(part: _Part) -> onnx.ModelProto:
+    smallest, step = part.smallest_px, part.step_px
     # Fresh memory per size is what PyTorch traces well; the values do not matter.
-    example = torch.zeros(2, 3, smallest + 23, smallest + 32)
-    sizes = {
-        0: torch.export.Dim("batch", min=1),
-        2: torch.export.Dim("height", min=smallest),
-        3: torch.export.Dim("width", min=smallest),
+    example = torch.zeros(2, 3, smallest + 22 + step % 2, smallest + 32)
+    any_size = torch.export.Dim.DYNAMIC
+    sizes = {0: any_size, 2: any_size, 3: any_size}
+    if step > 1:
+        sides = (torch.export.Dim(name, min=smallest // step) for name in ("height", "width"))
+        sizes |= zip((2, 3), (step * side for side in sides), strict=True)
+    inputs: dict[str, tuple[Tensor, dict[int, Any]]] = {
+        name: (example.clone(), sizes) for name in part.pictures
     }
-    inputs: dict[str, tuple[Tensor, dict[int, torch.export.Dim]]] = {INPUT_NAME: (example, sizes)}
-    if isinstance(network, FastNetwork):
+    if part.parameter_sets is not None:
         # One mixture for the batch, so that a norm's scale and shift stay inputs of the norm.
-        inputs[STYLE_INPUT_NAME] = (torch.ones(network.spec.parameter_sets), {})
+        inputs[STYLE_INPUT_NAME] = (torch.ones(part.parameter_sets), {})
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
-            network,
+            part.network,
             tuple(value for value, _ in inputs.values()),
             dynamo=True,
             external_data=False,
@@ -127,18 +199,19 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _largest_difference(network: Network, data: bytes) -> float:
+def _largest_difference(part: _Part, data: bytes) -> float:
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
-    smallest = network.spec.min_size_px
     differences = []
-    for height, width in PARITY_SIZES:
-        shape = (1, 3, max(height, smallest), max(width, smallest))
-        inputs = {INPUT_NAME: torch.rand(shape, generator=generator)}
-        if isinstance(network, FastNetwork):
-            inputs[STYLE_INPUT_NAME] = torch.rand(network.spec.parameter_sets, generator=generator)
+    for sides in PARITY_SIZES:
+        height, width = (max(side, part.smallest_px) // part.step_px for side in sides)
+        shape = (1, 3, height * part.step_px, width * part.step_px)
+        inputs = {name: torch.rand(shape, generator=generator) for name in part.pictures}
+        if part.parameter_sets is not None:
+            shares = torch.rand(part.parameter_sets, generator=generator)
+            inputs[STYLE_INPUT_NAME] = shares / shares.sum()
         with torch.no_grad():
-            expected = network(*inputs.values()).numpy()
+            expected = part.network(*inputs.values()).numpy()
         output = session.run([OUTPUT_NAME], {k: v.numpy() for k, v in inputs.items()})[0]
         if output.shape != expected.shape:
             raise ExportError(

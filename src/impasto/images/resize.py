@@ -200,6 +200,26 @@ def resample(rgb: Picture, scale: float) -> Picture:
     return result
 
 
+def resized_to(rgb: Picture, height: int, width: int) -> Picture:
+    """Returns a picture at another size, by a Lanczos filter.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        height: of the result, in px.
+        width: likewise.
+
+    Returns:
+        (height, width, 3) uint8; the same array where the size stays.
+    """
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    result = room_like(rgb, (height, width, 3))
+    kernel = Image.Resampling.LANCZOS
+    for rows, part in resized(rgb, width, height, kernel, reducing_gap=_REDUCING_GAP):
+        result[rows] = part
+    return result
+
+
 def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint8], int, int]:
     """Mirrors a picture at its edges, as often as needed, up to a smallest size.
 

@@ -139,7 +139,7 @@ def _results(inputs: Inputs, sizes: Sizes, network: LossNetwork) -> list[Cell]:
         cells.append(Cell(photo, path.stem))
         cells.append(Cell(_optimized(objective, side, side, sizes), "the baseline"))
         for model in inputs.models:
-            painted = model.load().paint(photo, stroke_size="native")
+            painted = model.load().paint(photo)
             cells.append(Cell(painted, model.name))
     shape = min(cell.rgb.shape[:2] for cell in cells)
     return [Cell(c.rgb[: shape[0], : shape[1]], c.name) for c in cells]

@@ -119,7 +119,7 @@ def _curves(inputs: Inputs, path: Path, size: ObjectiveSize) -> Curves:
         result = optimize(objective, image, iterations=size.iterations)
         return [evaluation.values.total for evaluation in result.curve]
 
-    painted = {model.name: model.load().paint(rgb, stroke_size="native") for model in inputs.models}
+    painted = {model.name: model.load().paint(rgb) for model in inputs.models}
     return {
         "baseline": {"noise": values(None), "photo": values(rgb)},
         "content": objective.values(photo).total,

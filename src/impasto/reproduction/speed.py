@@ -182,7 +182,7 @@ def _network_s(model: StyleModelFile, photo: NDArray[np.uint8]) -> dict[str, flo
     painter = model.load(torch.get_num_threads())
     return {
         "torch": _median_s(in_torch),
-        "runtime": _median_s(lambda: painter.paint(photo, stroke_size="native")),
+        "runtime": _median_s(lambda: painter.paint(photo)),
     }
 
 

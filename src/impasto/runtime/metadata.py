@@ -1,8 +1,9 @@
 """What a model file states about itself.
 
-Every model is one ONNX file. Its ``metadata_props`` hold a single entry of ours, key
-``METADATA_KEY``, whose value is JSON with ``format_version`` first. Export writes it from
-`ModelMetadata`, the runtime reads it back; nothing is ever guessed from the graph.
+Every model is one ONNX file. Its ``metadata_props`` hold an entry of ours, key ``METADATA_KEY``,
+whose value is JSON with ``format_version`` first. Export writes it from `ModelMetadata`, the
+runtime reads it back; nothing is ever guessed from the graph. The refine network of a style, a
+second ONNX model, is the entry ``REFINE_KEY``, in base64.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import Any, Final
 from impasto.errors import ModelError, NewerFormatError
 
 METADATA_KEY: Final = "impasto"
-FORMAT_VERSION: Final = 2
+REFINE_KEY: Final = "impasto.refine"
+FORMAT_VERSION: Final = 3
 
 _KINDS: Final = ("style", "upscale")
 # Smaller pictures are mirrored up to a model's smallest size, so that it costs memory.
 LARGEST_MIN_SIZE_PX: Final = 1024
-# Likewise, smaller pictures are painted as large as the reference.
-LARGEST_REFERENCE_PX: Final = 8192
+LARGEST_WORKING_PX: Final = 4096
+LARGEST_HALO_PX: Final = 256
 FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
 LONGEST_NAME: Final = 80
 MOST_STROKE_SIZES: Final = 16
@@ -51,12 +53,10 @@ class Tiling:
     Attributes:
         allowed: False for networks with global statistics such as instance normalisation.
         halo_px: overlap that makes tiles exact, in pixels, or None where tiles are refused.
-        align_px: tiles begin at multiples of this, the stride of the network.
     """
 
     allowed: bool = False
     halo_px: int | None = None
-    align_px: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,11 @@ class ModelMetadata:
         scale: output size divided by input size.
         value_range: lowest and highest value of input and output.
         tiling: whether a picture may be run in tiles.
-        stroke_sizes: sizes of brush strokes that every style was trained at, as multiples of
-            the first, ascending.
-        reference_px: longer side of the picture on which strokes have their own size; on
-            others they are made as large relative to it. None leaves them at pixel scale.
+        working_px: longer side at which a style's draft is painted; its refine network does the
+            rest. None for a network that paints pictures whole, at their own size.
+        halo_px: border that the refine network takes off its input; None without one.
+        stroke_sizes: of files up to format 2: sizes of strokes, of which each style has a
+            parameter set; the first ones paint.
         strength: how strength works: ``"fade"`` mixes pixels of photo and result,
             ``"identity"`` goes towards a parameter set that leaves photos as they are.
         format_version: version of this layout.
@@ -95,8 +96,9 @@ class ModelMetadata:
     scale: int = 1
     value_range: tuple[float, float] = (0.0, 1.0)
     tiling: Tiling = field(default_factory=Tiling)
+    working_px: int | None = None
+    halo_px: int | None = None
     stroke_sizes: tuple[float, ...] = (1.0,)
-    reference_px: int | None = None
     strength: str = "fade"
     format_version: int = FORMAT_VERSION
 
@@ -108,7 +110,7 @@ class ModelMetadata:
     def to_json(self) -> str:
         """Returns the metadata as JSON text, ``format_version`` first."""
         values = asdict(self)
-        order = (
+        order = [
             "format_version",
             "kind",
             "scale",
@@ -116,15 +118,17 @@ class ModelMetadata:
             "min_size_px",
             "value_range",
             "tiling",
-            "stroke_sizes",
-            "reference_px",
+            "working_px",
+            "halo_px",
             "strength",
             "network",
             "weights_sha256",
             "recipe",
             "licence",
             "scores",
-        )
+        ]
+        if len(self.stroke_sizes) > 1:
+            order.append("stroke_sizes")
         return json.dumps({name: values[name] for name in order}, ensure_ascii=False)
 
     @classmethod
@@ -150,6 +154,7 @@ class ModelMetadata:
                 f"made by a newer impasto (model format {version}, this one reads up to "
                 f"{FORMAT_VERSION}): update impasto"
             )
+        working_px, halo_px = _refining(values)
         return cls(
             styles=_styles(values),
             min_size_px=_min_size(values),
@@ -162,8 +167,9 @@ class ModelMetadata:
             scale=_integer(values, "scale", minimum=1),
             value_range=_value_range(values),
             tiling=_tiling(values),
+            working_px=working_px,
+            halo_px=halo_px,
             stroke_sizes=_stroke_sizes(values),
-            reference_px=_reference(values),
             strength=_choice(values, "strength", ("fade", "identity")),
             format_version=version,
         )
@@ -203,13 +209,19 @@ def _min_size(values: Mapping[str, Any]) -> int:
     return value
 
 
-def _reference(values: Mapping[str, Any]) -> int | None:
-    if values.get("reference_px") is None:
-        return None
-    value = _integer(values, "reference_px", minimum=1)
-    if value > LARGEST_REFERENCE_PX:
-        raise _bad("reference_px", f"at most {LARGEST_REFERENCE_PX}", value)
-    return value
+def _refining(values: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    working_px, halo_px = values.get("working_px"), values.get("halo_px")
+    if working_px is None and halo_px is None:  # an upscaler, or a style that is painted whole
+        return None, None
+    working_px = _integer(values, "working_px", minimum=1)
+    halo_px = _integer(values, "halo_px", minimum=0)
+    for name, value, largest in (
+        ("working_px", working_px, LARGEST_WORKING_PX),
+        ("halo_px", halo_px, LARGEST_HALO_PX),
+    ):
+        if value > largest:
+            raise _bad(name, f"at most {largest}", value)
+    return working_px, halo_px
 
 
 def _dictionary(values: Mapping[str, Any], name: str) -> dict[str, object]:
@@ -236,7 +248,7 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
 
 
 def _stroke_sizes(values: Mapping[str, Any]) -> tuple[float, ...]:
-    sizes = values.get("stroke_sizes", [1.0])  # format version 1 has no such key
+    sizes = values.get("stroke_sizes", [1.0])
     wanted = "a list of ascending numbers that begins with 1"
     if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_STROKE_SIZES or sizes[0] != 1:
         raise _bad("stroke_sizes", wanted, sizes)
@@ -270,8 +282,4 @@ def _tiling(values: Mapping[str, Any]) -> Tiling:
         raise _bad("tiling.allowed", "true or false", allowed)
     if halo_px is None:
         return Tiling(allowed, None)
-    sides = {"tiling.halo_px": halo_px, "tiling.align_px": value.get("align_px", 1)}
-    align_px = _integer(sides, "tiling.align_px", minimum=1)
-    if align_px > LARGEST_MIN_SIZE_PX:
-        raise _bad("tiling.align_px", f"at most {LARGEST_MIN_SIZE_PX}", align_px)
-    return Tiling(allowed, _integer(sides, "tiling.halo_px", minimum=0), align_px)
+    return Tiling(allowed, _integer({"tiling.halo_px": halo_px}, "tiling.halo_px", minimum=0))

@@ -1,14 +1,14 @@
-"""Which mixture of a model's parameter sets paints a style, a blend, a stroke size, a strength.
+"""Which mixture of a model's parameter sets paints a style, a blend, a strength.
 
-A file with conditional instance norm holds one set of scales and shifts per style and stroke
-size, all sizes of the first style first, and at the end the identity if there is one. Every
-mixture of sets is a style of its own.
+A file holds one set of scales and shifts per style, and at the end the identity if there is one.
+Every mixture of sets is a style of its own.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from impasto.catalog import close_name
 from impasto.errors import UnknownStyleError, UsageError
 from impasto.runtime.metadata import ModelMetadata
+
+_PHOTO_BELOW: Final = 0.25
 
 
 def parse_blend(text: str) -> dict[str, float]:
@@ -64,99 +66,39 @@ def check_names(metadata: ModelMetadata, names: Sequence[str]) -> None:
             )
 
 
-def stroke_factor(stroke_size: float | str, longer_side_px: int, reference_px: int | None) -> float:
-    """Turns a stroke size into a factor on the strokes that the model was trained at.
-
-    Args:
-        stroke_size: a number multiplies the strokes; ``"native"`` is 1; ``"auto"`` makes
-            them as large, relative to the picture, as on one of ``reference_px``.
-        longer_side_px: of the picture.
-        reference_px: what the model states; with None ``"auto"`` is ``"native"``.
-
-    Raises:
-        UsageError: the number does not lie between 0.1 and 10, or the word is another.
-    """
-    if stroke_size == "native" or (stroke_size == "auto" and reference_px is None):
-        return 1.0
-    if stroke_size == "auto" and reference_px is not None:
-        return longer_side_px / reference_px
-    if isinstance(stroke_size, str) or not 0.1 <= stroke_size <= 10:
-        raise UsageError(
-            f"the stroke size must be auto, native or a number from 0.1 to 10, not {stroke_size!r}"
-        )
-    return float(stroke_size)
-
-
-def covered_stroke_size(metadata: ModelMetadata, stroke_size: float, longer_side_px: int) -> float:
-    """Returns the part of a stroke size that parameter sets give; pixels do the rest.
-
-    Up to the largest trained size sets do it all. Far beyond it the picture is painted as one
-    of ``reference_px`` would be, as far as there are sets for it, so that it looks the same
-    at every size; in between the one passes steadily into the other.
-
-    Args:
-        metadata: of the model.
-        stroke_size: factor on the strokes of the first size, in pixels.
-        longer_side_px: of the picture.
-
-    Returns:
-        A multiple of the first size, among those that the file covers.
-    """
-    first, last = metadata.stroke_sizes[0], metadata.stroke_sizes[-1]
-    if stroke_size <= last or metadata.reference_px is None:
-        return min(max(stroke_size, first), last)
-    at_reference = stroke_size * metadata.reference_px / longer_side_px
-    return min(max(at_reference, 2 * last - stroke_size, first), last)
-
-
-def strokes_for(
-    metadata: ModelMetadata, stroke_size: float | str, longer_side_px: int
-) -> tuple[float, float]:
-    """Splits a stroke size into what parameter sets give and what resizing does.
-
-    Args:
-        metadata: of the model.
-        stroke_size: as for `stroke_factor`.
-        longer_side_px: of the picture.
-
-    Returns:
-        The multiple of the first trained size, and by what the picture is resized before it is
-        painted: to a longer side of a whole number of px, which a frozen model can state.
-
-    Raises:
-        UsageError: ``stroke_size`` is out of its range.
-    """
-    factor = stroke_factor(stroke_size, longer_side_px, metadata.reference_px)
-    covered = covered_stroke_size(metadata, factor, longer_side_px)
-    return covered, max(1, round(longer_side_px * covered / factor)) / longer_side_px
-
-
 def mixture(
-    metadata: ModelMetadata,
-    blend: Mapping[str, float],
-    *,
-    stroke_size: float = 1.0,
-    strength: float = 1.0,
+    metadata: ModelMetadata, blend: Mapping[str, float], strength: float = 1.0
 ) -> NDArray[np.float32]:
     """Weighs the parameter sets of a model.
 
     Args:
-        metadata: of the model.
+        metadata: of the model; of several stroke sizes, as format 2 had them, the first counts.
         blend: shares of styles, together 1.
-        stroke_size: multiple of the file's first stroke size, among those it covers.
-        strength: 1 is the style, 0 the identity; other than 1 only for a model with one.
+        strength: 1 is the style, 0 the identity, for a model that has one.
 
     Returns:
         (sets,) float32, together 1.
     """
-    sizes = metadata.stroke_sizes
-    nodes = np.arange(len(sizes), dtype=np.float32)
-    position = float(np.interp(stroke_size, sizes, nodes))
-    by_size = np.maximum(0, 1 - np.abs(nodes - position))  # linear between neighbours
+    identity = metadata.strength == "identity"
     weights = np.zeros(metadata.parameter_sets, np.float32)
     for number, style in enumerate(metadata.styles):
-        first = number * len(sizes)
-        weights[first : first + len(sizes)] = strength * blend.get(style.name, 0.0) * by_size
-    if metadata.strength == "identity":
+        share = blend.get(style.name, 0.0)
+        weights[number * len(metadata.stroke_sizes)] = share * (strength if identity else 1.0)
+    if identity:
         weights[-1] = 1 - strength
     return weights
+
+
+def painted_share(metadata: ModelMetadata, strength: float) -> float:
+    """Returns how much of what the network paints is in the result; the rest is photo.
+
+    An identity leaves photos nearly as they are. From a quarter of the strength down to 0 the
+    photo itself takes over, smoothly, so that 0 leaves it exactly so.
+
+    Args:
+        metadata: of the model.
+        strength: as for `mixture`.
+    """
+    if metadata.strength != "identity":
+        return strength
+    return 1 - max(0.0, 1 - strength / _PHOTO_BELOW) ** 2

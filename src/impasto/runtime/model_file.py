@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from impasto.errors import ModelError
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
@@ -38,10 +38,8 @@ _CHILDREN: Final[dict[str, dict[int, str]]] = {
 }
 _MODEL_METADATA_PROPS: Final = 14
 _MODEL_GRAPH: Final = 7
-_GRAPH_NODE, _GRAPH_TENSOR, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 1, 5, 11, 12, 13
-_NODE_INPUT, _NODE_OUTPUT, _NODE_KIND, _NODE_ATTRIBUTE = 1, 2, 4, 5
+_GRAPH_INPUT, _GRAPH_OUTPUT = 11, 12
 _VALUE_NAME: Final = 1
-_TENSOR_NAME: Final = 8
 _TENSOR_EXTERNAL_DATA: Final = 13
 _TENSOR_DATA_LOCATION: Final = 14
 _MAX_FIELD_NUMBER: Final = 2**29 - 1
@@ -112,6 +110,18 @@ def read_model_bytes(data: bytes) -> ModelMetadata:
     return ModelMetadata.from_json(text)
 
 
+def check_graph(data: bytes) -> None:
+    """Judges a further model that lies in a file.
+
+    Raises:
+        ModelError: the content is damaged or refers to other files.
+    """
+    try:
+        _check_messages(data)
+    except _MalformedError as error:
+        raise ModelError("not an ONNX model, or a damaged one") from error
+
+
 def read_entry(data: bytes, key: str) -> str | None:
     """Finds an entry beside our metadata.
 
@@ -130,101 +140,26 @@ def read_entry(data: bytes, key: str) -> str | None:
     return next((value for name, value in entries if name == key), None)
 
 
-class GraphParts(NamedTuple):
-    """A model, taken apart.
-
-    Attributes:
-        nodes: of its graph: names of what a node takes and gives, and its message.
-        tensors: messages by name.
-        inputs: fields of the graph by name.
-        outputs: names.
-        rest: the graph's other fields that are needed.
-        model: the model's own fields but the graph and what lies beside it.
-    """
-
-    nodes: list[tuple[list[str], list[str], bytes]]
-    tensors: dict[str, bytes]
-    inputs: dict[str, bytes]
-    outputs: list[str]
-    rest: bytes
-    model: bytes
-
-
-def graph_parts(data: bytes) -> GraphParts:
-    """Takes a model apart.
+def value_names(data: bytes) -> tuple[list[str], list[str]]:
+    """Returns the names of a graph's inputs and outputs, in its order.
 
     Args:
         data: the content of a model that was judged.
     """
-    parts = GraphParts([], {}, {}, [], b"", b"")
-    rest, model = [], []
-    position = 0
-    for item in _fields(data, 0, len(data)):
-        if item.number not in (_MODEL_GRAPH, _MODEL_METADATA_PROPS):
-            model.append(data[position : item.end])
-        position = item.end
-        if item.number != _MODEL_GRAPH:
-            continue
-        within = item.start
-        for field in _fields(data, item.start, item.end):
-            whole, content = data[within : field.end], data[field.start : field.end]
-            within = field.end
-            if field.number == _GRAPH_NODE:
-                takes, gives = (_texts(data, field, n) for n in (_NODE_INPUT, _NODE_OUTPUT))
-                parts.nodes.append((takes, gives, content))
-            elif field.number == _GRAPH_TENSOR:
-                parts.tensors["".join(_texts(data, field, _TENSOR_NAME))] = content
-            elif field.number == _GRAPH_INPUT:
-                parts.inputs["".join(_texts(data, field, _VALUE_NAME))] = whole
-            elif field.number != _GRAPH_VALUE_INFO:
-                rest.append(whole)
-                if field.number == _GRAPH_OUTPUT:
-                    parts.outputs.extend(_texts(data, field, _VALUE_NAME))
-    return parts._replace(rest=b"".join(rest), model=b"".join(model))
-
-
-def node_kind(node: bytes) -> str:
-    """Returns what a node of `GraphParts` does, such as ``"Conv"``."""
-    return "".join(_texts(node, _Field(0, 0, len(node), None), _NODE_KIND))
-
-
-def node_attributes(node: bytes) -> bytes:
-    """Returns the attributes of a node of `GraphParts`, as they stand in its message."""
-    parts, position = [], 0
-    for field in _fields(node, 0, len(node)):
-        if field.number == _NODE_ATTRIBUTE:
-            parts.append(node[position : field.end])
-        position = field.end
-    return b"".join(parts)
-
-
-def uses(data: bytes) -> set[str]:
-    """Returns the names of all values that the nodes of a model take.
-
-    Raises:
-        ModelError: the content is damaged, or refers to other files.
-    """
-    try:
-        _check_messages(data)
-        return {
-            data[name.start : name.end].decode("utf-8")
-            for graph in _parts(data, 0, len(data), _MODEL_GRAPH)
-            for node in _parts(data, graph.start, graph.end, _GRAPH_NODE)
-            for name in _parts(data, node.start, node.end, _NODE_INPUT)
-        }
-    except (_MalformedError, UnicodeDecodeError) as error:
-        raise ModelError("a stage of the model is damaged") from error
+    (graph,) = _parts(data, 0, len(data), _MODEL_GRAPH)
+    inputs, outputs = (
+        [
+            data[name.start : name.end].decode("utf-8", "replace")
+            for value in _parts(data, graph.start, graph.end, number)
+            for name in _parts(data, value.start, value.end, _VALUE_NAME)
+        ]
+        for number in (_GRAPH_INPUT, _GRAPH_OUTPUT)
+    )
+    return inputs, outputs
 
 
 def _parts(data: bytes, start: int, end: int, number: int) -> Iterator[_Field]:
     return (item for item in _fields(data, start, end) if item.number == number)
-
-
-def _texts(data: bytes, message: _Field, number: int) -> list[str]:
-    return [
-        data[item.start : item.end].decode("utf-8", "replace")
-        for item in _parts(data, message.start, message.end, number)
-    ]
 
 
 def _check_messages(data: bytes) -> str | None:

@@ -84,7 +84,7 @@ def run_on_picture(
         ModelError: the model fails on the picture.
     """
     batch = np.divide(rgb.transpose(2, 0, 1)[None], LEVELS, order="C")
-    result: NDArray[np.float32] = session.run(batch, style_weights)[0]
+    result: NDArray[np.float32] = session.run(batch, style_weights=style_weights)[0]
     np.clip(result, 0.0, 1.0, out=result)
     return result.transpose(1, 2, 0)
 

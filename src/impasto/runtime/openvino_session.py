@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from numpy.typing import NDArray
 
 from impasto.errors import ModelError, UsageError
-from impasto.runtime.model_file import graph_parts
+from impasto.runtime.model_file import value_names
 
 # Compiled for one size a network is 1.3 times as fast as ONNX Runtime, for any size it is slower.
 # Compiling takes about as long as painting a photo of half a megapixel.
@@ -61,11 +61,11 @@ class OpenVinoSession:
             self._settings["INFERENCE_NUM_THREADS"] = threads
         self._compiled: dict[tuple[tuple[str, tuple[int, ...]], ...], Any] = {}
         self._lock = threading.Lock()
-        parts = graph_parts(data)
+        inputs, outputs = value_names(data)
         try:
             self._model = core.read_model(data)
-            self._inputs = [_value(name, self._model.input(name)) for name in parts.inputs]
-            self._outputs = [_value(name, self._model.output(name)) for name in parts.outputs]
+            self._inputs = [_value(name, self._model.input(name)) for name in inputs]
+            self._outputs = [_value(name, self._model.output(name)) for name in outputs]
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"OpenVINO refuses the model: {_reason(error)}") from error
 

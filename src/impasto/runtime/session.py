@@ -17,6 +17,8 @@ from impasto.errors import ImageTooLargeError, MissingExtraError, ModelError, Us
 INPUT_NAME: Final = "image"
 OUTPUT_NAME: Final = "output"
 STYLE_INPUT_NAME: Final = "style_weights"
+PHOTO_INPUT_NAME: Final = "photo"
+DRAFT_INPUT_NAME: Final = "draft"
 
 # ONNX Runtime's exceptions have no common base of their own; its binding adds Python's, which
 # are all that OpenVINO's has.
@@ -36,9 +38,6 @@ _MEMORY_WORDS: Final = ("alloc", "memory")
 
 CPU: Final = "cpu"
 _OPENVINO: Final = "openvino"
-IN_MAIN_MEMORY: Final = (CPU, _OPENVINO)
-"""Devices that compute on the processor, so that strips spare memory."""
-
 _SUFFIX: Final = "ExecutionProvider"
 _OTHER_NAMES: Final = {"dml": "directml"}
 # Azure's sends pictures to a server, and nothing here talks to the network. OpenVINO is its own
@@ -125,7 +124,14 @@ class ModelSession:
     """
 
     def __init__(
-        self, data: bytes, *, threads: int | None = None, device: str = "auto", scale: int = 1
+        self,
+        data: bytes,
+        *,
+        threads: int | None = None,
+        device: str = "auto",
+        scale: int = 1,
+        pictures: tuple[str, ...] = (INPUT_NAME,),
+        border_px: int = 0,
     ) -> None:
         """Opens a session.
 
@@ -135,6 +141,8 @@ class ModelSession:
             device: as for `choose_device`; with ``"auto"`` a GPU that does not start gives way
                 to the CPU.
             scale: output size divided by input size.
+            pictures: names of the inputs that are pictures, in the order of `run`.
+            border_px: what the graph takes off its input on every side.
 
         Raises:
             ModelError: the graph is refused, or its inputs are not ours.
@@ -142,35 +150,39 @@ class ModelSession:
             MissingExtraError: it is OpenVINO, and that is not installed.
         """
         self._session, self.device = _start(data, threads, device)
-        self._scale = scale
+        self._scale, self._pictures, self._border_px = scale, pictures, border_px
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
-        one_style, many_styles = [INPUT_NAME], [INPUT_NAME, STYLE_INPUT_NAME]
+        one_style, many_styles = [*pictures], [*pictures, STYLE_INPUT_NAME]
         if inputs not in (one_style, many_styles) or outputs != [OUTPUT_NAME]:
-            raise ModelError(f"the model's graph maps {inputs} to {outputs}, not image to output")
+            wanted = " and ".join(pictures)
+            raise ModelError(
+                f"the model's graph maps {inputs} to {outputs}, not {wanted} to output"
+            )
         self.parameter_sets: int | None = None
         if inputs == many_styles:
-            self.parameter_sets = self._session.get_inputs()[1].shape[0]
+            self.parameter_sets = self._session.get_inputs()[-1].shape[0]
 
     def run(
-        self, batch: NDArray[np.float32], style_weights: NDArray[np.float32] | None = None
+        self, *batches: NDArray[np.float32], style_weights: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Runs the graph.
 
         Args:
-            batch: (N, 3, H, W) float32 RGB in [0, 1].
+            batches: (N, 3, H, W) float32 RGB in [0, 1], one for each input that is a picture.
             style_weights: (sets,) float32 for a graph with parameter sets.
 
         Returns:
-            (N, 3, scale H, scale W) float32 RGB, not yet clipped to [0, 1].
+            (N, 3, scale H, scale W) float32 RGB without the border, not yet clipped to [0, 1].
 
         Raises:
             ImageTooLargeError: there is not enough memory for a picture of this size.
             ModelError: the graph fails or returns another shape or values that are no numbers.
         """
+        batch = batches[0]
         size = f"{batch.shape[3]}x{batch.shape[2]}"
         try:
-            feeds = {INPUT_NAME: batch}
+            feeds = dict(zip(self._pictures, batches, strict=True))
             if self.parameter_sets is not None and style_weights is not None:
                 feeds[STYLE_INPUT_NAME] = style_weights
             (output,) = self._session.run([OUTPUT_NAME], feeds)
@@ -180,7 +192,7 @@ class ModelSession:
                 raise ImageTooLargeError(self._no_memory(size)) from error
             raise ModelError(f"the model fails on a picture of {size}: {reason}") from error
         result: NDArray[np.float32] = np.asarray(output)
-        height, width = (side * self._scale for side in batch.shape[2:])
+        height, width = (side * self._scale - 2 * self._border_px for side in batch.shape[2:])
         if result.shape != (*batch.shape[:2], height, width) or result.dtype != np.float32:
             raise ModelError(f"the model returned {result.dtype} {result.shape} for {batch.shape}")
         if not np.isfinite(result).all():

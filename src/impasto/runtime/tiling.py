@@ -7,7 +7,6 @@ there, the network's handling of borders shows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -15,8 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.rows import HELD_BYTES, RowFile, Rows
-from impasto.runtime.budget import Budget
+from impasto.images.rows import Rows
 
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -48,47 +46,6 @@ def default_tile_px(height: int, width: int, *, scale: int, halo_px: int) -> int
     return tile_px
 
 
-def tile_in_budget(
-    rgb: Rows,
-    budget: Budget,
-    *,
-    pixel_bytes: int,
-    halo_px: int,
-    min_size_px: int = 1,
-    align_px: int = 1,
-) -> int:
-    """Chooses the side of tiles that fit a budget with their halos.
-
-    Args:
-        rgb: (H, W, 3) uint8, the picture.
-        budget: what it may take.
-        pixel_bytes: what the network needs for a pixel of what it is given at once.
-        halo_px: as for `run_in_tiles`.
-        min_size_px: likewise.
-        align_px: likewise.
-
-    Returns:
-        In pixels, a multiple of ``align_px`` and no less than the halo, without which tiles
-        would be mere halo.
-
-    Raises:
-        UsageError: not even such a tile fits; the least memory that will do is named.
-    """
-    height, width = rgb.shape[:2]
-    halo_px = -(-halo_px // align_px) * align_px
-    least_px = max(halo_px, align_px)
-    # Rows of a picture in a file are read over its whole width.
-    row_bytes = 3 * width if isinstance(rgb, RowFile) else 0
-    side_px = max(least_px + 2 * halo_px, min_size_px)
-    rows, columns = min(side_px, height), min(side_px, width)
-    whole = height * width * (pixel_bytes + HELD_BYTES)
-    budget.check(rgb, rows * (columns * pixel_bytes + row_bytes), whole)
-    # Of pixel_bytes s^2 + row_bytes s = left, s is the side of a tile and its halos.
-    root = math.isqrt(row_bytes**2 + 4 * pixel_bytes * budget.left(rgb))
-    tile_px = (root - row_bytes) // (2 * pixel_bytes) - 2 * halo_px
-    return max(tile_px // align_px * align_px, least_px)
-
-
 def run_in_tiles(
     rgb: Rows,
     network: Network,
@@ -97,7 +54,6 @@ def run_in_tiles(
     tile_px: int,
     halo_px: int,
     min_size_px: int = 1,
-    align_px: int = 1,
 ) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
     """Runs a network on each tile of a picture.
 
@@ -108,17 +64,15 @@ def run_in_tiles(
         tile_px: largest side of a tile without its halo, from 1 up.
         halo_px: how far from a pixel the network's result for it depends on others.
         min_size_px: smallest side that the network takes.
-        align_px: tiles begin at multiples of this.
 
     Yields:
         Rows and columns of a tile in ``rgb``, and what the network made of it: (scale rows,
         scale columns, 3) float32.
     """
     height, width = rgb.shape[:2]
-    halo_px = -(-halo_px // align_px) * align_px
-    for rows in _spans(height, tile_px, halo_px, min_size_px, align_px):
+    for rows in _spans(height, tile_px, halo_px, min_size_px):
         read = rgb[rows.read]
-        for columns in _spans(width, tile_px, halo_px, min_size_px, align_px):
+        for columns in _spans(width, tile_px, halo_px, min_size_px):
             result = network(read[:, columns.read])
             yield rows.kept, columns.kept, result[rows.within(scale), columns.within(scale)]
 
@@ -143,16 +97,13 @@ class _Span:
         return slice(start, stop)
 
 
-def _spans(
-    size: int, tile_px: int, halo_px: int, min_size_px: int, align_px: int
-) -> Iterator[_Span]:
+def _spans(size: int, tile_px: int, halo_px: int, min_size_px: int) -> Iterator[_Span]:
     """Cuts a side of a picture into equal parts, of which the last one may be shorter."""
     step = -(-size // -(-size // tile_px))
-    step = -(-step // align_px) * align_px
     for start in range(0, size, step):
         stop = min(start + step, size)
         first, last = max(0, start - halo_px), min(size, stop + halo_px)
         if last - first < min_size_px:  # more halo than needed does no harm
             last = min(size, first + min_size_px)
-            first = max(0, last - min_size_px) // align_px * align_px
+            first = max(0, last - min_size_px)
         yield _Span(slice(start, stop), slice(first, last))

@@ -15,8 +15,8 @@ from impasto.images.enlarging import enlarge_rest, fill_hidden, halved
 from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto, without_huge
 from impasto.images.resize import mirror_up
 from impasto.images.rows import Picture, room_like
-from impasto.runtime.budget import Progress, nothing
 from impasto.runtime.network import open_model, run_on_picture, to_levels
+from impasto.runtime.progress import Progress, nothing
 from impasto.runtime.tiling import default_tile_px, done_share, run_in_tiles
 
 if TYPE_CHECKING:

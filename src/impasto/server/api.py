@@ -30,7 +30,6 @@ class StyleEntry(BaseModel):
     year: str
     licence: str
     thumbnail: str
-    stroke_sizes: list[float]
     blends_with: list[str]
 
 
@@ -148,7 +147,6 @@ def _add_lists(router: APIRouter, service: Service) -> None:
                     year=style.year,
                     licence=style.licence,
                     thumbnail=f"v1/styles/{quote(style.name)}/thumbnail",
-                    stroke_sizes=list(style.model.metadata.stroke_sizes),
                     blends_with=gallery.blends_with(style.name),
                 )
                 for style in gallery.styles.values()

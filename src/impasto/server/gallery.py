@@ -224,7 +224,7 @@ def _held(model: StyleModel) -> set[str]:
 
 def _thumbnail_work(photo: Photo, model: StyleModel) -> Callable[[Task], bytes]:
     def work(task: Task) -> bytes:
-        painted = model.paint(photo.rgb, stroke_size="native", progress=task.check)
+        painted = model.paint(photo.rgb, progress=task.check)
         small = shrink(Photo(painted), _THUMBNAIL_PX)
         return encode_image(small, "JPEG", quality=_THUMBNAIL_QUALITY)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from impasto.images.writing import FORMAT_BY_SUFFIX
+from impasto.runtime.dials import LARGEST_STRENGTH, LARGEST_STROKE_SIZE, SMALLEST_STROKE_SIZE
 from impasto.server.problems import problem_of_parameters
 
 FormatName: TypeAlias = Literal["jpeg", "png", "webp", "tiff", "avif", "bmp"]
@@ -45,11 +46,17 @@ class StylizeParameters(Output):
         description="A name of /v1/styles, or a blend such as great_wave:0.7,udnie:0.3; "
         "else the first style.",
     )
-    strength: float = Field(1.0, ge=0, le=1, description="0 is the photo, 1 the painting.")
-    stroke_size: Literal["auto", "native"] | Annotated[float, Field(ge=0.1, le=10)] = Field(
-        "auto",
-        description="Multiplies the brush strokes; auto makes them as large as on a photo of "
-        "1024 px, relative to the picture.",
+    strength: float = Field(
+        1.0,
+        ge=0,
+        le=LARGEST_STRENGTH,
+        description="0 is the photo, 1 the painting; beyond it there is more of it.",
+    )
+    stroke_size: float = Field(
+        1.0,
+        ge=SMALLEST_STROKE_SIZE,
+        le=LARGEST_STROKE_SIZE,
+        description="Multiplies the brush strokes.",
     )
     keep_colors: bool = Field(False, description="Keep the photo's colours.")
     max_size: int | None = Field(

@@ -35,7 +35,7 @@ class ServerSettings:
         max_upload_bytes: largest body of a request.
         max_pixels: largest picture, and largest result of upscaling.
         time_limit_s: for one request, from its first byte to its answer.
-        memory: bytes of working memory for one picture; larger ones are painted in strips. None
+        memory: bytes of working memory for one picture; larger ones are worked on in files. None
             is 1 GiB.
     """
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from impasto.images.reading import Photo
-from impasto.runtime.steady import SteadyModel
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
-from impasto.video.frames import Floats, Frame, Picture
+from impasto.video.frames import Frame, Picture
 from impasto.video.steadiness import Steadiness
 from impasto.video.timeline import Timeline
 
@@ -33,10 +31,6 @@ class Change(Protocol):
         """Changes a frame."""
         ...
 
-    def go_on(self, averages: Mapping[str, Mapping[str, Floats]]) -> None:
-        """Takes what was remembered after the frame before the next one."""
-        ...
-
     def settings(self) -> dict[str, Any]:
         """Returns all that its results depend on; JSON-ready."""
         ...
@@ -47,7 +41,7 @@ class Painting:
     """Paints frames; implements `Change`.
 
     Attributes:
-        model: the styles; a `SteadyModel` where statistics are smoothed.
+        model: the styles.
         timeline: the dials.
         keep_colors: as for `StyleModel.paint`.
         mask: likewise.
@@ -67,11 +61,8 @@ class Painting:
     scale: int = 1
 
     def apply(self, frame: Frame) -> Frame:
-        """Paints a frame; after a scene cut without statistics of the scene before."""
+        """Paints a frame."""
         dials = self.timeline.at(float(frame.time_s))
-        steady = self.model if isinstance(self.model, SteadyModel) else None
-        if steady is not None and frame.motion is None:
-            steady.restart()
         frame.rgb = self.model.with_blend(dials.blend).paint(
             frame.rgb,
             strength=dials.strength,
@@ -80,14 +71,7 @@ class Painting:
             mask=self.mask,
             memory=self.memory,
         )
-        if steady is not None:
-            frame.averages = steady.averages
         return frame
-
-    def go_on(self, averages: Mapping[str, Mapping[str, Floats]]) -> None:
-        """Goes on with the statistics that were smoothed so far."""
-        if isinstance(self.model, SteadyModel):
-            self.model.averages = {kind: dict(values) for kind, values in averages.items()}
 
     def settings(self) -> dict[str, Any]:
         """Returns the model's digests and all dials."""
@@ -121,9 +105,6 @@ class Upscaling:
         photo = self.model.upscale_photo(Photo(frame.rgb, frame.alpha), scale=self.scale)
         frame.rgb, frame.alpha = np.ascontiguousarray(photo.rgb), photo.alpha
         return frame
-
-    def go_on(self, averages: Mapping[str, Mapping[str, Floats]]) -> None:
-        """Needs nothing of the frames before."""
 
     def settings(self) -> dict[str, Any]:
         """Returns the model's digest and the scale."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -44,7 +43,6 @@ class Frame:
         alpha: (H, W) uint8, of an animated picture; None is opaque.
         grey: what flow to the next frame is found on; None where none is looked for.
         motion: from the frame before; None where there is none to follow, as after a scene cut.
-        averages: what the model remembers after this frame, by what it painted.
     """
 
     rgb: Picture
@@ -54,4 +52,3 @@ class Frame:
     alpha: Picture | None = None
     grey: Picture | None = None
     motion: Motion | None = None
-    averages: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)

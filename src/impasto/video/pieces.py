@@ -71,12 +71,10 @@ class Memory:
     Attributes:
         grey: as in `Frame`, of the last one.
         mixture: as in `Carrier`.
-        averages: as in `Frame`.
     """
 
     grey: Picture | None
     mixture: Floats | None
-    averages: Mapping[str, Mapping[str, Floats]]
 
 
 class PieceFolder:
@@ -162,7 +160,7 @@ class PieceFolder:
             except BaseException:
                 writer.abandon()
                 raise
-            memory = Memory(last.grey, mixture(), last.averages)
+            memory = Memory(last.grey, mixture())
             self._add(Piece(path.name, first.pts, writer.durations), memory)
 
     def clear(self) -> None:
@@ -174,11 +172,7 @@ class PieceFolder:
                     file.unlink()
 
     def _add(self, piece: Piece, memory: Memory) -> None:
-        values: dict[str, Any] = {
-            f"{kind}/{name}": array
-            for kind, averages in memory.averages.items()
-            for name, array in averages.items()
-        }
+        values: dict[str, Any] = {}
         if memory.grey is not None:
             values["grey"] = memory.grey
         if memory.mixture is not None:
@@ -250,10 +244,4 @@ def _size(path: Path) -> int | None:
 
 def _load_memory(path: Path) -> Memory:
     with np.load(path) as arrays:
-        flat = dict(arrays)
-    averages: dict[str, dict[str, Floats]] = {}
-    for key, values in flat.items():
-        kind, _, name = key.partition("/")
-        if name:
-            averages.setdefault(kind, {})[name] = values
-    return Memory(flat.get("grey"), flat.get("mixture"), averages)
+        return Memory(arrays.get("grey"), arrays.get("mixture"))

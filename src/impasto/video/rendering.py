@@ -192,8 +192,6 @@ class _Run:
             write: takes all frames.
         """
         frames, steadiness = self._selected(next_pts), self._change.steadiness
-        if memory is not None:
-            self._change.go_on(memory.averages)
         if steadiness is not None:
             mixture = None if memory is None else memory.mixture
             self._carrier = Carrier(steadiness.painting_kept, mixture)

@@ -28,18 +28,16 @@ class Steadiness:
     """How steady a painting shall be.
 
     Attributes:
-        statistics_kept: share of the moving averages of the norms that a frame leaves.
         painting_kept: share of the painting before in this one, where it can be followed.
     """
 
-    statistics_kept: float
     painting_kept: float
 
 
 MODES: Final[dict[str, Steadiness | None]] = {
     "off": None,
-    "light": Steadiness(0.8, 0.33),
-    "strong": Steadiness(0.9, 0.7),
+    "light": Steadiness(0.33),
+    "strong": Steadiness(0.7),
 }
 
 

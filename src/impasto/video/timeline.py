@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 
 from impasto.errors import UsageError
 from impasto.runtime.mixing import parse_blend
-from impasto.runtime.stylizer import StrokeSize
 
 Value = TypeVar("Value")
 Blend = Mapping[str, float]
@@ -50,7 +49,7 @@ class Dials:
 
     blend: Blend
     strength: float = 1.0
-    stroke_size: StrokeSize = "auto"
+    stroke_size: float = 1.0
 
 
 @dataclass(frozen=True)
