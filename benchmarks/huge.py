@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("style", help="a style's name or a model file")
     parser.add_argument("--megapixels", type=float, nargs="+", help="4, 24 and 100 if omitted")
-    parser.add_argument("--stroke-sizes", nargs="+", default=["native", "auto"])
+    parser.add_argument("--stroke-sizes", nargs="+", default=["1"])
     parser.add_argument("--suffix", default=".jpg", help="of pictures and results")
     parser.add_argument("--memory", help="as for impasto stylize")
     parser.add_argument("--threads", type=int, default=usable_cores())

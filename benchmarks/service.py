@@ -183,7 +183,7 @@ async def clients_of_a_round(
     times_s: list[float] = []
     numbers = iter(range(answers))
     url = f"{address}v1/stylize"
-    parameters = {"style": arguments.style, "stroke_size": "native"}
+    parameters = {"style": arguments.style}
 
     full_load: list[tuple[int, float]] = []
 

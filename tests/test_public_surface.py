@@ -107,7 +107,7 @@ MESSAGES = {
         2,
         "--json and the picture cannot both go to stdout: give -o FILE",
     ),
-    "stylize photo.png --strength 2": (2, "--strength must lie between 0 and 1, not 2.0"),
+    "stylize photo.png --strength 2": (2, "--strength must lie between 0 and 1.5, not 2.0"),
     "stylize photo.png --max-size 0": (2, "--max-size must be at least 1, not 0"),
     "stylize photo.png --mask flat.png": (
         2,
@@ -199,7 +199,7 @@ KEYS = {
     "cores data_folder models warnings",
 }
 METADATA = (
-    "format_version kind scale styles min_size_px value_range tiling stroke_sizes reference_px "
+    "format_version kind scale styles min_size_px value_range tiling working_px halo_px "
     "strength network weights_sha256 recipe licence scores"
 )
 

@@ -207,8 +207,8 @@ def test_bad_input_is_one_line_and_exit_2(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--strength", "1.5"], "--strength must lie between 0 and 1, not 1.5"),
-        (["--strength", "nan"], "--strength must lie between 0 and 1, not nan"),
+        (["--strength", "1.6"], "--strength must lie between 0 and 1.5, not 1.6"),
+        (["--strength", "nan"], "--strength must lie between 0 and 1.5, not nan"),
         (["--threads", "0"], "--threads must lie between 1 and 1024, not 0"),
         (["--max-pixels", "0"], "--max-pixels must be at least 1, not 0"),
         (["--max-size", "0"], "--max-size must be at least 1, not 0"),

@@ -185,7 +185,7 @@ def test_an_interrupted_run_goes_on(catalog, clip, tmp_path):
             ["--codec", "vp9", "-o", "b.gif"],
             "--codec and --crf are for clips, and .gif is an animated picture: leave them out",
         ),
-        (["--strength", "2"], "--strength must lie between 0 and 1, not 2.0"),
+        (["--strength", "2"], "--strength must lie between 0 and 1.5, not 2.0"),
         (["--max-size", "0"], "--max-size must be at least 1, not 0"),
         (["--upscale", "3"], "--upscale must be 2, 4 or 8, not 3"),
         (

@@ -72,7 +72,7 @@ def no_ray(monkeypatch):
         (["s3://", "out"], "s3:// names no folder"),
         (["outer/photos", "outer"], "a.png is a photo and would be overwritten: choose another"),
         (["photos", "out", "--actors", "0"], "--actors must be at least 1, not 0"),
-        (["photos", "out", "--strength", "2"], "--strength must lie between 0 and 1, not 2.0"),
+        (["photos", "out", "--strength", "2"], "--strength must lie between 0 and 1.5, not 2.0"),
         (["photos", "out", "--quality", "80"], "this result is png"),
         (["photos", "out", "--format", "gif"], "--format must be jpeg, png"),
         (["photos", "out", "--style", "mirrr"], "there is no style 'mirrr': did you mean mirror?"),

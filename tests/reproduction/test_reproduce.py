@@ -172,7 +172,7 @@ def test_figures_of_other_sizes_or_inputs_are_not_kept(data, inputs, tmp_path):
 def test_a_style_is_painted_that_is_not_the_first_of_its_file(save_gallery, tmp_path, inputs, rgb):
     path = save_gallery(tmp_path / "two.onnx", {"dark": 20, "light": 230})
     model = StyleModelFile("light", "light", path, inputs.models[0].weights)
-    assert np.all(model.load().paint(rgb, stroke_size="native") == 230)
+    assert np.all(model.load().paint(rgb) == 230)
 
 
 def test_two_models_of_one_style_have_two_names(data, tmp_path):

@@ -72,7 +72,6 @@ def test_styles_of_the_catalogue_and_of_given_files_are_listed(make_client, save
         "year": "1900",
         "licence": "Apache-2.0",
         "thumbnail": "",
-        "stroke_sizes": [1.0],
         "blends_with": [],
     }
 
@@ -172,12 +171,12 @@ def test_the_result_of_upscaling_has_the_limit_of_pixels_too(make_client, upscal
 @pytest.mark.parametrize(
     ("query", "code", "told"),
     [
-        ("strength=2", "bad-parameter", "strength: input should be less than or equal to 1"),
+        ("strength=2", "bad-parameter", "strength: input should be less than or equal to 1.5"),
         ("strength=nan", "bad-parameter", "strength: "),
         (
             "stroke_size=50",
             "bad-parameter",
-            "stroke_size: input should be 'auto' or 'native', or less than or equal to 10, not",
+            "stroke_size: input should be less than or equal to 4",
         ),
         ("format=svg", "bad-parameter", "format: input should be 'jpeg', 'png'"),
         ("quality=0", "bad-parameter", "quality: "),

@@ -19,7 +19,7 @@ def gate(monkeypatch):
     paint = StyleModel.paint
 
     def slowly(self, rgb, **settings):
-        if settings["stroke_size"] != "native":  # thumbnails are let through
+        if "stroke_size" in settings:  # thumbnails are let through
             begun.append(time.monotonic())
             opened.wait(30)
         return paint(self, rgb, **settings)

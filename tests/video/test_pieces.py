@@ -32,7 +32,6 @@ from impasto.video.rendering import VideoSettings, render
 class Same:
     steadiness, scale = None, 1
     def apply(self, frame): return frame
-    def go_on(self, averages): pass
     def settings(self): return {}
 
 pieces.PIECE_FRAMES = 3

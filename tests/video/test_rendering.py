@@ -11,7 +11,7 @@ from clip_files import frame_times, packets, pictures, write_clip
 from PIL import ExifTags, Image
 
 from impasto.errors import OutputError, UsageError, VideoError
-from impasto.runtime.steady import SteadyModel
+from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
 from impasto.video.changes import Painting, Upscaling
 from impasto.video.clips import FULL, Clip
@@ -214,7 +214,7 @@ def test_clips_become_animations_and_animations_clips(tmp_path, negative):
 
 
 def test_upscaling(tmp_path, tiny_upscaler):
-    change = Upscaling(UpscaleModel(tiny_upscaler, threads=1), 2, Steadiness(0.0, 0.3))
+    change = Upscaling(UpscaleModel(tiny_upscaler, threads=1), 2, Steadiness(0.3))
     path = write_clip(tmp_path / "a.mp4", pictures(4), options={"crf": "1"})
     outcome = render(path, tmp_path / "b.mp4", change, LOSSLESS)
     assert (outcome.width, outcome.height, outcome.frames) == (128, 96, 4)
@@ -273,7 +273,7 @@ def test_tiny_clips_are_kept_steady_too(tmp_path, tiny_model, height, width):
     path = write_clip(tmp_path / "a.mp4", pictures(3, height, width))
     steady = MODES["light"]
     change = Painting(
-        SteadyModel(tiny_model, kept=steady.statistics_kept, threads=1),
+        StyleModel(tiny_model, threads=1),
         Timeline(Dials({"negative": 1.0})),
         steadiness=steady,
     )

@@ -11,7 +11,7 @@ def test_dials_change_steadily_between_key_frames():
         Dials({"wave": 1.0}),
         styles=parse_styles("style-at", ["12:udnie", "2:wave"]),
         strengths=parse_numbers("strength-at", ["0:0", "4:1"], 0, 1),
-        stroke_sizes=parse_numbers("stroke-size-at", ["0:1", "2:4"], 0.1, 10),
+        stroke_sizes=parse_numbers("stroke-size-at", ["0:1", "2:4"], 0.5, 4),
     )
     assert timeline.at(0) == Dials({"wave": 1.0}, 0.0, 1.0)
     assert timeline.at(1) == Dials({"wave": 1.0}, 0.25, 2.0)  # twice in half the time
@@ -27,7 +27,7 @@ def test_blends_pass_into_each_other():
 
 
 def test_without_key_frames_dials_stay():
-    dials = Dials({"a": 1.0}, 0.5, "native")
+    dials = Dials({"a": 1.0}, 0.5, 2.0)
     assert Timeline(dials).at(7) == dials
     assert parse_styles("style-at", []) is None
 

@@ -48,7 +48,7 @@ def command(
     strength: Annotated[
         float | None,
         typer.Option(
-            metavar="0..1", help="0 leaves the photos, 1 paints them fully.  [default: 1]"
+            metavar="0..1.5", help="0 leaves the photos, 1 paints them fully.  [default: 1]"
         ),
     ] = None,
     stroke_size: options.StrokeSize = None,

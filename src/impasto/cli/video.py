@@ -42,7 +42,7 @@ def command(
     ] = None,
     strength: Annotated[
         float | None,
-        typer.Option(metavar="0..1", help="0 leaves the clip, 1 paints it fully.  [default: 1]"),
+        typer.Option(metavar="0..1.5", help="0 leaves the clip, 1 paints it fully.  [default: 1]"),
     ] = None,
     stroke_size: options.StrokeSize = None,
     keep_colors: Annotated[
@@ -63,12 +63,12 @@ def command(
     ] = None,
     strength_at: Annotated[
         list[str] | None,
-        typer.Option("--strength-at", metavar="TIME:0..1", help="Likewise, of --strength."),
+        typer.Option("--strength-at", metavar="TIME:0..1.5", help="Likewise, of --strength."),
     ] = None,
     stroke_size_at: Annotated[
         list[str] | None,
         typer.Option(
-            "--stroke-size-at", metavar="TIME:0.1..10", help="Likewise, of --stroke-size."
+            "--stroke-size-at", metavar="TIME:0.5..4", help="Likewise, of --stroke-size."
         ),
     ] = None,
     steady: Annotated[

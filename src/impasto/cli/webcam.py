@@ -10,7 +10,9 @@ import typer
 
 from impasto.cli.completion import complete_style
 from impasto.cli.serving import BrowserPort, Models, NoBrowser, open_page
+from impasto.cli.settings import check_range
 from impasto.errors import UsageError
+from impasto.runtime.dials import LARGEST_STRENGTH
 
 
 def command(
@@ -27,7 +29,7 @@ def command(
     ] = None,
     model: Models = None,
     strength: Annotated[
-        float, typer.Option(metavar="0..1", help="0 leaves the picture, 1 paints it fully.")
+        float, typer.Option(metavar="0..1.5", help="0 leaves the picture, 1 paints it fully.")
     ] = 1.0,
     frame_rate: Annotated[
         int,
@@ -46,8 +48,7 @@ def command(
     The picture stays on this machine. Style, strength, mirror, frame rate and recording have
     their controls on the page. Ctrl-C stops it.
     """
-    if not 0.0 <= strength <= 1.0:
-        raise UsageError(f"--strength must lie between 0 and 1, not {strength}")
+    check_range("strength", strength, 0, LARGEST_STRENGTH)
     if not 1 <= frame_rate <= 60:
         raise UsageError(f"--frame-rate must lie between 1 and 60, not {frame_rate}")
     asked: dict[str, object] = {

@@ -2,7 +2,7 @@
 
 import { Gallery } from "./gallery.js";
 import { Live } from "./live.js";
-import { openPhoto, previewSide, save, strokeSize } from "./photo.js";
+import { openPhoto, save } from "./photo.js";
 import { getBlob, getJson, send, ServiceError } from "./service.js";
 import { changeLanguage, text, writeTexts } from "./texts.js";
 
@@ -82,11 +82,11 @@ function style() {
   return second ? `${name}:${(1 - share).toFixed(2)},${second}:${share.toFixed(2)}` : name;
 }
 
-function settings(longerSide) {
+function settings() {
   return {
     style: style(),
     strength: $("strength").value / 100,
-    stroke_size: strokeSize($("stroke").value, longerSide).toFixed(3),
+    stroke_size: (2 ** $("stroke").value).toFixed(3),
     keep_colors: $("keep-colors").checked,
   };
 }
@@ -160,7 +160,7 @@ function repaint() {
 async function paintPreview(signal, { first = false } = {}) {
   say("painting");
   const start = performance.now();
-  const asked = { ...settings(previewSide(photo)), format: "jpeg", quality: 92 };
+  const asked = { ...settings(), format: "jpeg", quality: 92 };
   const painted = await send("v1/stylize", photo.preview, asked, signal);
   await showPicture($("after"), painted);
   $("before").hidden = false;
@@ -196,7 +196,7 @@ function download() {
   return alone(async (signal) => {
     const { width, height } = photo;
     say("painting-full", { width, height });
-    let blob = await send("v1/stylize", photo.file, settings(Math.max(width, height)), signal);
+    let blob = await send("v1/stylize", photo.file, settings(), signal);
     if ($("scale").value) blob = await enlarge(blob, Number($("scale").value), signal);
     const suffix = SUFFIXES[blob.type] ?? blob.type.replace("image/", "");
     const name = `${photo.name}.${style().replace(/[:,]/g, "_")}.${suffix}`;
@@ -210,7 +210,7 @@ function download() {
 async function enlarge(painting, scale, signal) {
   let sent = painting;
   if (sent.size > limits.max_upload_bytes) {
-    const form = { ...settings(Math.max(photo.width, photo.height)), format: "webp", quality: 90 };
+    const form = { ...settings(), format: "webp", quality: 90 };
     sent = await send("v1/stylize", photo.file, form, signal);
   }
   if (sent.size > limits.max_upload_bytes) throw new ServiceError("too-large-to-enlarge", "");

@@ -143,7 +143,6 @@ export class Live {
         const picture = await toJpeg(frame, 0.85);
         const painted = await send("v1/stylize", picture, {
           ...parameters,
-          stroke_size: "native",
           format: "jpeg",
           quality: 85,
         });

@@ -3,7 +3,6 @@
 import { send, ServiceError } from "./service.js";
 
 const PREVIEW_PX = 1280;
-const REFERENCE_PX = 1024; // on whose pictures strokes have their own size
 
 /** Reads a file; what the browser does not know (HEIC, TIFF) the service turns into JPEG. */
 export async function openPhoto(file, maxBytes) {
@@ -18,18 +17,6 @@ export async function openPhoto(file, maxBytes) {
   const preview = Math.max(width, height) <= PREVIEW_PX ? source : await smaller(bitmap);
   bitmap.close();
   return { file: source, name: stem(file.name), preview, width, height };
-}
-
-/** Returns what a dial in the middle means for a picture of some size: strokes as large, relative
- * to it, as on one of 1024 px. */
-export function strokeSize(dial, longerSide) {
-  const size = (2 ** dial * longerSide) / REFERENCE_PX;
-  return Math.min(Math.max(size, 0.1), 10);
-}
-
-/** Returns the longer side of the copy that is painted while dials move. */
-export function previewSide(photo) {
-  return Math.min(Math.max(photo.width, photo.height), PREVIEW_PX);
 }
 
 /** Has the browser save a file. */
