@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from PIL import Image
 
 from impasto.evaluation.pixels import Floats, Picture, best_recolouring, gaussian_blur
 from impasto.images.colour import luma
@@ -26,10 +27,16 @@ _BOX_BINS: Final = 17
 _LINE_BINS: Final = 33
 # A wave of less amplitude than this cannot be seen.
 _UNSEEN_LEVELS: Final = 0.25
+# Where hardly anything is there, nothing stands out.
+_QUIET: Final = 0.5
 
 _EDGE_SIGMA_PX: Final = 1.5
 _NEAR_PX: Final = 4
 _FAR_PX: Final = 48
+# Haloes are sought from each of these distances to the next, and none beyond the last.
+_BANDS_PX: Final = (4, 8, 16, 32)
+# What lies across the edge must be flat up to here.
+_OTHER_SIDE_PX: Final = 9
 _STEP_LEVELS: Final = 40.0
 _FLAT_LEVELS: Final = 6.0
 
@@ -61,8 +68,9 @@ class GhostMeter:
         self._energies = np.zeros((2, _CANVAS_PX, _CANVAS_PX))
         self._height = self._width = _CANVAS_PX
 
-    def add(self, left: Floats) -> None:
-        """Takes a `residual`, of a photo with a longer side of 512 px."""
+    def add(self, photo: Picture, result: Picture) -> None:
+        """Takes a photo with a longer side of 512 px and its result of the same size."""
+        left = residual(photo, result)
         self._photos += 1
         height, width = left.shape[:2]
         self._height, self._width = min(self._height, height), min(self._width, width)
@@ -91,8 +99,6 @@ class GhostMeter:
 
 def _stretched(left: Floats) -> Floats:
     """Resizes ``(H, W, 3)`` to a square canvas."""
-    from PIL import Image
-
     size = (_CANVAS_PX, _CANVAS_PX)
     channels = [
         np.asarray(Image.fromarray(left[..., c]).resize(size, Image.Resampling.BICUBIC))
@@ -104,77 +110,90 @@ def _stretched(left: Floats) -> Floats:
 class GridMeter:
     """Finds grids and weaves of any period from 2 to 24 px: peaks of the residuals' spectrum.
 
-    The power spectra of overlapping windows are averaged over the photos. Each frequency is
-    compared with what is usual near it: the largest of the medians of a square around it and
-    of its row and its column, so that a line of the spectrum, as straight edges leave it, is no
-    peak. What is too weak to be seen counts as less.
+    The power spectrum of each of many windows is divided by what is usual near each frequency,
+    so that a weave in an even sky counts although a lawn hides it, and these are averaged over all
+    windows and photos. Peaks are then what stands out of the medians of a square around it, of
+    its row and of its column: a line, as straight edges leave it, is none. A peak is divided by
+    what the photos themselves have at its frequency, as from the blocks of JPEG.
     """
 
     def __init__(self) -> None:
-        self._photos = 0
-        self._power = np.zeros((_WINDOW_PX, _WINDOW_PX // 2 + 1))
+        self._windows = 0
+        self._whitened = np.zeros((2, _WINDOW_PX, _WINDOW_PX))
 
-    def add(self, left: Floats) -> None:
-        """Takes a `residual` at the size that the result is written at."""
-        self._photos += 1
-        self._power += _window_power(left)
+    def add(self, photo: Picture, result: Picture) -> None:
+        """Takes a photo and its result of the same size: that which it is written at."""
+        for number, values in enumerate((photo.astype(np.float32), residual(photo, result))):
+            windows, whitened = _whitened_power(values)
+            self._whitened[number] += whitened
+        self._windows += windows
 
     @property
     def peak(self) -> tuple[float, float]:
-        """The highest ratio to what is usual near it, and its period in pixels.
+        """The highest peak beside what is usual near it, and its period in pixels.
 
-        A texture without a period has about 1 to 3.
+        A texture without a period has little more than 1.
         """
-        ratios, frequencies = self.ratios()
-        ratios = np.where(frequencies < 1 / _LONGEST_PERIOD_PX, 0, ratios)
+        photos, residuals = (_peaks(power / max(1, self._windows)) for power in self._whitened)
+        ratios = residuals / np.maximum(1, photos)
+        down, across = np.fft.fftfreq(_WINDOW_PX)[:, None], np.fft.fftfreq(_WINDOW_PX)[None]
+        frequencies = np.hypot(down, across)
+        ratios[frequencies < 1 / _LONGEST_PERIOD_PX] = 0
         at = np.unravel_index(int(ratios.argmax()), ratios.shape)
         return float(ratios[at]), float(1 / frequencies[at])
 
-    def ratios(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Returns, per frequency, the ratio and how many waves there are per pixel."""
-        half = self._power / max(1, self._photos)
-        # The other half of a real picture's spectrum, to look around frequencies near 0.
-        other = np.roll(half[::-1, 1:-1][:, ::-1], 1, axis=0)
-        full = np.concatenate([half, other], axis=1)
-        usual = np.max(
-            [
-                _local_median(full, _BOX_BINS, _BOX_BINS),
-                _local_median(full, 1, _LINE_BINS),
-                _local_median(full, _LINE_BINS, 1),
-            ],
-            axis=0,
-        )[:, : half.shape[1]]
-        down = np.fft.fftfreq(_WINDOW_PX)[:, None]
-        across = np.fft.rfftfreq(_WINDOW_PX)[None]
-        return half / (usual + _UNSEEN_LEVELS**2), np.hypot(down, across)
 
+def _whitened_power(values: Floats) -> tuple[int, NDArray[np.float64]]:
+    """Adds up the power spectra of windows that overlap by half, each divided by its mean nearby.
 
-def _window_power(left: Floats) -> NDArray[np.float64]:
-    """Averages the power spectra of windows that overlap by half.
+    Args:
+        values: ``(H, W, 3)`` in levels.
 
     Returns:
-        Squared amplitudes in levels, a mean over the channels: a wave of amplitude ``A`` has
-        ``A^2`` at its frequency.
+        How many windows there are, and ``(256, 256)``: per frequency about as much.
     """
-    height, width = (min(side, _WINDOW_PX) for side in left.shape[:2])
-    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])[..., None]
-    power = np.zeros((_WINDOW_PX, _WINDOW_PX // 2 + 1))
+    height, width = (min(side, _WINDOW_PX) for side in values.shape[:2])
+    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
+    # A wave of amplitude A has A^2 at its frequency.
+    scale = 4 / window.sum() ** 2
+    planes = np.moveaxis(values, -1, 0)
     corners = [
-        (top, across)
-        for top in _starts(left.shape[0], height)
-        for across in _starts(left.shape[1], width)
+        (top, left)
+        for top in _starts(values.shape[0], height)
+        for left in _starts(values.shape[1], width)
     ]
-    for top, across in corners:
-        part = left[top : top + height, across : across + width]
-        part = (part - part.mean(axis=(0, 1))) * window
-        waves = np.fft.rfft2(part, (_WINDOW_PX, _WINDOW_PX), axes=(0, 1))
-        power += np.square(np.abs(waves)).mean(axis=-1)
-    return np.asarray(power * (4 / window.sum() ** 2 / len(corners)))
+    whitened = np.zeros((_WINDOW_PX, _WINDOW_PX))
+    for top, left in corners:
+        part = planes[:, top : top + height, left : left + width]
+        part = (part - part.mean(axis=(1, 2), keepdims=True)) * window
+        waves = np.fft.fft2(part, (_WINDOW_PX, _WINDOW_PX))
+        power = scale * np.square(np.abs(waves)).mean(axis=0)
+        whitened += power / (_local_mean(power, _BOX_BINS) + _UNSEEN_LEVELS**2)
+    return len(corners), whitened
+
+
+def _peaks(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divides by what is usual near each frequency."""
+    usual = [
+        _local_median(power, rows, columns)
+        for rows, columns in ((_BOX_BINS, _BOX_BINS), (1, _LINE_BINS), (_LINE_BINS, 1))
+    ]
+    return np.asarray(power / np.maximum(np.max(usual, axis=0), _QUIET))
 
 
 def _starts(side_px: int, window_px: int) -> NDArray[np.int64]:
     windows = 1 + -(-2 * (side_px - window_px) // window_px)
     return np.rint(np.linspace(0, side_px - window_px, windows)).astype(np.int64)
+
+
+def _local_mean(spectrum: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    """Returns the mean of a square around each frequency; a spectrum goes on where it began."""
+    for axis in (0, 1):
+        margins = [(bins // 2 + 1, bins // 2) if axis == a else (0, 0) for a in (0, 1)]
+        sums = np.cumsum(np.pad(spectrum, margins, mode="wrap"), axis=axis)
+        first, last = np.split(sums, [-bins], axis)[0], np.split(sums, [bins], axis)[1]
+        spectrum = (last - first) / bins
+    return spectrum
 
 
 def _local_median(spectrum: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float64]:
@@ -187,11 +206,10 @@ def _local_median(spectrum: NDArray[np.float64], rows: int, columns: int) -> NDA
 class HaloMeter:
     """Finds haloes: overshoot 4 to 48 px beside the photo's step edges.
 
-    Across each strong edge, along its normal, the luma of the result is compared with that of
-    the photo in the best affine map of its colours. Only where the photo is flat from 4 to 48 px
-    does a side count. How far the result there lies beyond the step, brighter on the bright side
-    or darker on the dark side, is averaged over all edges by distance, and what it is
-    farthest away is taken as the side's own tone.
+    Beside each strong edge, along its normal, the luma of the result is compared with that of
+    the photo in the best affine map of its colours, but only on sides where the photo is flat
+    from 4 to 48 px. How far the result lies beyond the step there, brighter on its bright side
+    or darker on its dark one, is averaged by distance over the edges of all photos.
     """
 
     def __init__(self) -> None:
@@ -200,27 +218,27 @@ class HaloMeter:
 
     def add(self, photo: Picture, result: Picture) -> None:
         """Takes a photo with a longer side of 512 px and its result of the same size."""
-        before = photo.astype(np.float32)
-        after = result.astype(np.float32)
-        mapped = luma(best_recolouring(before, after))[..., 0]
+        before, after = photo.astype(np.float32), result.astype(np.float32)
         grey = luma(before)[..., 0]
+        mapped = luma(best_recolouring(before, after))[..., 0]
         beyond = luma(after)[..., 0] - mapped
-        rows, columns, down, across = _edges(grey)
-        for way in (1, -1):
-            sides = [
-                _profiles(values, rows, columns, way * down, way * across)
-                for values in (grey, mapped, beyond)
-            ]
-            other = _profiles(grey, rows, columns, -way * down, -way * across)[:, :9]
-            mapped_other = _profiles(mapped, rows, columns, -way * down, -way * across)[:, :9]
-            step = sides[0].mean(axis=1) - other.mean(axis=1)
-            flat = (sides[0].std(axis=1) < _FLAT_LEVELS) & (other.std(axis=1) < _FLAT_LEVELS)
-            good = flat & (np.abs(step) >= _STEP_LEVELS)
-            outward = np.sign(sides[1].mean(axis=1) - mapped_other.mean(axis=1))
+        uphill, downhill = _edge_paths(grey)
+        tones = [_sampled(grey, path) for path in (uphill, downhill)]
+        for number, path in enumerate((uphill, downhill)):
+            side, other = tones[number], tones[1 - number][:, :_OTHER_SIDE_PX]
+            steps = np.abs(side.mean(axis=1) - other.mean(axis=1))
+            # Beyond the picture there are NaNs, which are not flat.
+            flat = (side.std(axis=1) < _FLAT_LEVELS) & (other.std(axis=1) < _FLAT_LEVELS)
+            chosen = flat & (steps >= _STEP_LEVELS)
+            across = (downhill, uphill)[number][chosen, :_OTHER_SIDE_PX]
+            step = _sampled(mapped, path[chosen]).mean(axis=1) - _sampled(mapped, across).mean(
+                axis=1
+            )
+            outward = np.sign(step)[:, None] * _sampled(beyond, path[chosen])
             for bright in (0, 1):
-                chosen = good & (outward == (1 if bright else -1))
-                self._sums[bright] += (outward[:, None] * sides[2])[chosen].sum(axis=0)
-                self._counts[bright] += chosen.sum()
+                these = step > 0 if bright else step < 0
+                self._sums[bright] += outward[these].sum(axis=0)
+                self._counts[bright] += np.count_nonzero(these)
 
     @property
     def profiles(self) -> NDArray[np.float64]:
@@ -234,59 +252,44 @@ class HaloMeter:
 
     @property
     def value(self) -> float | None:
-        """The largest overshoot in levels, a mean of dark and bright sides.
+        """Overshoot in levels, the mean of dark and bright sides.
 
-        None where no photo has a step edge with a flat side.
+        Of each the largest of the means from 4 to 8, 8 to 16 and 16 to 32 px counts, and the mean
+        beyond, up to 48 px, is its tone without a halo. None where no photo has a step edge
+        with a flat side.
         """
         if not self.edges:
             return None
-        profiles = self.profiles
-        own = profiles[:, -8:].mean(axis=1, keepdims=True)
-        smooth = sliding_window_view(profiles - own, 4, axis=1).mean(axis=-1)
-        return float(np.maximum(0, smooth.max(axis=1)).mean())
+        cuts = [px - _NEAR_PX for px in _BANDS_PX[1:]]
+        *bands, away = (band.mean(axis=1) for band in np.split(self.profiles, cuts, axis=1))
+        return float(np.maximum(0, np.max(bands, axis=0) - away).mean())
 
 
-def _edges(grey: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
-    """Finds step edges: rows, columns and unit normals (down, across), uphill."""
+def _edge_paths(grey: Floats) -> tuple[Floats, Floats]:
+    """Finds step edges, and the ways that lead off them along their normals.
+
+    Returns:
+        Uphill and downhill: ``(edges, 45, 2)`` rows and columns 4, 5, ... 48 px away.
+    """
     smooth = gaussian_blur(grey, _EDGE_SIGMA_PX)
-    down, across = (np.asarray(np.gradient(smooth, axis=axis)) for axis in (0, 1))
-    slope = np.hypot(down, across)
-    # A step of h levels has a slope of h / (sigma sqrt(2 pi)).
-    steep = slope > _STEP_LEVELS / (_EDGE_SIGMA_PX * 2.507) * 0.7
-    rows, columns = np.nonzero(steep)
-    down, across = down[rows, columns], across[rows, columns]
-    length = np.hypot(down, across)
-    down, across = down / length, across / length
-    here = slope[rows, columns]
-    ahead, behind = (
-        _sampled(slope, rows + way * down, columns + way * across) for way in (1.0, -1.0)
-    )
-    top = (here >= ahead) & (here > behind)
-    return rows[top], columns[top], down[top], across[top]
+    slopes = np.stack([np.gradient(smooth, axis=axis) for axis in (0, 1)], axis=-1)
+    steepness = np.linalg.norm(slopes, axis=-1)
+    # Blurred by sigma, a step of h levels has a slope of h / (sigma sqrt(2 pi)).
+    least = _STEP_LEVELS / (_EDGE_SIGMA_PX * np.sqrt(2 * np.pi))
+    places = np.argwhere(steepness > least)
+    here = steepness[tuple(places.T)]
+    normals = slopes[tuple(places.T)] / here[:, None]
+    ahead, behind = (_sampled(steepness, places + way * normals) for way in (1, -1))
+    crest = (here >= ahead) & (here > behind)
+    places, normals = places[crest, None], normals[crest, None]
+    distances = np.arange(_NEAR_PX, _FAR_PX + 1, dtype=np.float32)[:, None]
+    return places + distances * normals, places - distances * normals
 
 
-def _profiles(
-    values: Floats,
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    down: Floats,
-    across: Floats,
-) -> Floats:
-    """Samples 4, 5, ... 48 px from each place; ``(places, 45)``, NaN outside the picture."""
-    steps = np.arange(_NEAR_PX, _FAR_PX + 1)
-    y = rows[:, None] + down[:, None] * steps
-    x = columns[:, None] + across[:, None] * steps
-    inside = (y >= 0) & (y <= values.shape[0] - 1) & (x >= 0) & (x <= values.shape[1] - 1)
-    return np.where(inside, _sampled(values, y, x), np.float32(np.nan))
-
-
-def _sampled(values: Floats, y: NDArray[np.float64], x: NDArray[np.float64]) -> Floats:
-    """Interpolates linearly; outside, the nearest pixel counts."""
-    y, x = (np.clip(v, 0, side - 1) for v, side in zip((y, x), values.shape, strict=True))
-    top, left = (
-        np.minimum(v.astype(int), side - 2) for v, side in zip((y, x), values.shape, strict=True)
-    )
-    v, u = y - top, x - left
-    upper = values[top, left] * (1 - u) + values[top, left + 1] * u
-    lower = values[top + 1, left] * (1 - u) + values[top + 1, left + 1] * u
-    return np.asarray(upper * (1 - v) + lower * v, np.float32)
+def _sampled(values: Floats, places: Floats) -> Floats:
+    """Returns the pixels nearest to ``(..., 2)`` rows and columns; NaN outside the picture."""
+    rows, columns = np.moveaxis(np.rint(places).astype(np.int64), -1, 0)
+    height, width = values.shape
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    found = values[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return np.where(inside, found, np.float32(np.nan))

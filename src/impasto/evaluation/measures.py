@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from impasto.errors import ImageError, UsageError
-from impasto.evaluation.artefacts import GhostMeter, GridMeter, HaloMeter, residual
+from impasto.evaluation.artefacts import GhostMeter, GridMeter, HaloMeter
 from impasto.evaluation.faces import Boxes, faces_kept
 from impasto.evaluation.features import PHOTO_PX, SCALES, Seen, see_painting, see_photo
 from impasto.evaluation.pixels import Picture, fitted, resize_longer_side
@@ -153,8 +153,8 @@ class StyleMeter:
         seen = see_photo(self._loss_network, result, photo.rgb)
         small = resize_longer_side(photo.rgb, PHOTO_PX)
         small_result = fitted(result, small)
-        self._ghost.add(residual(small, small_result))
-        self._grid.add(residual(fitted(photo.rgb, result), result))
+        self._ghost.add(small, small_result)
+        self._grid.add(fitted(photo.rgb, result), result)
         self._halo.add(small, small_result)
         in_faces = None
         if faces is not None and len(faces):
