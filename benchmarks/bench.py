@@ -42,12 +42,10 @@ from impasto.evaluation import machine
 from impasto.evaluation.machine import describe_machine
 from impasto.export import export_network, load_weights, save_weights
 from impasto.images.rows import DEFAULT_MEMORY
-from impasto.networks import build_network
-from impasto.networks.spec import NETWORKS, FastSpec, NetworkSpec
+from impasto.networks import NETWORKS, DraftRefineSpec, NetworkSpec, build_network
 from impasto.runtime.cores import usable_cores
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
-from impasto.runtime.stages import read_stages
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
 
@@ -77,7 +75,7 @@ rgb = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
 if kind == "upscale":
     load_upscaler(path, scale=scale, threads=threads, device="cpu").upscale(rgb)
 else:
-    load_model(path, threads=threads, device="cpu").paint(rgb, stroke_size="native")
+    load_model(path, threads=threads, device="cpu").paint(rgb)
 print(run_path(machine)["peak_memory_bytes"]())
 """
 
@@ -227,14 +225,14 @@ def chosen_models(names: list[str], folder: Path) -> list[Model]:
         path = Path(name)
         if name in NETWORKS:
             path = fresh_model(NETWORKS[name], folder / f"{name}.onnx")
-        data, metadata = read_model_file(path)
-        in_parts = metadata.tiling.allowed or read_stages(data) is not None
+        metadata = read_model_file(path)[1]
+        in_parts = metadata.tiling.allowed or metadata.working_px is not None
         scale = metadata.scale if metadata.kind == "upscale" else 1
         models.append(Model(path.stem, path, metadata.kind, scale, in_parts))
     return models
 
 
-def fresh_model(spec: NetworkSpec | FastSpec, path: Path) -> Path:
+def fresh_model(spec: NetworkSpec | DraftRefineSpec, path: Path) -> Path:
     """Writes a network with fresh weights as a model file, its plain weights beside it."""
     torch.manual_seed(0)
     network = build_network(spec).eval()
@@ -315,7 +313,7 @@ def work(model: StyleModel | UpscaleModel, rgb: np.ndarray) -> np.ndarray:
     """Paints or enlarges a picture."""
     if isinstance(model, UpscaleModel):
         return model.upscale(rgb)
-    return model.paint(rgb, stroke_size="native")
+    return model.paint(rgb)
 
 
 def network_alone(model: StyleModel | UpscaleModel, batch: np.ndarray) -> Callable[[], object]:
@@ -323,7 +321,7 @@ def network_alone(model: StyleModel | UpscaleModel, batch: np.ndarray) -> Callab
     session = model._session
     sets = session.parameter_sets
     weights = None if sets is None else np.eye(1, sets, dtype=np.float32)[0]
-    return lambda: session.run(batch, weights)
+    return lambda: session.run(batch, style_weights=weights)
 
 
 def eager(weights: Path, batch: np.ndarray) -> Callable[[], object]:

@@ -101,11 +101,11 @@ class Judge:
         painter = impasto.load_model(model) if model else None
 
         def paint(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            return painter.paint(photo, stroke_size="native") if painter else photo
+            return painter.paint(photo) if painter else photo
 
         sums = dict.fromkeys(("total", "content", "style"), 0.0)
         for photo in self.photos:
-            terms = self.task.terms(to_tensor(paint(photo)), to_tensor(photo), torch.tensor([0]))
+            terms = self.task.terms(to_tensor(paint(photo)), to_tensor(photo), torch.tensor([0]))[0]
             for term in sums:
                 sums[term] += terms[term].item() / len(self.photos)
         scores: StyleScores = mean_scores(score_style(paint, self.painting, self.photos))

@@ -35,7 +35,7 @@ def mean_terms(
     """Returns the objective and its content and style terms, for the run's first painting."""
     terms = {"content": 0.0, "style": 0.0}
     for photo in photos:
-        found = task.terms(to_tensor(paint(photo)), to_tensor(photo), torch.tensor([0]))
+        found = task.terms(to_tensor(paint(photo)), to_tensor(photo), torch.tensor([0]))[0]
         for name in terms:
             terms[name] += found[name].item() / len(photos)
     return {"objective": sum(terms.values()), **terms}
@@ -80,7 +80,7 @@ def main() -> None:
         model = impasto.load_model(path)
         if len(model.metadata.styles) > 1:
             model = model.with_blend({arguments.painting.stem: 1.0})
-        paint = partial(model.paint, stroke_size="native")
+        paint = partial(model.paint)
         row = mean_terms(judge, paint, photos)
         first = first or row["objective"]
         more = 100 * (row["objective"] / first - 1)

@@ -10,8 +10,9 @@ from PIL import Image
 # Previews of 256 px would take longer than all the rest of such a run.
 PREVIEW_PX = 32
 
-NETWORK = {"width": 1, "residual_blocks": 1}
+NETWORK = {"network": "shipped", "width": 1, "residual_blocks": 1}
 SETTINGS = {
+    "octaves": 1,
     "crop_px": 32,
     "max_zoom": 1.0,
     "style_size_px": 64,
@@ -52,10 +53,10 @@ def write_painting(path, height=260, width=300):
     return path
 
 
-def write_photos(folder, count=5):
-    """Smooth pictures of 48x40 px, each different."""
+def write_photos(folder, count=5, *, height=40, width=48):
+    """Smooth pictures, each different."""
     folder.mkdir()
-    rows, columns = np.mgrid[0:40, 0:48] / 40
+    rows, columns = np.mgrid[0:height, 0:width] / 40
     for number in range(count):
         waves = [np.sin(3 * rows * (c + 1) + number) + np.cos(4 * columns - c) for c in range(3)]
         picture = (np.stack(waves, axis=-1) + 2) * 60

@@ -64,7 +64,9 @@ def newest_step(folder):
 
 def test_a_preset_trains_and_the_printed_line_paints(here, run_cli, monkeypatch):
     monkeypatch.setattr("impasto.training.pictures.PREVIEW_PX", 64)  # above the padding of 40
-    given = tiny(width=None, residual_blocks=None, max_zoom=None, crop_px=64, style_size_px=64)
+    given = tiny(
+        network=None, width=None, residual_blocks=None, max_zoom=None, crop_px=64, style_size_px=64
+    )
     Image.effect_noise((70, 80), 60).convert("RGB").save(here / "photos" / "noise.png")
     for number in range(4):  # the others are below 64 px
         shutil.copy(here / "photos" / "noise.png", here / "photos" / f"copy{number}.png")
@@ -122,12 +124,14 @@ def test_a_run_is_resumed_with_its_own_settings(here, run_cli):
 def test_a_painting_is_added_to_a_model_by_its_name(here, run_cli, monkeypatch):
     monkeypatch.setenv("IMPASTO_HOME", str(here / "home"))
     shutil.copy("wave.png", "dunes.png")
-    many = tiny(width=8, network="fast", style_size_px="32,64", steps=1)
+    many = tiny(width=8, network="draft_refine", residual_blocks=None, refine_share=0, steps=1)
     code, out, err = run_cli("train", "wave.png", "photos", *many)
     assert code == 0, err
     assert run_cli("styles", "add", out.strip())[0] == 0
     shutil.rmtree("runs")
-    adding = tiny(width=None, residual_blocks=None, style_size_px=None, min_zoom=1, steps=2)
+    adding = tiny(
+        network=None, width=None, residual_blocks=None, style_size_px=None, refine_share=0, steps=2
+    )
     code, out, err = run_cli("train", "dunes.png", "photos", "--add-to", "wave", *adding)
     assert code == 0, err
     styles = read_model_file(out.strip())[1].styles

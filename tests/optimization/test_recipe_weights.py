@@ -46,6 +46,20 @@ def test_balanced_weights_by_hand(stated):
     assert second.content == found.content
 
 
+def test_octaves_count_at_one_size(stated):
+    """Of a training at three octaves the objective is that of the first, with all of the style."""
+    reference = {"content": 4.0, "style": {"relu1_2": [10.0, 20.0], "relu2_2": [5.0, 8.0]}}
+    other = {"content": 9.0, "style": {"relu1_2": [1.0, 1.0], "relu2_2": [1.0, 1.0]}}
+    found = trained_weights(
+        stated(
+            style_size_px=448, octaves=3, scales=[1.5, 0.5], references=[reference, other, other]
+        ),
+        "b",
+    )
+    assert (found.content, found.style_size_px) == (2 / 4, 448)
+    assert found.style == pytest.approx({"relu1_2": 1.5 / 2 / 20, "relu2_2": 1.5 / 2 / 8})
+
+
 def test_one_scale_is_every_painting_s_and_none_is_the_default(stated):
     assert trained_weights(stated(style_scale=[4.0]), "b").style["relu2_2"] == pytest.approx(0.25)
     assert trained_weights(stated(style_scale=None)).style["relu2_2"] == pytest.approx(0.3)

@@ -6,7 +6,7 @@ import pytest
 
 from impasto.errors import UsageError
 from impasto.losses import STYLE_LAYERS
-from impasto.networks import PAPER, RELEASED, SHIPPED
+from impasto.networks import PAPER, RELEASED, DraftRefineSpec
 from impasto.training.config import TrainingConfig, default_run_folder, style_name
 from impasto.training.recipes import make_config, read_recipe
 from impasto.training.run_config import flag, save_config
@@ -16,16 +16,20 @@ PAINTING = Path("wave.jpg")
 
 def refusal(**settings):
     with pytest.raises(UsageError) as caught:
-        make_config(PAINTING, from_scratch=True, **settings)
+        make_config(PAINTING, **({} if "recipe" in settings else {"network": "shipped"}) | settings)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_the_defaults_train_the_shipped_network_with_balanced_weights():
+def test_the_defaults_train_draft_and_refine_with_balanced_weights():
     config = make_config(PAINTING, from_scratch=True)
     assert config == TrainingConfig(paintings=(PAINTING,))
-    assert config.network == SHIPPED
+    assert config.network == DraftRefineSpec()
     assert config.style_weight == "auto"
+    assert config.steers
+    assert config.shares == (0.7, 0.3)
+    # Three octaves, then the ratios of refining.
+    assert config.style_sizes_px == (448, 224, 112, 538, 634, 762, 896, 1219)
     assert config.style_layers == STYLE_LAYERS
     assert config.steps is config.max_time_s is None
     assert config.run_folder == Path("runs/wave")
@@ -40,7 +44,10 @@ def test_the_paper_preset():
     assert config.style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
     assert config.style_reduction == "sum"
     assert 1e-6 <= config.tv_weight <= 1e-4
-    assert (config.lattice_weight, config.max_zoom, config.style_size_px) == (0, 1, (256,))
+    assert (config.lattice_weight, config.max_zoom, config.style_size_px) == (0, 1, 256)
+    assert (config.octaves, config.window_px, config.clip_gradients) == (1, None, None)
+    assert config.shares == (1.0,)
+    assert not config.steers
 
 
 def test_the_released_preset():
@@ -51,7 +58,7 @@ def test_the_released_preset():
     assert (config.style_weight, config.style_reduction) == (5, "mean")
     # A strength of 1e-6 on a sum over the batch of four is 4e-6 on our mean.
     assert config.tv_weight == pytest.approx(4e-6)
-    assert (config.style_size_px, config.lattice_weight) == ((384,), 0)
+    assert (config.style_size_px, config.lattice_weight) == (384, 0)
 
 
 def test_what_is_given_overrides_a_preset():
@@ -82,11 +89,12 @@ def test_a_number_and_a_scale_are_refused():
     assert "--style-weight 5" in message
 
 
-def test_crops_must_fit_the_network():
+def test_crops_must_fit_the_network_and_the_loss_network():
     assert "--crop-px is 40; this network needs at least 41" in refusal(
-        crop_px=40, padding="reflection_start"
+        crop_px=40, padding="reflection_start", octaves=1
     )
-    assert make_config(PAINTING, crop_px=40).crop_px == (40,)
+    assert "--crop-px is 40, 10 px at the smallest of --octaves 3" in refusal(crop_px=40)
+    assert make_config(PAINTING, from_scratch=True, crop_px=64).crop_px == (64,)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +113,7 @@ def test_crops_must_fit_the_network():
         ("crop_px", 31, "--crop-px is 31; allowed is 32 to 8192"),
         ("crop_px", "big", "--crop-px is 'big'; allowed is a whole number"),
         ("max_zoom", 0.5, "--max-zoom is 0.5; allowed is 1 to 16"),
-        ("min_zoom", 3.0, "--min-zoom is 3 and --max-zoom 2; the first must not be above the"),
+        ("min_zoom", 3.0, "--min-zoom is 3 and --max-zoom 1.3; the first must not be above the"),
         ("batch_size", 0, "--batch-size is 0; allowed is 1 to 1024"),
         ("batch_size", True, "--batch-size is True; allowed is a whole number"),
         ("learning_rate", 0.0, "--learning-rate is 0; allowed is 1e-09 to 1"),
@@ -256,7 +264,6 @@ def test_a_recipe_s_values_are_checked(tmp_path):
         ('kept_styles = ["a"]', "--kept-styles is ('a',); allowed is StyleEntry"),
         ("network = 5", "--network is 5; allowed are paper, released, shipped"),
         ("network = {a = 1}", "--network is {'a': 1}; allowed are paper, released, shipped"),
-        ("style_size_px = []", "--style-size-px is ; give up to 16 sizes"),
     ],
 )
 def test_a_recipe_s_kinds_are_checked(tmp_path, text, message):
@@ -269,12 +276,6 @@ def test_a_recipe_s_paths_are_paths(tmp_path):
     assert make_config(PAINTING, recipe=settings).loss_network == Path("vgg.pth")
 
 
-@pytest.mark.parametrize("sizes", [(96, 64), (64, 64), tuple(range(32, 49))])
-def test_painting_sizes_that_a_model_cannot_hold_are_refused(sizes):
-    said = refusal(network="fast", style_size_px=sizes)
-    assert "give up to 16 sizes, each larger than the one before" in said
-
-
 def test_a_layer_counts_once():
     said = refusal(style_layers=("relu1_2", "relu2_2", "relu1_2"))
     assert "--style-layers is relu1_2,relu2_2,relu1_2; name each once" in said
@@ -282,7 +283,7 @@ def test_a_layer_counts_once():
 
 def test_names_that_become_one_are_refused():
     with pytest.raises(UsageError, match="two paintings have one name: a_b, a_b; rename one"):
-        make_config(Path("a+b.png"), Path("a,b.png"), network="fast")
+        make_config(Path("a+b.png"), Path("a,b.png"), network="draft_refine")
 
 
 def test_a_style_s_name_is_one_that_a_model_file_takes():

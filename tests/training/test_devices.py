@@ -63,9 +63,9 @@ def watched_fit(run, on_step):
     drawn.clear()  # what balancing and timing took
     fit(run, on_step)
 
-def spoiled_terms(task, output, images, sets):
-    good = terms(task, output, images, sets)
-    return good | {{"total": good["total"] * float("nan")}} if len(drawn) > 4 else good
+def spoiled_terms(*given, **how):
+    good, kept = terms(*given, **how)
+    return (good | {{"total": good["total"] * float("nan")}} if len(drawn) > 4 else good), kept
 
 PhotoCrops.draw = watched_draw
 trainer._fit = watched_fit

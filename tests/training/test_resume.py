@@ -148,7 +148,7 @@ def test_references_are_not_measured_again(killed_copy, tiny_config, monkeypatch
     def measure(*_):
         raise AssertionError
 
-    monkeypatch.setattr("impasto.training.style_task.measure_references", measure)
+    monkeypatch.setattr("impasto.training.octaves.measure_references", measure)
     before = load_checkpoint(killed_copy)[1]["references"]
     train(tiny_config(killed_copy, steps=STEPS), resume=True)
     assert load_checkpoint(killed_copy)[1]["references"] == before
@@ -219,6 +219,7 @@ def test_a_run_gets_another_style_scale_and_precision(copied, straight, pictures
     assert after["step"] == STEPS + 2
     assert after["references"] == before["references"]  # the style counts twice, not anew
     assert after["config"]["style_scale"] == [6.0]
+    assert after["scales"] == [6.0]
     assert after["config"]["precision"] == "bf16-mixed"
     # Left out, they stay.
     again = resumed_config([pictures / "wave.png"], {"output": copied})

@@ -137,7 +137,7 @@ def _options() -> Options:
                 typer.Option(
                     "--network",
                     metavar="|".join(NETWORKS),
-                    help="The network; fast holds many styles. [default: shipped]",
+                    help="The network; one style but for draft_refine. [default: draft_refine]",
                 ),
             ],
             None,
@@ -182,7 +182,7 @@ def _network() -> Options:
     """Options that change the network's spec."""
     hints = get_type_hints(NetworkSpec)
     helps = {
-        "width": "Channels of the network's first layer; of the trunk of --network fast.",
+        "width": "Channels of the first layer; of the trunk of draft_refine.",
         "residual_blocks": "Number of residual blocks.",
         "norm": "Normalisation.",
         "upsampling": "Upsampling.",

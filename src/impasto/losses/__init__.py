@@ -9,6 +9,7 @@ from impasto.losses.layers import LAYERS, STYLE_LAYERS
 
 if TYPE_CHECKING:
     from impasto.losses.functional import (
+        feature_correlation,
         feature_reconstruction_loss,
         gram_matrix,
         lattice_loss,
@@ -31,6 +32,7 @@ __all__ = [
     "PerceptualLoss",
     "PerceptualTerms",
     "StyleTarget",
+    "feature_correlation",
     "feature_reconstruction_loss",
     "gram_matrix",
     "lattice_loss",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "feature_correlation": "impasto.losses.functional",
     "feature_reconstruction_loss": "impasto.losses.functional",
     "gram_matrix": "impasto.losses.functional",
     "lattice_loss": "impasto.losses.functional",

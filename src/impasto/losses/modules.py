@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from impasto.errors import UsageError
 from impasto.losses.functional import (
+    feature_correlation,
     feature_reconstruction_loss,
     gram_matrix,
     lattice_loss,
@@ -28,6 +29,20 @@ class PerceptualTerms(NamedTuple):
     style: Tensor
     total_variation: Tensor
     lattice: Tensor
+
+
+class Comparison(NamedTuple):
+    """What the loss network says of a batch: weighted terms, and how much of it is left.
+
+    Attributes:
+        content: weighted feature reconstruction loss, a scalar.
+        style: weighted style reconstruction loss, a scalar.
+        kept: ``(N,)`` correlation of the content layer's features with the content images'.
+    """
+
+    content: Tensor
+    style: Tensor
+    kept: Tensor
 
 
 class PerceptualLoss(nn.Module):
@@ -106,6 +121,36 @@ class PerceptualLoss(nn.Module):
         ]
         return features
 
+    def compare(
+        self,
+        output: Tensor,
+        content_images: Tensor,
+        style_targets: Mapping[str, Tensor],
+        style_weights: Mapping[str, Tensor] | None = None,
+        content_weight: float | None = None,
+    ) -> Comparison:
+        """Computes the terms that the loss network gives; arguments as for `terms`.
+
+        Args:
+            output: ``(N, 3, H, W)`` RGB in [0, 1].
+            content_images: ``(N, 3, H, W)`` RGB in [0, 1].
+            style_targets: as for `terms`; their layers are the ones compared.
+            style_weights: as for `terms`.
+            content_weight: in place of the module's own.
+        """
+        weights = self.style_weights if style_weights is None else style_weights
+        target = self.content_target(content_images)
+        features = self.loss_network(output, {self.content_layer, *style_targets})
+        content = feature_reconstruction_loss(features[self.content_layer], target)
+        style = output.new_zeros(())
+        for layer, gram in style_targets.items():
+            style = style + style_reconstruction_loss(
+                gram_matrix(features[layer]), gram, weights[layer]
+            )
+        kept = feature_correlation(features[self.content_layer].detach(), target)
+        weight = self.content_weight if content_weight is None else content_weight
+        return Comparison(weight * content, style, kept)
+
     def terms(
         self,
         output: Tensor,
@@ -122,17 +167,8 @@ class PerceptualLoss(nn.Module):
             style_weights: ``(N,)`` weights by layer, in place of the module's own: batches
                 that mix styles weigh each picture by its style.
         """
-        weights = self.style_weights if style_weights is None else style_weights
-        target = self.content_target(content_images)
-        features = self.loss_network(output, {self.content_layer, *self.style_layers})
-        content = self.content_weight * feature_reconstruction_loss(
-            features[self.content_layer], target
-        )
-        style = output.new_zeros(())
-        for layer in self.style_layers:
-            style = style + style_reconstruction_loss(
-                gram_matrix(features[layer]), style_targets[layer], weights[layer]
-            )
+        targets = {layer: style_targets[layer] for layer in self.style_layers}
+        content, style, _ = self.compare(output, content_images, targets, style_weights)
         zero = output.new_zeros(())
         variation = self.tv_weight * total_variation_loss(output) if self.tv_weight else zero
         lattice = self.lattice_weight * lattice_loss(output) if self.lattice_weight else zero

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
 from impasto.networks.draft_refine_spec import DraftRefineSpec
-from impasto.networks.saved_spec import AnySpec, StyleSpec, UpscalerSpec, spec_from_dict
+from impasto.networks.saved_spec import NETWORKS, AnySpec, StyleSpec, UpscalerSpec, spec_from_dict
 from impasto.networks.spec import (
     FAST,
-    NETWORKS,
     PAPER,
     RELEASED,
     SHIPPED,

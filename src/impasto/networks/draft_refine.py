@@ -30,10 +30,21 @@ class DraftRefineNetwork(nn.Module):
         self.draft = DraftNetwork(spec)
         self.refine = RefineNetwork(spec)
 
-    def forward(self, images: Tensor, style_weights: Tensor) -> Tensor:
-        """Paints a draft; arguments as for `DraftNetwork.forward`."""
-        painted: Tensor = self.draft(images, style_weights)
-        return painted
+    def forward(
+        self, images: Tensor, style_weights: Tensor, drafts: Tensor | None = None
+    ) -> Tensor:
+        """Paints drafts, or refines them where there are some.
+
+        Args:
+            images: ``(N, 3, H, W)`` photos, as for the network that is meant.
+            style_weights: as for `DraftNetwork.forward`.
+            drafts: as for `RefineNetwork.forward`.
+        """
+        if drafts is None:
+            painted: Tensor = self.draft(images, style_weights)
+            return painted
+        refined: Tensor = self.refine(images, drafts, style_weights)
+        return refined
 
 
 class DraftNetwork(nn.Module):

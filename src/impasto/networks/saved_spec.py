@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from impasto.errors import UsageError
 from impasto.networks.draft_refine_spec import DraftRefineSpec
-from impasto.networks.spec import FastSpec, NetworkSpec
+from impasto.networks.spec import PAPER, RELEASED, SHIPPED, FastSpec, NetworkSpec
 from impasto.networks.upscaler_spec import FastUpscalerSpec, PaperUpscalerSpec
 
 StyleSpec = NetworkSpec | FastSpec | DraftRefineSpec
@@ -38,3 +38,12 @@ def spec_from_dict(values: dict[str, Any]) -> AnySpec:
     if unknown:
         raise UsageError(f"network settings {', '.join(unknown)} are not known to this version")
     return chosen(**values)
+
+
+NETWORKS: Final[dict[str, NetworkSpec | DraftRefineSpec]] = {
+    "paper": PAPER,
+    "released": RELEASED,
+    "shipped": SHIPPED,
+    "draft_refine": DraftRefineSpec(),
+}
+"""The networks by name, as ``impasto train --network`` takes them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from impasto.errors import UsageError
 
@@ -183,11 +183,3 @@ SHIPPED = NetworkSpec()
 
 FAST = FastSpec(residual_blocks=3)
 """Many styles in one network, several times as fast as the released one."""
-
-NETWORKS: Final[dict[str, NetworkSpec | FastSpec]] = {
-    "paper": PAPER,
-    "released": RELEASED,
-    "shipped": SHIPPED,
-    "fast": FAST,
-}
-"""The networks by name, as ``impasto train --network`` takes them."""

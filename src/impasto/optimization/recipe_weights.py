@@ -80,9 +80,7 @@ def trained_weights(metadata: ModelMetadata, style: str | None = None) -> Traine
         content = _number(recipe["content_weight"])
         if recipe["style_weight"] == "auto":
             references = _references(recipe["references"], layers)
-            stated = recipe["style_scale"]
-            scales = _numbers(STYLE_SCALE if stated is None else stated)
-            scale = scales[0] if len(scales) == 1 else scales[number // len(sizes)]
+            scale = _style_scale(recipe, number // len(sizes))
             chosen = References(
                 references.content, {layer: [references.style[layer][number]] for layer in layers}
             )
@@ -105,6 +103,15 @@ def trained_weights(metadata: ModelMetadata, style: str | None = None) -> Traine
         ) from error
 
 
+def _style_scale(recipe: Mapping[str, Any], number: int) -> float:
+    """Returns the strength of a style beside a content weight of 1, at one size."""
+    if "scales" in recipe:  # what the training ended with, the same at every octave
+        return _numbers(recipe["scales"])[number] * _number(recipe["octaves"])
+    stated = recipe["style_scale"]
+    scales = _numbers(STYLE_SCALE if stated is None else stated)
+    return scales[0] if len(scales) == 1 else scales[number]
+
+
 def _number_of(metadata: ModelMetadata, style: str | None) -> int:
     """Returns a style's place among the learned ones."""
     names = [entry.name for entry in metadata.styles]
@@ -122,6 +129,8 @@ def _number_of(metadata: ModelMetadata, style: str | None) -> int:
 
 
 def _references(stated: Any, layers: Sequence[str]) -> References:
+    if isinstance(stated, list):  # one an octave, the full size first
+        stated = stated[0]
     if not isinstance(stated, dict):
         raise TypeError(f"{stated!r} are no references")
     # The first versions stated one number a layer beside the content's.

@@ -117,14 +117,14 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
         number, name = key.split(".", 1)
         state.setdefault(int(number), {})[name] = value
     parameters = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
-    shapes = {number: list(parameter.shape) for number, parameter in parameters.items()}
-    if shapes != {number: list(entries["exp_avg"].shape) for number, entries in state.items()}:
-        raise ValueError("the optimizer's tensors belong to other parameters")
-    for index, parameter in parameters.items():
+    for index, entries in state.items():  # what had no gradient yet has no state
+        parameter = parameters.get(index)
+        if parameter is None or parameter.shape != entries["exp_avg"].shape:
+            raise ValueError("the optimizer's tensors belong to other parameters")
         for moment in ("exp_avg", "exp_avg_sq"):
             # Files hold contiguous tensors; another layout than before may round differently.
             like = torch.empty_like(parameter, device="cpu", requires_grad=False)
-            state[index][moment] = like.copy_(state[index][moment])
+            entries[moment] = like.copy_(entries[moment])
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+from impasto.data.ratios import RATIOS
 from impasto.errors import UsageError
-from impasto.losses.layers import STYLE_LAYERS, StyleReduction
-from impasto.networks.spec import SHIPPED, FastSpec, NetworkSpec
-from impasto.runtime.metadata import (
-    FORBIDDEN_IN_NAMES,
-    LONGEST_NAME,
-    MOST_STROKE_SIZES,
-    StyleEntry,
-)
+from impasto.losses.layers import SMALLEST_SIDE_PX, STYLE_LAYERS, StyleReduction
+from impasto.networks.draft_refine_spec import DraftRefineSpec
+from impasto.networks.spec import NetworkSpec
+from impasto.runtime.metadata import FORBIDDEN_IN_NAMES, LONGEST_NAME, StyleEntry
 from impasto.training.run_config import RunConfig, numbers, setting
 
 Preset = Literal["paper", "released"]
 
-DEFAULT_STYLE_SCALE = 3.0
+DEFAULT_STYLE_SCALE = 2.0
+DEFAULT_NETWORK = DraftRefineSpec()
 NETWORK_SETTINGS = {
     "width": "width",
     "residual_blocks": "residual_blocks",
@@ -50,7 +47,11 @@ class TrainingConfig(RunConfig):
         "tv_weight": (0, math.inf),
         "lattice_weight": (0, math.inf),
         "temporal_weight": (0, math.inf),
+        "keep": (0.05, 0.95),
+        "octaves": (1, 4),
+        "window_px": (32, 8192),
         "style_size_px": (32, 8192),
+        "refine_share": (0, 0.9),
         "crop_px": (32, 8192),
         "crop_shares": (0, 1),
         "min_zoom": (1, 16),
@@ -62,7 +63,7 @@ class TrainingConfig(RunConfig):
         None, "Full schedule of the paper or of the released code.", cli=False
     )
 
-    network: NetworkSpec | FastSpec = setting(SHIPPED, "The network.", cli=False)
+    network: NetworkSpec | DraftRefineSpec = setting(DEFAULT_NETWORK, "The network.", cli=False)
     add_to: Path | None = setting(None, "Model that the run begins with.", cli=False)
     started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
     kept_styles: tuple[StyleEntry, ...] = setting(
@@ -72,6 +73,9 @@ class TrainingConfig(RunConfig):
         False, "Also learn to leave photos as they are, which --strength goes towards.", cli=False
     )
 
+    clip_gradients: float | None = setting(
+        5.0, "Largest norm of a step's gradients; longer ones are shortened to it."
+    )
     content_layer: str = setting("relu3_3", "Layer of the feature reconstruction loss.")
     style_layers: tuple[str, ...] = setting(
         STYLE_LAYERS, "Layers of the style reconstruction loss, separated by commas."
@@ -82,8 +86,19 @@ class TrainingConfig(RunConfig):
     )
     style_scale: tuple[float, ...] | None = setting(
         None,
-        "Strength of the style under --style-weight auto; several, one per painting, by commas "
-        f"({DEFAULT_STYLE_SCALE:g} when omitted).",
+        "Strength of the style under --style-weight auto, where --keep begins; several, one per "
+        f"painting, by commas ({DEFAULT_STYLE_SCALE:g} when omitted).",
+    )
+    keep: float | None = setting(
+        0.62,
+        "How much of the photo each style keeps, as the correlation of features: steers the "
+        "strength of the style under --style-weight auto.",
+    )
+    octaves: int = setting(
+        3, "At how many sizes, each half of the one before, the result is compared."
+    )
+    window_px: int | None = setting(
+        144, "Side of the part of a crop that is compared at full size, a new one each step."
     )
     style_reduction: StyleReduction = setting(
         "mean", "Squared Gram differences of a layer: sum (paper) or mean (released code)."
@@ -97,11 +112,9 @@ class TrainingConfig(RunConfig):
     )
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
-    style_size_px: tuple[int, ...] = setting(
-        (384,), "Longer sides of the painting while training, separated by commas; one is usual."
-    )
+    style_size_px: int = setting(448, "Longer side of the painting beside a draft.")
     crop_px: tuple[int, ...] = setting(
-        (192,), "Height and width of a training crop; several, for parts of the run, by commas."
+        (256,), "Height and width of a training crop; several, for parts of the run, by commas."
     )
     crop_shares: tuple[float, ...] | None = setting(
         None, "Share of the steps of each crop size, by commas; equal when omitted."
@@ -111,7 +124,13 @@ class TrainingConfig(RunConfig):
         "Photos are scaled to this many crops or more on the shorter side; larger photos, "
         "of which a crop shows less, are smoother.",
     )
-    max_zoom: float = setting(2.0, "And to at most this many, never above their own size.")
+    max_zoom: float = setting(1.3, "And to at most this many, never above their own size.")
+    refine_share: float = setting(
+        0.3, "Share of the steps, the last ones, that the refine network is trained in."
+    )
+    refine_photos: Path | None = setting(
+        None, "Larger photos for the refine network; the training photos when omitted."
+    )
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -130,7 +149,7 @@ class TrainingConfig(RunConfig):
         if len(set(self.style_layers)) < len(self.style_layers):
             raise UsageError(f"--style-layers is {','.join(self.style_layers)}; name each once")
         self._check_lists()
-        if isinstance(self.network, FastSpec):
+        if isinstance(self.network, DraftRefineSpec):
             spec = replace(self.network, parameter_sets=self.parameter_sets)
             object.__setattr__(self, "network", spec)
 
@@ -150,20 +169,21 @@ class TrainingConfig(RunConfig):
                 f"--style-scale is {numbers(self.style_scale)}; it needs one number, or one for "
                 f"each of {len(names)} paintings"
             )
-        sizes = self.style_size_px
-        if not 1 <= len(sizes) <= MOST_STROKE_SIZES or any(a >= b for a, b in pairwise(sizes)):
-            raise UsageError(
-                f"--style-size-px is {numbers(sizes)}; give up to {MOST_STROKE_SIZES} sizes, each "
-                "larger than the one before"
-            )
         smallest = self.network.min_size_px
         if min(self.crop_px, default=0) < smallest:
             raise UsageError(
                 f"--crop-px is {numbers(self.crop_px)}; this network needs at least {smallest}"
             )
-        if len(self.shares) != len(self.crop_px) or not math.isclose(sum(self.shares), 1.0):
+        coarsest_px = min(self.crop_px) // 2 ** (self.octaves - 1)
+        if coarsest_px < SMALLEST_SIDE_PX:
             raise UsageError(
-                f"--crop-shares is {numbers(self.shares)}; it needs one share for each of "
+                f"--crop-px is {numbers(self.crop_px)}, {coarsest_px} px at the smallest of "
+                f"--octaves {self.octaves}; the loss network needs {SMALLEST_SIDE_PX}"
+            )
+        shares = self.crop_shares
+        if shares and (len(shares) != len(self.crop_px) or not math.isclose(sum(shares), 1.0)):
+            raise UsageError(
+                f"--crop-shares is {numbers(shares)}; it needs one share for each of "
                 f"--crop-px {numbers(self.crop_px)}, together 1"
             )
         if self.min_zoom > self.max_zoom:
@@ -171,23 +191,37 @@ class TrainingConfig(RunConfig):
                 f"--min-zoom is {self.min_zoom:g} and --max-zoom {self.max_zoom:g}; the first "
                 "must not be above the second"
             )
-        many = len(self.paintings) > 1 or len(self.style_size_px) > 1 or self.identity
-        if many and not isinstance(self.network, FastSpec):
+        if (len(self.paintings) > 1 or self.identity) and not self.refines:
             raise UsageError(
-                f"{len(self.paintings)} paintings at --style-size-px "
-                f"{numbers(self.style_size_px)}{' with identity' * self.identity}: this network "
-                "holds one style; --network fast holds many"
+                f"{len(self.paintings)} paintings{' with identity' * self.identity}: this network "
+                "holds one style; --network draft_refine holds many"
             )
+
+    @property
+    def style_sizes_px(self) -> tuple[int, ...]:
+        """Longer sides of the painting: of every octave, then of every ratio of refining."""
+        octaves = [self.style_size_px / 2**octave for octave in range(self.octaves)]
+        ratios = RATIOS if self.refines and self.refine_share else ()
+        return tuple(round(size) for size in (*octaves, *(self.style_size_px * r for r in ratios)))
+
+    @property
+    def steers(self) -> bool:
+        """Whether the strength of each style follows how much of the photos it keeps."""
+        return self.style_weight == "auto" and self.keep is not None
+
+    @property
+    def refines(self) -> bool:
+        """Whether the network has a refine part."""
+        return isinstance(self.network, DraftRefineSpec)
 
     @property
     def parameter_sets(self) -> int:
         """How many sets of scales and shifts the network has.
 
-        First those of the paintings, all sizes of the first one, all of the second; then those
-        that are kept of the model the run began with; at the end the identity.
+        First those of the paintings, then those that are kept of the model the run began with,
+        at the end the identity.
         """
-        styles = len(self.paintings) + len(self.kept_styles)
-        return styles * len(self.style_size_px) + self.identity
+        return len(self.paintings) + len(self.kept_styles) + self.identity
 
     @property
     def trains_trunk(self) -> bool:
@@ -197,7 +231,7 @@ class TrainingConfig(RunConfig):
     @property
     def trained_sets(self) -> list[int]:
         """The parameter sets that are learned: the paintings', and the identity's."""
-        sets = list(range(len(self.paintings) * len(self.style_size_px)))
+        sets = list(range(len(self.paintings)))
         return sets + [self.parameter_sets - 1] * (self.identity and self.trains_trunk)
 
     @property
@@ -208,8 +242,11 @@ class TrainingConfig(RunConfig):
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Share of the steps that each crop size has."""
-        return self.crop_shares or (1 / len(self.crop_px),) * len(self.crop_px)
+        """Share of the steps that each crop size has, and the refine network after them."""
+        shares = self.crop_shares or (1 / len(self.crop_px),) * len(self.crop_px)
+        if not self.refines or not self.refine_share:
+            return shares
+        return (*(share * (1 - self.refine_share) for share in shares), self.refine_share)
 
     @property
     def default_folder(self) -> Path:

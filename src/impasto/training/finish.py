@@ -13,7 +13,7 @@ from impasto.catalog.own import weights_of
 from impasto.errors import ModelError, ResumeError, UsageError
 from impasto.export import export_network, load_weights, save_weights
 from impasto.images.writing import atomic_path
-from impasto.networks import Network, NetworkSpec, build_network
+from impasto.networks import DraftRefineSpec, Network, build_network
 from impasto.runtime.metadata import ModelMetadata, StyleEntry, Tiling
 from impasto.training.checkpoints import load_checkpoint
 from impasto.training.config import TrainingConfig, style_name
@@ -30,11 +30,8 @@ MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {
     "loss_network",
 }
 
-TRUNK_STRIDE_PX = 4
-"""Of the paper's style network, whose trunk has a quarter of the height and width."""
-
-REFERENCE_PX = 1024
-"""Longer side of the picture that shows strokes as large as in training: an ordinary photo."""
+WORKING_PX = 512
+"""Longer side of a draft, at which training photos and paintings have their usual sizes."""
 
 
 def export_run(
@@ -132,7 +129,7 @@ def export_style_targets(run_folder: Path, model: Path) -> Path:
     )
     targets = {}
     for path, learned_sha256 in zip(config.paintings, values["paintings_sha256"], strict=True):
-        pictures = {size: read_painting(path, size) for size in config.style_size_px}
+        pictures = {size: read_painting(path, size) for size in config.style_sizes_px}
         grams = {
             size: picture.grams or loss.style_targets(to_tensor(picture.rgb))
             for size, picture in pictures.items()
@@ -157,11 +154,8 @@ def style_metadata(
         **_recipe(config, values),
         "paintings": [path.name for path in config.paintings],
         "references": values["references"],
+        "scales": values["scales"],
     }
-    # Instance norm looks at the whole picture; batch norm is constant at run time.
-    halo_px = None
-    if isinstance(spec, NetworkSpec) and spec.norm == "batch":
-        halo_px = spec.receptive_radius_px
     learned = (
         StyleEntry(name, _title(name), sha256)
         for name, sha256 in zip(
@@ -174,9 +168,8 @@ def style_metadata(
         network=spec.to_dict(),
         weights_sha256=weights_sha256,
         recipe=recipe,
-        tiling=Tiling(halo_px is not None, halo_px, TRUNK_STRIDE_PX),
-        stroke_sizes=tuple(size / config.style_size_px[0] for size in config.style_size_px),
-        reference_px=REFERENCE_PX,
+        working_px=WORKING_PX if isinstance(spec, DraftRefineSpec) else None,
+        halo_px=spec.halo_px if isinstance(spec, DraftRefineSpec) else None,
         strength="identity" if config.identity else "fade",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import fields
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
 from impasto.errors import UsageError
-from impasto.networks.spec import NETWORKS, SHIPPED
+from impasto.networks import NETWORKS
 from impasto.training.config import (
+    DEFAULT_NETWORK,
     NETWORK_SETTINGS,
     Preset,
     TrainingConfig,
@@ -23,22 +23,16 @@ from impasto.training.run_config import (
     entry_type,
     flag,
     listed,
-    numbers,
     with_spec,
 )
 from impasto.training.start import default_start, start_settings
 from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
 
-# A set of scales and shifts alone is learned in fewer, larger steps than a whole network. Small
-# crops bring it near at little cost; in large ones the norms' statistics are those of real photos.
-# At this rate a run that does not slow down all along ends far from where it could be.
+# A row of the style tables alone is learned in few, large steps: a run that does not slow down all
+# along ends far from where it could be.
 ADDING: Final[dict[str, Any]] = {
-    "learning_rate": 1e-2,
     "schedule": "cosine",
     "max_time_s": 600.0,
-    "crop_px": (128, 256),
-    "min_zoom": 1.75,
-    "max_zoom": 2.25,
 }
 
 
@@ -66,6 +60,10 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
         "schedule": "constant",
         "averaging": 0.0,
         "lattice_weight": 0.0,
+        "octaves": 1,
+        "window_px": None,
+        "clip_gradients": None,
+        "keep": None,
         "steps": 40_000,
     }
     if preset == "paper":
@@ -73,10 +71,15 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
             "style_weight": 8e-5,
             "style_reduction": "sum",
             "tv_weight": 1e-6,
-            "style_size_px": (256,),
+            "style_size_px": 256,
         }
     else:
-        losses = {"style_weight": 5.0, "style_reduction": "mean", "tv_weight": 4e-6}
+        losses = {
+            "style_weight": 5.0,
+            "style_reduction": "mean",
+            "tv_weight": 4e-6,
+            "style_size_px": 384,
+        }
     return common | losses | {"preset": preset, "network": preset}
 
 
@@ -117,8 +120,8 @@ def make_config(
         settings |= _begun_settings(start, chosen, train_trunk=train_trunk)
     elif train_trunk:
         raise UsageError("--train-trunk needs a model to begin with: name one by --add-to")
-    settings = with_spec(settings | chosen, SHIPPED, NETWORKS, NETWORK_SETTINGS)
-    for name in ("style_scale", "style_size_px", "crop_px"):
+    settings = with_spec(settings | chosen, DEFAULT_NETWORK, NETWORKS, NETWORK_SETTINGS)
+    for name in ("style_scale", "crop_px"):
         if name in settings:
             settings[name] = listed(settings[name])  # one number is a list of one
     return TrainingConfig(paintings=each_painting(paintings), **settings)
@@ -168,16 +171,15 @@ def _begun_settings(start: Path, chosen: dict[str, Any], *, train_trunk: bool) -
         ModelError: the model cannot be used.
     """
     settings = start_settings(start, train_trunk=train_trunk)
-    sizes = listed(chosen.pop("style_size_px", settings["style_size_px"]))
-    if sizes != settings["style_size_px"]:
+    size = chosen.pop("style_size_px", settings["style_size_px"])
+    if size != settings["style_size_px"]:
         raise UsageError(
-            f"--style-size-px is {numbers(sizes)}; the model that the run begins with has "
-            f"{numbers(settings['style_size_px'])}: leave it out, or train a whole network with "
+            f"--style-size-px is {size}; the model that the run begins with has "
+            f"{settings['style_size_px']}: leave it out, or train a whole network with "
             "--from-scratch"
         )
     if not train_trunk:
         settings |= ADDING
-        settings["min_zoom"] = min(ADDING["min_zoom"], max(1.0, chosen.get("max_zoom", math.inf)))
         if "steps" in chosen:
             settings.pop("max_time_s")
     return settings

@@ -42,7 +42,7 @@ CHANGEABLE = RUNTIME_FIELDS | {"precision", "style_scale"}
 NEEDED = frozenset(["config", "step", "schedule_steps", "images_per_step"])
 """What a checkpoint's values must hold."""
 
-NEEDED_OF_STYLE = frozenset(["references", "paintings_sha256"])
+NEEDED_OF_STYLE = frozenset(["references", "scales", "paintings_sha256"])
 """And those of a style's run."""
 
 

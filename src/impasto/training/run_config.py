@@ -40,6 +40,7 @@ class RunConfig(ABC):
         "batch_size": (1, 1024),
         "learning_rate": (1e-9, 1),
         "averaging": (0, 0.999999),
+        "clip_gradients": (0, math.inf),
         "steps": (1, 10**9),
         "max_time_s": (1, 10**8),
         "seed": (0, 2**63 - 1),
@@ -64,6 +65,9 @@ class RunConfig(ABC):
         "wsd",
         "Learning rate over the run: cosine falls all along, wsd over its last fifth, constant "
         "never.",
+    )
+    clip_gradients: float | None = setting(
+        None, "Largest norm of a step's gradients; longer ones are shortened to it."
     )
     averaging: float = setting(0.995, "Decay of the weight average that is exported; 0 for none.")
     steps: int | None = setting(None, "Length of the run in steps, instead of a time.")

@@ -40,6 +40,7 @@ from impasto.training.schedule import (
     planned_steps,
     seconds_per_step,
 )
+from impasto.training.start import is_style_table
 from impasto.training.style_task import StyleTask
 from impasto.training.task import Task
 from impasto.training.upscale_task import UpscaleTask
@@ -48,6 +49,9 @@ from impasto.training.upscaler_config import UpscalerConfig
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 DEFAULT_BUDGET_S = 20 * 60.0
+
+STYLE_TABLE_RATE = 5.0
+"""Learning rate of the style tables as a multiple of that of the convolutions."""
 
 
 @dataclass
@@ -132,8 +136,7 @@ def set_up(
         task.begin(network)
     averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
     network.to(fabric.device)
-    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(learned, lr=config.learning_rate)
+    optimizer = torch.optim.Adam(_parameter_groups(network), lr=config.learning_rate)
     wrapped, optimizer = fabric.setup(network, optimizer)
     run = Run(config, fabric, task, wrapped, averaged, optimizer, on_note, images_per_step, started)
     if resume:
@@ -180,7 +183,8 @@ def make_task(
 def on_device(batch: Any, device: torch.device) -> Any:
     """Moves a tensor or a list of them, in the layout that convolutions are fastest in."""
     if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True, memory_format=torch.channels_last)
+        layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
+        return batch.to(device, non_blocking=True, memory_format=layout)
     return tuple(on_device(part, device) for part in batch)
 
 
@@ -195,6 +199,19 @@ def _network(config: RunConfig, task: Task) -> Network:
             # in this layout cannot be broadcast to several GPUs.
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return network
+
+
+def _parameter_groups(network: Network) -> list[dict[str, Any]]:
+    """Splits what is learned into convolutions and style tables, which learn faster.
+
+    A row of a table gets a gradient only where its style is painted.
+    """
+    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for name, p in named if not is_style_table(name)], "rate": 1.0},
+        {"params": [p for name, p in named if is_style_table(name)], "rate": STYLE_TABLE_RATE},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def _announce(run: Run) -> None:
@@ -278,6 +295,8 @@ def _launch(config: RunConfig, devices: int, nodes: int) -> Fabric:
             devices=devices,
             num_nodes=nodes,
             precision=cast("Precision", config.precision),
+            # A step trains the draft network or the refine network.
+            strategy="ddp_find_unused_parameters_true" if devices * nodes > 1 else "auto",
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise UsageError(

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from impasto.training.config import TrainingConfig
     from impasto.training.style_task import StyleTask
 
-TABLE = "style_parameters.table"
-"""The parameter that holds all sets of scales and shifts."""
+_TABLE = "style_parameters.table"
 
 COMPARED_CROPS = 4
 """Crops that every style of the model paints to find the one nearest to a new painting."""
+
+
+def is_style_table(parameter: str) -> bool:
+    """Tells whether a parameter of a network holds all sets of scales and shifts."""
+    return parameter.endswith(_TABLE)
 
 
 def default_start() -> Path | None:
@@ -53,7 +57,8 @@ def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
     metadata = read_model_file(model)[1]
     if not _holds_many(metadata):
         raise UsageError(
-            f"{model} cannot be added to: its network holds one style, --network fast holds many"
+            f"{model} cannot be added to: its network holds one style, --network draft_refine "
+            "holds many"
         )
     sha256 = checked_weights(model)
     return {
@@ -62,7 +67,7 @@ def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
         "kept_styles": () if train_trunk else metadata.styles,
         "network": spec_from_dict(metadata.network),
         "identity": metadata.strength == "identity",
-        "style_size_px": _style_sizes(model, metadata.recipe.get("style_size_px")),
+        "style_size_px": _style_size(model, metadata.recipe.get("style_size_px")),
     }
 
 
@@ -87,13 +92,13 @@ def checked_weights(model: Path) -> str:
 
 def _holds_many(metadata: ModelMetadata) -> bool:
     """Tells whether a model's network is one that further styles can be added to."""
-    return metadata.network.get("architecture") == "fast"
+    return metadata.network.get("architecture") == "draft_refine"
 
 
-def _style_sizes(model: Path, sizes: object) -> tuple[int, ...]:
-    if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
+def _style_size(model: Path, size: object) -> int:
+    if not isinstance(size, int):
         raise ModelError(f"{model} does not state the size of its paintings: it cannot be added to")
-    return tuple(sizes)
+    return size
 
 
 def begin(
@@ -124,9 +129,6 @@ def begin(
         raise ModelError(f"{model} is not the model that the run was planned with")
     old = load_weights(weights_of(model))
     state = old.state_dict()
-    table = state[TABLE]
-    sizes = len(config.style_size_px)
-    rows = table[: len(metadata.styles) * sizes].unflatten(0, (-1, sizes))
     names = [style.name for style in metadata.styles]
     wanted = [style_name(painting) for painting in config.paintings]
     nearest = [names.index(name) if name in names else None for name in wanted]
@@ -134,24 +136,22 @@ def begin(
         found = _nearest_styles(old, len(names), task, crops)
         pairs = zip(nearest, found, strict=True)
         nearest = [number if known is None else known for known, number in pairs]
-    kept = rows if config.kept_styles else rows[:0]
-    identity = table[-1:] if config.identity else table[:0]
-    state[TABLE] = torch.cat([rows[nearest].flatten(0, 1), kept.flatten(0, 1), identity])
+    for name, table in state.items():
+        if is_style_table(name):
+            kept = table[: len(names)] if config.kept_styles else table[:0]
+            identity = table[-1:] if config.identity else table[:0]
+            state[name] = torch.cat([table[nearest], kept, identity])
     network.load_state_dict(state)
 
 
 def _nearest_styles(network: Network, styles: int, task: StyleTask, crops: PhotoCrops) -> list[int]:
-    """Finds for each painting the style whose results, at all sizes, have the least style loss."""
+    """Finds for each painting the style whose results have the least style loss."""
     import torch
 
-    device, sizes = task.device, len(task.config.style_size_px)
-    paintings = len(task.config.paintings)
+    device = task.device
     network = network.to(device)
     images = torch.stack([crops[number][0] for number in range(COMPARED_CROPS)]).to(device)
-    choices = torch.eye(styles * sizes + task.config.identity, device=device)
-    distances = torch.zeros(styles, paintings, device=device)
+    choices = torch.eye(styles + task.config.identity, device=device)
     with torch.no_grad():
-        for number in range(styles * sizes):
-            losses = task.style_losses(network(images, choices[number]))[: paintings * sizes]
-            distances[number // sizes] += losses[number % sizes :: sizes]
-    return [int(style) for style in distances.argmin(dim=0)]
+        distances = [task.style_losses(network(images, choice)) for choice in choices[:styles]]
+    return [int(style) for style in torch.stack(distances).argmin(dim=0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,14 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.data import PhotoCrops, PhotoSource
+from impasto.data import PhotoCrops, PhotoSource, open_photos
+from impasto.data.crops import PhotoSamples
+from impasto.data.refine_crops import RefineCrops, RefineSample
 from impasto.errors import ResumeError, UsageError
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix
-from impasto.losses.balancing import References, balanced_weights, measure_references
-from impasto.losses.functional import pixel_loss
-from impasto.networks import FastSpec, Network
+from impasto.losses.balancing import References
+from impasto.losses.functional import lattice_loss, pixel_loss, total_variation_loss
+from impasto.networks import DraftRefineSpec, Network
 from impasto.training.config import TrainingConfig
+from impasto.training.octaves import (
+    OctaveLoss,
+    StyleLevel,
+    balanced_level,
+    halved,
+    stacked,
+    with_identity,
+)
 from impasto.training.pictures import (
     History,
     Painting,
@@ -29,7 +40,14 @@ from impasto.training.pictures import (
     to_pictures,
     to_tensor,
 )
-from impasto.training.start import TABLE, begin
+from impasto.training.refining import (
+    CONTENT_LAYER,
+    DEEPEST_LAYERS,
+    SIDE_PX,
+    WINDOW_PX,
+    RefineLoss,
+)
+from impasto.training.start import begin, is_style_table
 from impasto.training.temporal import temporal_loss
 
 REFERENCE_CROPS = 64
@@ -38,12 +56,20 @@ REFERENCE_CROPS = 64
 IDENTITY_WEIGHT = 1e-3
 """Weight of the identity set's pixel loss: ten grey levels count as a third of the content."""
 
+STEERING = 0.02
+"""How fast a style's strength is corrected, per picture that is painted in it."""
+
+STEERED_RANGE = (0.05, 20.0)
+
+NOT_STEERED_STEPS = 100
+"""At the beginning a network keeps little of a photo, whatever the strength of the style."""
+
 
 class StyleTask:
     """Loss, validation and previews of the styles of a run.
 
-    A run learns one parameter set per painting and painting size, and the identity's, in the
-    order of `TrainingConfig.parameter_sets`.
+    A run learns one parameter set per painting, and the identity's, in the order of
+    `TrainingConfig.parameter_sets`. Its last part trains the refine network, if there is one.
 
     Args:
         config: the run's settings.
@@ -65,17 +91,16 @@ class StyleTask:
         *,
         saved: dict[str, Any] | None = None,
     ) -> None:
+        saved = saved or {}
         self.config = config
-        self.samples = [
+        self.device = device
+        self._crops = [
             PhotoCrops(
                 photos, size, max_zoom=config.max_zoom, min_zoom=config.min_zoom, seed=config.seed
             )
             for size in config.crop_px
         ]
-        self.device = device
-        self.paintings: list[Painting] = [
-            read_painting(path, size) for path in config.paintings for size in config.style_size_px
-        ]
+        self.samples: list[PhotoSamples[Any]] = [*self._crops]
         loss_network = LossNetwork(config.loss_network)
         loss_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.loss = PerceptualLoss(
@@ -88,43 +113,96 @@ class StyleTask:
             lattice_weight=config.lattice_weight,
             loss_network=loss_network,
         ).to(device)
-        grams = [self._style_target(painting, device) for painting in self.paintings]
-        targets = {layer: torch.cat([gram[layer] for gram in grams]) for layer in grams[0]}
-        self.references = None
-        if saved and saved.get("references"):
-            self.references = References.from_dict(saved["references"])
-        weights = {layer: [w] * len(grams) for layer, w in self.loss.style_weights.items()}
-        if config.style_weight == "auto":
-            if self.references is None:
-                crops = [self.samples[0][number][0].to(device) for number in range(REFERENCE_CROPS)]
-                self.references = measure_references(
-                    loss_network, crops, targets, config.content_layer
-                )
-            scales = [scale for scale in config.style_scales for _ in config.style_size_px]
-            content_weight, weights = balanced_weights(self.references, scales)
-            self.loss.content_weight = config.content_weight * content_weight
+        self.paintings = [read_painting(path, config.style_size_px) for path in config.paintings]
         self.identity = config.identity and config.trains_trunk
-        # The identity has a style weight of zero, whatever its target.
-        self.targets = {
-            layer: F.pad(gram, (0, 0, 0, 0, 0, int(self.identity)))
-            for layer, gram in targets.items()
-        }
-        self.weights = {
-            layer: torch.tensor([*values, *[0.0] * self.identity], device=device)
-            for layer, values in weights.items()
-        }
+        self._references = [References.from_dict(v) for v in saved.get("references") or []]
+        self.octaves = self._octave_loss()
+        self.refining: RefineLoss | None = None
+        if isinstance(config.network, DraftRefineSpec) and config.refine_share:
+            source = open_photos(config.refine_photos) if config.refine_photos else photos
+            halo_px = config.network.halo_px
+            parts = RefineCrops(source, SIDE_PX, WINDOW_PX + 2 * halo_px, seed=config.seed)
+            self.refining = RefineLoss(self.loss, self._refine_levels(parts), halo_px)
+            self.samples.append(parts)
+        scales: list[float] = [*config.style_scales]
+        if saved and saved["config"]["style_scale"] == config.to_dict()["style_scale"]:
+            scales = saved["scales"]  # steered so far, unless others are given
+        self.scales = torch.tensor(scales, device=device)
         self.validation = read_validation_photos(validation).to(device)
         self.history = History(config.run_folder / "history.png", resume=bool(saved))
 
-    def _style_target(self, painting: Painting, device: torch.device) -> dict[str, Tensor]:
+    def _octave_loss(self) -> OctaveLoss:
+        config = self.config
+        auto = config.style_weight == "auto"
+        crops: list[Tensor] = []
+        if auto and not self._references:
+            crops = [self._crops[0][n][0].to(self.device) for n in range(REFERENCE_CROPS)]
+        # At the smallest size shapes may move as the strokes need it.
+        content_octaves = max(1, config.octaves - 1)
+        levels = []
+        for octave, size_px in enumerate(config.style_sizes_px[: config.octaves]):
+            targets = self._targets(size_px, config.style_layers)
+            content_weight = config.content_weight / content_octaves * (octave < content_octaves)
+            if auto:
+                level = balanced_level(
+                    self.loss.loss_network,
+                    targets,
+                    [halved(crop[None], octave)[0] for crop in crops],
+                    config.content_layer,
+                    references=self._known(octave),
+                    content_weight=content_weight,
+                )
+            else:
+                weights = {
+                    layer: torch.full((len(self.paintings),), weight, device=self.device)
+                    for layer, weight in self.loss.style_weights.items()
+                }
+                level = StyleLevel(targets, weights, content_weight)
+            levels.append(with_identity(level) if self.identity else level)
+        return OctaveLoss(self.loss, levels, window_px=config.window_px, seed=config.seed)
+
+    def _refine_levels(self, parts: RefineCrops) -> list[StyleLevel]:
+        """Makes what refined pictures are compared with, one level for each ratio."""
+        config = self.config
+        layers = tuple(name for name in config.style_layers if name not in DEEPEST_LAYERS)
+        photos: list[Tensor] = []
+        if self._known(config.octaves) is None:
+            photos = [parts[n][0].window.to(self.device) for n in range(REFERENCE_CROPS)]
+        levels = []
+        for number, size_px in enumerate(config.style_sizes_px[config.octaves :], config.octaves):
+            level = balanced_level(
+                self.loss.loss_network,
+                self._targets(size_px, layers or config.style_layers),
+                photos,
+                CONTENT_LAYER,
+                references=self._known(number),
+            )
+            levels.append(with_identity(level) if self.identity else level)
+        return levels
+
+    def _known(self, number: int) -> References | None:
+        return self._references[number] if number < len(self._references) else None
+
+    def _targets(self, size_px: int, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        """Gram matrices of all paintings at a size, ``(paintings, C, C)`` by layer."""
+        return stacked(
+            [
+                self._style_target(read_painting(path, size_px), layers)
+                for path in self.config.paintings
+            ]
+        )
+
+    @torch.no_grad()
+    def _style_target(self, painting: Painting, layers: tuple[str, ...]) -> dict[str, Tensor]:
         if painting.grams is None:
-            return self.loss.style_targets(to_tensor(painting.rgb).to(device))
-        if missing := [layer for layer in self.loss.style_layers if layer not in painting.grams]:
+            features = self.loss.loss_network(to_tensor(painting.rgb).to(self.device), layers)
+            return {layer: gram_matrix(features[layer]) for layer in layers}
+        if missing := [layer for layer in layers if layer not in painting.grams]:
             raise UsageError(
                 f"--style-layers has {missing[0]}; the style targets have "
                 f"{', '.join(painting.grams)}"
             )
-        return {layer: painting.grams[layer].to(device) for layer in self.loss.style_layers}
+        return {layer: painting.grams[layer].to(self.device) for layer in layers}
 
     @property
     def warnings(self) -> list[str]:
@@ -133,9 +211,12 @@ class StyleTask:
 
     def saved(self) -> dict[str, Any]:
         """Returns what a checkpoint keeps of the task, JSON-ready."""
+        levels = [*self.octaves.levels, *(self.refining.levels if self.refining else ())]
+        references = [level.references.to_dict() for level in levels if level.references]
         return {
-            "references": self.references.to_dict() if self.references else None,
-            "paintings_sha256": [self.paintings[i].sha256 for i in self.example_sets()],
+            "references": references or None,
+            "scales": self.scales.tolist(),
+            "paintings_sha256": [painting.sha256 for painting in self.paintings],
         }
 
     def check_resumed(self, values: dict[str, Any]) -> None:
@@ -155,10 +236,10 @@ class StyleTask:
     def learns(self, parameter: str) -> bool:
         """Tells whether a parameter of the network is learned.
 
-        Where styles are kept, the convolutions are frozen. The kept rows of the table get
+        Where styles are kept, the convolutions are frozen. The kept rows of the tables get
         gradients of zero, with which Adam leaves them bit for bit as they are.
         """
-        return self.config.trains_trunk or parameter == TABLE
+        return self.config.trains_trunk or is_style_table(parameter)
 
     def begin(self, network: Network) -> None:
         """Puts the weights of the model that a new run begins with, if any, into its network.
@@ -167,15 +248,23 @@ class StyleTask:
             ModelError: that model cannot be used.
         """
         if self.config.add_to:
-            begin(network, self.config.add_to, self.config, self, self.samples[0])
+            begin(network, self.config.add_to, self.config, self, self._crops[0])
 
-    def step(
-        self, network: nn.Module, batch: Tensor, first: int
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Paints a batch of photos ``(N, 3, H, W)``; returns weighted terms and the paintings."""
+    def step(self, network: nn.Module, batch: Any, first: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Paints a batch of photos, or refines one; returns weighted terms and the results.
+
+        Args:
+            network: the network, or a copy.
+            batch: ``(N, 3, H, W)`` photos, or the parts of a `RefineSample`.
+            first: number of the batch's first sample in the run.
+        """
+        if not isinstance(batch, Tensor):
+            return self._refine(network, RefineSample(*batch), first)
         sets = self.sets_of(range(first, first + len(batch)))
         output = self.paint(network, batch, sets)
-        terms = self.terms(output, batch, sets)
+        terms, kept = self.terms(output, batch, sets, number=first)
+        if self.config.steers and first >= NOT_STEERED_STEPS * len(batch):
+            self._steer(sets, kept)
         if self.config.temporal_weight:
             loss = temporal_loss(
                 lambda moved: self.paint(network, moved, sets),
@@ -186,6 +275,37 @@ class StyleTask:
             )
             terms["temporal"] = self.config.temporal_weight * loss
             terms["total"] = terms["total"] + terms["temporal"]
+        return terms, output
+
+    def _steer(self, sets: Tensor, kept: Tensor) -> None:
+        """Strengthens the styles that keep more of a photo than they should, weakens others."""
+        keep = self.config.keep or 0.0
+        for number, share in zip(sets.tolist(), kept.tolist(), strict=True):
+            if number < len(self.scales):
+                scale = self.scales[number] * math.exp(STEERING * (share - keep))
+                self.scales[number] = scale.clamp(*STEERED_RANGE)
+
+    def _refine(
+        self, network: nn.Module, sample: RefineSample, first: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        if self.refining is None:
+            raise TypeError("this run has no refine part")
+        count = len(sample.low)
+        sets = self.sets_of(range(first // count, first // count + 1)).expand(count)
+        one_hot = self._one_hot(sets, sample.low)
+        sets = sets.to(sample.low.device)
+
+        def refine(photos: Tensor, enlarged: Tensor) -> Tensor:
+            result: Tensor = network(photos, one_hot, enlarged)
+            return result
+
+        with torch.no_grad():
+            drafts = self.refining.drafts(sample, network(sample.low, one_hot), refine)
+        output = refine(sample.window, drafts)
+        terms = self.refining.terms(output, sample, drafts, sets)
+        terms |= self._whole_picture_terms(output)
+        terms |= self._identity_term(output, self.refining.inner(sample.window), sets)
+        terms["total"] = torch.stack(list(terms.values())).sum()
         return terms, output
 
     def sets_of(self, numbers: range) -> Tensor:
@@ -206,47 +326,71 @@ class StyleTask:
 
     def paint(self, network: nn.Module, images: Tensor, sets: Tensor) -> Tensor:
         """Runs the network, each picture with its parameter set."""
-        if not isinstance(self.config.network, FastSpec):
-            output: Tensor = network(images)
-        else:
-            one_hot = F.one_hot(sets.to(images.device), self.config.parameter_sets)
-            output = network(images, one_hot.to(images.dtype))
+        conditional = isinstance(self.config.network, DraftRefineSpec)
+        output: Tensor = (
+            network(images, self._one_hot(sets, images)) if conditional else network(images)
+        )
         return output
 
-    def terms(self, output: Tensor, images: Tensor, sets: Tensor) -> dict[str, Tensor]:
-        """Computes the weighted loss terms of a batch of outputs and their photos."""
+    def _one_hot(self, sets: Tensor, like: Tensor) -> Tensor:
+        return F.one_hot(sets.to(like.device), self.config.parameter_sets).to(like.dtype)
+
+    def terms(
+        self, output: Tensor, images: Tensor, sets: Tensor, *, number: int | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Computes the loss of a batch of drafts.
+
+        Args:
+            output: ``(N, 3, H, W)`` what the network made of the photos.
+            images: ``(N, 3, H, W)`` the photos.
+            sets: ``(N,)`` their parameter sets.
+            number: of the batch's first sample; None compares whole pictures.
+
+        Returns:
+            Weighted terms by name, and ``(N,)`` how much of each photo is kept.
+        """
         sets = sets.to(output.device)
-        terms = self.loss.terms(
-            output,
-            images,
-            {layer: target[sets] for layer, target in self.targets.items()},
-            {layer: weight[sets] for layer, weight in self.weights.items()},
-        )._asdict()
-        if self.identity:
-            chosen = sets == self.config.parameter_sets - 1
-            share = chosen.float().mean() * IDENTITY_WEIGHT
-            # Of no picture the mean is not a number.
-            terms["identity"] = (
-                share * pixel_loss(output[chosen], images[chosen])
-                if chosen.any()
-                else output.new_zeros(())
-            )
-            terms["total"] = terms["total"] + terms["identity"]
-        return terms
+        content, style, kept = self.octaves(output, images, sets, self._strengths(sets), number)
+        terms = {"content": content, "style": style, **self._whole_picture_terms(output)}
+        terms |= self._identity_term(output, images, sets)
+        terms["total"] = torch.stack(list(terms.values())).sum()
+        return terms, kept
+
+    def _strengths(self, sets: Tensor) -> Tensor:
+        """``(N,)`` the strength of each picture's style."""
+        if self.config.style_weight != "auto":
+            return torch.ones(len(sets), device=sets.device)
+        # The identity's level has a style weight of zero.
+        return self.scales[sets.clamp(max=len(self.scales) - 1)]
+
+    def _whole_picture_terms(self, output: Tensor) -> dict[str, Tensor]:
+        """Total variation and lattice, as far as they are weighed."""
+        weighed = {
+            "total_variation": (self.config.tv_weight, total_variation_loss),
+            "lattice": (self.config.lattice_weight, lattice_loss),
+        }
+        return {name: w * loss(output) for name, (w, loss) in weighed.items() if w}
+
+    def _identity_term(self, output: Tensor, images: Tensor, sets: Tensor) -> dict[str, Tensor]:
+        if not self.identity:
+            return {}
+        chosen = sets == self.config.parameter_sets - 1
+        if not chosen.any():  # the mean of no picture is not a number
+            return {"identity": output.new_zeros(())}
+        share = chosen.float().mean() * IDENTITY_WEIGHT
+        return {"identity": share * pixel_loss(output[chosen], images[chosen])}
 
     @torch.no_grad()
     def style_losses(self, output: Tensor) -> Tensor:
-        """Weighted style terms of a batch against every learned set's painting, ``(sets,)``."""
+        """Weighted style terms of a batch against every painting, ``(paintings,)``."""
         features = self.loss.loss_network(output, self.config.style_layers)
-        losses = output.new_zeros(len(self.config.trained_sets))
-        for layer, target in self.targets.items():
-            difference = gram_matrix(features[layer])[:, None] - target
-            losses += difference.square().sum(dim=(-2, -1)).mean(dim=0) * self.weights[layer]
+        level, count = self.octaves.levels[0], len(self.paintings)
+        losses = output.new_zeros(count)
+        for layer, target in level.targets.items():
+            difference = gram_matrix(features[layer])[:, None] - target[:count]
+            by_painting = difference.square().sum(dim=(-2, -1)).mean(dim=0)
+            losses += by_painting * level.weights[layer][:count]
         return losses
-
-    def example_sets(self) -> list[int]:
-        """The sets that validation paints: of each painting the first size."""
-        return list(range(0, len(self.paintings), len(self.config.style_size_px)))
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
@@ -257,22 +401,24 @@ class StyleTask:
         Returns:
             Mean terms by name, and the results ``(N, 3, H, W)``.
         """
-        sets = self.example_sets()
-        count = len(self.validation)
-        pairs = [(i, i % count) for i in sets] if len(sets) > 1 else [(0, i) for i in range(count)]
+        count, paintings = len(self.validation), len(self.paintings)
+        pairs = [(i, i % count) for i in range(paintings)]
+        if paintings == 1:
+            pairs = [(0, i) for i in range(count)]
         sums: dict[str, float] = {}
         results = []
         for number, index in pairs:
             photo, chosen = self.validation[index : index + 1], torch.tensor([number])
             output = self.paint(network, photo, chosen).float()
             results.append(output)
-            for name, value in self.terms(output, photo, chosen).items():
+            terms, kept = self.terms(output, photo, chosen)
+            for name, value in (*terms.items(), ("kept", kept.mean())):
                 sums[name] = sums.get(name, 0.0) + value.item() / len(pairs)
         return sums, torch.cat(results)
 
     def write_preview(self, results: Tensor, path: Path) -> None:
         """Writes paintings, validation photos and results as one picture."""
-        paintings = [self.paintings[number].rgb for number in self.example_sets()]
+        paintings = [painting.rgb for painting in self.paintings]
         if len(paintings) > 1:
             picture = compose_gallery(paintings, to_pictures(results))
         else:

@@ -208,13 +208,17 @@ def _step(run: Run, batch: Any) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     number = run.step * run.fabric.world_size + run.fabric.global_rank
     factor = learning_rate_factor(run.step, run.config.schedule, run.schedule_steps)
     for group in run.optimizer.param_groups:
-        group["lr"] = run.config.learning_rate * factor
+        group["lr"] = run.config.learning_rate * factor * group["rate"]
     with run.fabric.autocast():
         terms, output = run.task.step(run.network, batch, number * run.batch_size)
     run.optimizer.zero_grad()
     run.fabric.backward(terms["total"])
     gradients = [p.grad for p in run.network.parameters() if p.grad is not None]
     gradient_norm = torch.nn.utils.get_total_norm(gradients)
+    if run.config.clip_gradients is not None:
+        torch.nn.utils.clip_grads_with_norm_(
+            run.network.parameters(), run.config.clip_gradients, gradient_norm
+        )
     run.optimizer.step()
     run.step += 1
     _average(run)
