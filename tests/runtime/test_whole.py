@@ -12,11 +12,12 @@ from impasto.errors import ImageTooLargeError
 from impasto.images.reading import read_image
 from impasto.images.resize import resized_to, shrink
 from impasto.networks import NetworkSpec
-from impasto.runtime import whole
+from impasto.runtime import memory, whole
+from impasto.runtime.memory import available_bytes
 from impasto.runtime.metadata import ModelMetadata
 from impasto.runtime.model_file import read_model_bytes
 from impasto.runtime.stylizer import StyleModel
-from impasto.runtime.whole import available_bytes, pixel_bytes
+from impasto.runtime.whole import pixel_bytes
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "photos"
 
@@ -82,18 +83,18 @@ def test_any_size_comes_back(path, size, stroke_size):
 
 def test_a_picture_that_does_not_fit_the_memory_is_told_the_size_that_does(path):
     model, rgb = StyleModel(path, threads=1), picture(300, 400)
-    memory = 10 << 20
+    limit = 10 << 20
     with pytest.raises(ImageTooLargeError, match=r"one of 400x300 takes about") as told:
-        model.paint(rgb, memory=memory)
+        model.paint(rgb, memory=limit)
     line = str(told.value)
     assert "\n" not in line
     longer = int(re.search(r"\(--max-size (\d+)\)", line)[1])
     fitting = resized_to(rgb, round(300 * longer / 400), longer)
-    assert model.paint(fitting, memory=memory).shape[1] == longer
+    assert model.paint(fitting, memory=limit).shape[1] == longer
     larger = resized_to(rgb, round(300 * (longer + 4) / 400), longer + 4)
     with pytest.raises(ImageTooLargeError):
-        model.paint(larger, memory=memory)
-    assert model.paint(rgb, memory=memory, stroke_size=4).shape == rgb.shape
+        model.paint(larger, memory=limit)
+    assert model.paint(rgb, memory=limit, stroke_size=4).shape == rgb.shape
 
 
 def test_without_a_limit_all_memory_counts(path, monkeypatch):
@@ -107,7 +108,7 @@ def test_without_a_limit_all_memory_counts(path, monkeypatch):
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(whole, "_CONTAINER_LIMIT", limit)
+    monkeypatch.setattr(memory, "_CONTAINER_LIMIT", limit)
     machine = available_bytes()
     if machine is None:
         pytest.skip("this system does not tell its memory")

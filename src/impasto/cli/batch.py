@@ -57,7 +57,7 @@ def command(
     ] = False,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Working memory of each actor, as of `impasto stylize`."),
+        typer.Option(metavar="SIZE", help="Of each actor, as of `impasto stylize`."),
     ] = None,
     max_size: options.MaxSize = None,
     file_format: options.FileFormat = None,

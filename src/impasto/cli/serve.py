@@ -94,8 +94,8 @@ def command(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Working memory of each worker; larger pictures are painted in strips, through "
-            "temporary files. [default: 1GiB]",
+            help="For a picture that a model paints as a whole, such as 2GiB. [default: what "
+            "there is, shared among the workers]",
             envvar="IMPASTO_MEMORY",
         ),
     ] = None,

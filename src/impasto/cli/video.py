@@ -67,9 +67,7 @@ def command(
     ] = None,
     stroke_size_at: Annotated[
         list[str] | None,
-        typer.Option(
-            "--stroke-size-at", metavar="TIME:0.5..4", help="Likewise, of --stroke-size."
-        ),
+        typer.Option("--stroke-size-at", metavar="TIME:0.5..4", help="Likewise, of --stroke-size."),
     ] = None,
     steady: Annotated[
         str | None,
@@ -85,7 +83,7 @@ def command(
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Working memory, as of `impasto stylize`."),
+        typer.Option(metavar="SIZE", help="As of `impasto stylize`."),
     ] = None,
     max_size: Annotated[
         int | None,

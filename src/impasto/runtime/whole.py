@@ -6,11 +6,8 @@ picture made smaller or larger, and the painting is brought back.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -19,6 +16,7 @@ from numpy.typing import NDArray
 from impasto.errors import ImageTooLargeError
 from impasto.images.resize import mirror_up, resized_to
 from impasto.images.rows import Picture, room_like
+from impasto.runtime.memory import available_bytes
 from impasto.runtime.network import OpenModel, run_on_picture, to_levels
 from impasto.runtime.progress import Progress
 
@@ -28,9 +26,6 @@ _BYTES: Final = 128
 _BYTES_PER_CHANNEL: Final = 24
 _UNKNOWN_CHANNELS: Final = 64
 _MOST_CHANNELS: Final = 4096
-
-# What a container may take; "max" where there is no limit.
-_CONTAINER_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 
 class WholePainter:
@@ -117,15 +112,3 @@ def _channels(network: Mapping[str, object], name: str) -> int:
     value = network.get(name)
     known = isinstance(value, int) and 1 <= value <= _MOST_CHANNELS
     return value if isinstance(value, int) and known else _UNKNOWN_CHANNELS
-
-
-def available_bytes() -> int | None:
-    """Returns the memory of this machine or container, or None where it is not known."""
-    limits = []
-    try:
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return None
-    with contextlib.suppress(OSError, ValueError):
-        limits.append(int(_CONTAINER_LIMIT.read_text(encoding="ascii")))
-    return min(limits)

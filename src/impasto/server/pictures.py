@@ -62,7 +62,7 @@ def stylize(
             strength=parameters.strength,
             keep_colors=parameters.keep_colors,
             stroke_size=parameters.stroke_size,
-            memory=settings.memory,
+            memory=settings.picture_memory,
             progress=task.check,
         )
     return _encode(dataclasses.replace(photo, rgb=rgb), parameters, task)

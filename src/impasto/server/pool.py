@@ -162,7 +162,7 @@ class Place:
                     raise AbandonedError
             return waiting.result()
         finally:
-            # Of work that a worker has begun, only strips and tiles to come can be left out.
+            # Of work that a worker has begun, only tiles to come can be left out.
             if not job.cancel():
                 task.stop()
             waiting.cancel()

@@ -10,6 +10,7 @@ from typing import Final
 
 from impasto.errors import UsageError
 from impasto.runtime.cores import usable_cores
+from impasto.runtime.memory import available_bytes
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 SHORTEST_TOKEN: Final = 16
@@ -35,8 +36,8 @@ class ServerSettings:
         max_upload_bytes: largest body of a request.
         max_pixels: largest picture, and largest result of upscaling.
         time_limit_s: for one request, from its first byte to its answer.
-        memory: bytes of working memory for one picture; larger ones are worked on in files. None
-            is 1 GiB.
+        memory: bytes that a model which paints a picture whole may take for it; None shares what
+            there is among the workers.
     """
 
     example_photo: Path
@@ -53,6 +54,12 @@ class ServerSettings:
     max_pixels: int = 50_000_000
     time_limit_s: float = 60.0
     memory: int | None = None
+
+    @property
+    def picture_memory(self) -> int | None:
+        """What a model that paints a picture whole may take; None where that is not known."""
+        there = available_bytes()
+        return self.memory or (None if there is None else there // self.worker_count)
 
     @property
     def worker_count(self) -> int:
