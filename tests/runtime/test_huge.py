@@ -52,7 +52,7 @@ def filed(array, scratch):
 def assert_alike(found, expected):
     difference = np.abs(found.astype(int) - expected)
     assert difference.max() <= 3  # resized by bands, a photo may differ by a level
-    assert difference.mean() < 0.05
+    assert difference.mean() < 0.2
 
 
 MASK = np.asarray(Image.radial_gradient("L").resize((183, 600)))
