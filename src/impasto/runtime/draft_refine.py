@@ -42,15 +42,12 @@ _Result = TypeVar("_Result")
 class DraftRefinePainter:
     """A draft and a refine network, ready to paint; safe to call from several threads at once."""
 
-    def __init__(
-        self, opened: OpenModel, *, threads: int | None = None, device: str = "auto"
-    ) -> None:
+    def __init__(self, opened: OpenModel, *, threads: int | None = None) -> None:
         """Takes a model and opens its refine network.
 
         Args:
-            opened: the model, with its draft network.
+            opened: the model, with its draft network; the other runs on the same device.
             threads: CPU threads for one picture; None takes every core.
-            device: as for `impasto.load_model`.
 
         Raises:
             ModelError: the refine network is missing or damaged, or does not fit the rest.
@@ -63,7 +60,7 @@ class DraftRefinePainter:
         self._refine = ModelSession(
             _refine_graph(opened.data),
             threads=1 if on_cpu else threads,
-            device=self._session.device if device == "auto" else device,
+            device=self._session.device,
             pictures=(PHOTO_INPUT_NAME, DRAFT_INPUT_NAME),
             border_px=self._halo_px,
         )
