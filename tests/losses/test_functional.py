@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from impasto.losses import (
+    feature_correlation,
     feature_reconstruction_loss,
     gram_matrix,
     lattice_loss,
@@ -63,6 +64,17 @@ def test_feature_reconstruction_by_hand():
     assert feature_reconstruction_loss(batch, torch.zeros_like(batch)).item() == pytest.approx(
         16 / 6 / 2
     )
+
+
+def test_feature_correlation_by_hand():
+    target = torch.tensor([[[[1.0, 2.0, 3.0]]], [[[1.0, 2.0, 3.0]]], [[[1.0, 2.0, 3.0]]]])
+    features = torch.stack([2 * target[0] + 7, -target[1], torch.tensor([[[1.0, -2.0, 1.0]]])])
+    found = feature_correlation(features, target)
+    torch.testing.assert_close(found, torch.tensor([1.0, -1.0, 0.0]))
+    # A constant beside each channel says nothing of what is there.
+    shifted = features + torch.tensor(100.0)
+    torch.testing.assert_close(feature_correlation(shifted, target), found)
+    assert feature_correlation(torch.ones(1, 1, 1, 3), target[:1]) == 0
 
 
 def test_style_reconstruction_by_hand():

@@ -30,6 +30,7 @@ def test_public_names():
         "PerceptualLoss",
         "PerceptualTerms",
         "StyleTarget",
+        "feature_correlation",
         "feature_reconstruction_loss",
         "gram_matrix",
         "lattice_loss",

@@ -150,7 +150,7 @@ def curves(folder):
 def assert_same_losses(found, expected):
     assert found.keys() == expected.keys() >= {"loss/total", "loss/content", "loss/style"}
     for tag in expected.keys() - {"gradient_norm"}:
-        assert found[tag] == pytest.approx(expected[tag], rel=1e-3), tag
+        assert found[tag] == pytest.approx(expected[tag], rel=3e-3), tag
 
 
 # --- together
