@@ -431,7 +431,6 @@ def test_the_papers_network_is_exported_with_its_running_statistics(pictures, tm
     assert config.network.norm == "batch"
     assert config.schedule == "constant"
     model = impasto.load_model(train(config))
-    assert model.metadata.tiling.allowed
     network = load_weights(tmp_path / "run" / "wave.safetensors")
     statistics = [value for name, value in network.named_buffers() if name.endswith("running_mean")]
     assert any(value.abs().max() > 0 for value in statistics)
@@ -440,7 +439,7 @@ def test_the_papers_network_is_exported_with_its_running_statistics(pictures, tm
     with torch.no_grad():
         expected = network(batch)[0].clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()
         of_the_batch = network.train()(batch)[0].clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
-    painted = model(photo, stroke_size="native").astype(float)
+    painted = model(photo).astype(float)
     assert np.abs(painted - expected).max() <= 1
     assert np.abs(painted - of_the_batch).max() > 5
 
