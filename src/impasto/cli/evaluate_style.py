@@ -1,12 +1,12 @@
-"""``impasto evaluate style``: a style in the paper's terms and in ours."""
+"""``impasto evaluate style``: painted, kept, and what no painter would leave."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,38 +14,25 @@ from impasto.cli import optimizing, options
 from impasto.cli.completion import complete_style
 from impasto.cli.console import (
     Screen,
-    one_line,
     own_stderr,
     print_error,
     print_note,
     print_result,
     progress_bar,
 )
+from impasto.cli.evaluate_baseline import ITERATIONS, SIZE_PX, show_baseline
 from impasto.cli.extras import needs_extra
-from impasto.cli.scores import MEAN
+from impasto.cli.measure_tables import PhotoTable, means_table
 from impasto.errors import ImageError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
-    from impasto.optimization.equivalence import StyleJudge
-
-Row: TypeAlias = dict[str, Any]
-"""What was found on one photo, or the means; JSON-ready."""
-
-_COLUMNS: Final = {
-    "content": "content",
-    "style": "style",
-    "total_variation": "variation",
-    "objective": "objective",
-    "objective_of_photo": "photo's own",
-    "style_ratio": "style ratio",
-    "balanced_ratio": "balanced",
-    "correlation": "correlation",
-    "from_noise": "from noise",
-    "from_photo": "from photo",
-}
-"""The keys of a row, and the heads of their columns."""
-
-_COUNTS: Final = ("from_noise", "from_photo")
+    from impasto.evaluation import PhotoMeasures, StyleMeasures, StyleMeter
+    from impasto.evaluation.faces import Boxes
+    from impasto.evaluation.pixels import Picture
+    from impasto.images.reading import Photo
+    from impasto.losses import LossNetwork
+    from impasto.optimization.pictures import Painting
+    from impasto.runtime.stylizer import StyleModel
 
 
 def style(
@@ -64,227 +51,265 @@ def style(
         typer.Option(
             "--painting",
             metavar="STYLE_IMAGE",
-            help="The painting of the style, or a file of its style targets.",
+            help="The painting of the style; for --baseline also a file of its style targets.",
         ),
     ],
     style_name: Annotated[
         str | None,
         typer.Option("--style", metavar="NAME", help="A style of the file. [default: its first]"),
     ] = None,
+    faces: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Boxes of faces on the photos, .csv with photo,x0,y0,x1,y1 in pixels. "
+            "[default: those of our validation photos]",
+        ),
+    ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline",
+            help="The paper's objective instead, and iterations of L-BFGS that the style is worth.",
+        ),
+    ] = False,
     size: Annotated[
-        int, typer.Option(metavar="PX", help="Longer side of the photos beside the baseline.")
-    ] = 256,
+        int | None,
+        typer.Option(
+            metavar="PX",
+            help=f"Longer side of the photos beside the baseline. [default: {SIZE_PX}]",
+        ),
+    ] = None,
     iterations: Annotated[
-        int, typer.Option(metavar="N", help="Iterations of the baseline at most.")
-    ] = 150,
+        int | None,
+        typer.Option(
+            metavar="N", help=f"Iterations of the baseline at most. [default: {ITERATIONS}]"
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object in place of the table.")
+        bool, typer.Option("--json", help="One JSON object in place of the tables.")
     ] = False,
     device: Annotated[
-        str, typer.Option(metavar="|".join(optimizing.DEVICES), help="Of the baseline.")
-    ] = "auto",
+        str | None,
+        typer.Option(metavar="|".join(optimizing.DEVICES), help="Of the baseline. [default: auto]"),
+    ] = None,
     threads: options.Threads = None,
 ) -> None:
-    """Measure a style: the paper's objective, and iterations of L-BFGS that it is worth.
+    """Measure a style: is it painted, is the photo kept, is there what no painter would leave.
 
-    The terms of the objective have the weights that the model was trained with. The last
-    columns say at which iteration the optimisation of Gatys et al., from noise as in the paper
-    and from the photo, comes as low as the network. Style ratio, balanced ratio (lower is closer
-    to the painting) and correlation (higher is closer to the photo) are taken at 512 px.
+    Photos are painted as `impasto stylize` writes them. Seen at 512, 256 and 128 px, painted is
+    the distance of Gram matrices to the painting's as a share of the untouched photo's (0 is
+    the painting, 1 the photo), and kept the correlation of relu3_3 with the photo's. Repainted
+    is what the best recolouring of the photo leaves unexplained of the coarse colours, follow
+    how strokes run along the photo's edges (.64 at random), faces what is kept inside faces.
+    Ghost is the share that all photos have at the same place (1/N is none), halo the overshoot
+    beside edges in levels, grid the highest peak of the spectrum (1 is none), lattice the
+    deviation of a 2x2 and a 4x4 grid in levels. Below stand results without a painter, and which
+    of the measures each fails. docs/benchmarks.md defines all of them.
     """
     from impasto.cli.plan import find_pictures
 
+    if not baseline:
+        given = {"size": size, "iterations": iterations, "device": device}
+        for name, value in given.items():
+            if value is not None:
+                raise UsageError(f"--{name} is for --baseline: give that too")
+    elif faces is not None:
+        raise UsageError("--faces is not for --baseline: leave one of them out")
+    size = SIZE_PX if size is None else size
+    iterations = ITERATIONS if iterations is None else iterations
+    device = "auto" if device is None else device
     optimizing.check_numbers(iterations=iterations, size_px=size, seed=0, threads=threads)
     optimizing.one_of("device", device, optimizing.DEVICES)
     found = find_pictures("photos", photos)
-    judge, about = _judge(
-        model,
-        style_name,
-        painting,
-        size=size,
-        iterations=iterations,
-        device=device,
-        threads=threads,
-    )
-    title = (
-        f"{about['style']}, objective at {size} px as in its training, and the iteration of L-BFGS "
-        "that comes as low"
-    )
-    table = _Table(title, found, iterations)
-    steps = 2 * iterations * len(found)
-    with own_stderr(), progress_bar(steps, shown=True, doing="optimising") as screen:
-        rows, failed = _measure_all(judge, found, table=None if as_json else table, screen=screen)
-    if rows:
-        means = _means(list(rows.values()), iterations)
-        if as_json:
-            listed = [{"name": name, **row} for name, row in rows.items()]
-            result = {**about, "photos": listed, "mean": means, "failed": failed}
-            print_result(json.dumps(result))
-        else:
-            table.show(MEAN, means, print_result)
-    for message in failed.values():
-        print_error(message)
-    if failed:
-        raise typer.Exit(1 if rows else 2)
+    with needs_extra("train", "impasto evaluate style"):
+        from impasto.optimization import weights_of_model
+        from impasto.optimization.device import find_device
+
+        device = find_device(device if baseline else "cpu", threads)
+        path, painter, image = _load(model, style_name, painting, threads)
+    if baseline:
+        weights = weights_of_model(path, painter.name)
+        _note_another_painting(painter, image)
+        show_baseline(
+            painter,
+            path,
+            weights,
+            image,
+            found,
+            size=size,
+            iterations=iterations,
+            device=device,
+            as_json=as_json,
+        )
+        return
+    if image.photo is None:
+        raise UsageError(f"{painting} holds style targets: the measures need the painting itself")
+    about = {"model": str(path), "style": painter.name, "painting": str(painting)}
+    judge = _Judge.of(painter, image.photo.rgb, faces)
+    _note_another_painting(painter, image)
+    _show(judge, found, about, as_json=as_json)
 
 
-def _judge(
-    model: str,
-    style_name: str | None,
-    painting: Path,
-    *,
-    size: int,
-    iterations: int,
-    device: str,
-    threads: int | None,
-) -> tuple[StyleJudge, Row]:
-    """Loads the model and its painting; returns too what ``--json`` says of them.
+def _load(
+    model: str, style_name: str | None, painting: Path, threads: int | None
+) -> tuple[Path, StyleModel, Painting]:
+    """Loads the model file and its painting.
 
     Raises:
         ImpastoError: one of them cannot be used.
     """
+    from impasto.optimization.pictures import read_painting
     from impasto.runtime.loading import load_model, model_path
 
-    with needs_extra("train", "impasto evaluate style"):
-        from impasto.optimization import weights_of_model
-        from impasto.optimization.device import find_device
-        from impasto.optimization.equivalence import StyleJudge
-        from impasto.optimization.pictures import read_painting
-    device = find_device(device, threads)
     path = model_path(model)
     painter = load_model(model, threads=threads)
     if style_name is not None:
         painter = painter.with_blend({style_name: 1.0})
     if len(painter.blend) > 1:
         raise UsageError(f"{model} is a blend: name one style")
-    weights = weights_of_model(path, painter.name)
-    image = read_painting(painting, painter.name)
+    return path, painter, read_painting(painting, painter.name)
+
+
+def _note_another_painting(painter: StyleModel, painting: Painting) -> None:
     stated = {entry.name: entry.style_image_sha256 for entry in painter.metadata.styles}
-    if stated[painter.name] not in ("", image.sha256):
-        print_note(f"{painting} is not the very file that {painter.name} was trained on")
-    judge = StyleJudge(
-        painter.paint,
-        image,
-        weights,
-        size_px=size,
-        iterations=iterations,
-        device=device,
-    )
-    return judge, {
-        "model": str(path),
-        "style": painter.name,
-        "painting": str(painting),
-        "size_px": size,
-        "iterations": iterations,
-        "weights": asdict(weights),
-    }
+    if stated[painter.name] not in ("", painting.sha256):
+        print_note(f"{painting.path} is not the very file that {painter.name} was trained on")
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Measures a style and the controls, photo by photo.
+
+    Attributes:
+        painter: the style.
+        painting: ``(H, W, 3)`` uint8.
+        boxes: of faces, by the photo's file name.
+        loss_network: VGG-16.
+        style: measures the style.
+        controls: measure each control, by name.
+    """
+
+    painter: StyleModel
+    painting: Picture
+    boxes: Mapping[str, Boxes]
+    loss_network: LossNetwork
+    style: StyleMeter
+    controls: Mapping[str, StyleMeter]
+
+    @classmethod
+    def of(cls, painter: StyleModel, painting: Picture, faces: Path | None) -> _Judge:
+        """Looks at the painting.
+
+        Raises:
+            DataError: the file of faces cannot be used.
+            ImageError: the painting is too narrow.
+        """
+        from impasto.evaluation import StyleMeter, read_boxes
+        from impasto.evaluation.controls import CONTROLS
+        from impasto.evaluation.features import see_painting
+        from impasto.losses import LossNetwork
+
+        boxes, network = read_boxes(faces), LossNetwork()
+        target = see_painting(network, painting)
+        controls = {name: StyleMeter(target, network) for name in CONTROLS}
+        return cls(painter, painting, boxes, network, StyleMeter(target, network), controls)
+
+    def measure(self, name: str, path: Path) -> Iterator[PhotoMeasures]:
+        """Measures one photo; yields the style's figures and then those of each control.
+
+        Raises:
+            ImageError: it cannot be read or is too narrow.
+            MissingExtraError: reading it needs an extra.
+            DataError: its boxes of faces are those of another picture.
+        """
+        from impasto.evaluation import PreparedPhoto
+        from impasto.evaluation.controls import CONTROLS
+        from impasto.images.reading import read_image
+
+        photo = read_image(path)
+        prepared = PreparedPhoto.of(photo.rgb, self.loss_network)
+        boxes = self.boxes.get(path.name)
+        written = _as_written(photo, self.painter.paint(photo.rgb))
+        yield self.style.add(name, prepared, written, boxes)
+        for control, meter in self.controls.items():
+            yield meter.add(name, prepared, CONTROLS[control](photo.rgb, self.painting), boxes)
+
+
+def _as_written(photo: Photo, rgb: Picture) -> Picture:
+    """Returns a result as it is read from the file that `impasto stylize` writes."""
+    from impasto.images.reading import read_image
+    from impasto.images.writing import encode_image
+
+    return read_image(encode_image(replace(photo, rgb=rgb), photo.format)).rgb
+
+
+def _show(
+    judge: _Judge, photos: Mapping[str, Path], about: Mapping[str, Any], *, as_json: bool
+) -> None:
+    """Measures all photos, and prints the tables.
+
+    Raises:
+        typer.Exit: some photos could not be measured.
+    """
+    title = f"{judge.painter.name}, as `impasto stylize` writes it"
+    table = None if as_json else PhotoTable(title, photos)
+    steps = len(photos) * (1 + len(judge.controls))
+    with own_stderr(), progress_bar(steps, shown=True, doing="measuring") as screen:
+        failed = _measure_all(judge, photos, table, screen)
+    if len(failed) < len(photos):
+        measures = judge.style.finish()
+        controls = {name: meter.finish() for name, meter in judge.controls.items()}
+        if as_json:
+            print_result(_json(about, measures, controls, failed))
+        else:
+            print_result("")
+            for line in means_table(judge.painter.name, measures, controls):
+                print_result(line)
+    for message in failed.values():
+        print_error(message)
+    if failed:
+        raise typer.Exit(1 if len(failed) < len(photos) else 2)
 
 
 def _measure_all(
-    judge: StyleJudge, photos: Mapping[str, Path], *, table: _Table | None, screen: Screen
-) -> tuple[dict[str, Row], dict[str, str]]:
-    """Judges each photo; returns the rows, and the messages of those without."""
-    rows: dict[str, Row] = {}
+    judge: _Judge, photos: Mapping[str, Path], table: PhotoTable | None, screen: Screen
+) -> dict[str, str]:
+    """Measures each photo; returns the messages of those that could not be."""
     failed: dict[str, str] = {}
     for name, path in photos.items():
-        left = 2 * judge.iterations
-
-        def step(_state: object) -> None:
-            nonlocal left
-            left -= 1
-            screen.advance()
-
+        left = 1 + len(judge.controls)
         try:
-            rows[name] = _measure(judge, path, step)
+            for number, measures in enumerate(judge.measure(name, path)):
+                if number == 0 and table is not None:
+                    table.show(name, measures.to_dict(), screen.result)
+                left -= 1
+                screen.advance()
         except (ImageError, MissingExtraError) as error:
             failed[name] = str(error) if str(path) in str(error) else f"{path}: {error}"
-        else:
-            if table is not None:
-                table.show(name, rows[name], screen.result)
         for _ in range(left):
             screen.advance()
-    return rows, failed
+    return failed
 
 
-def _measure(judge: StyleJudge, path: Path, step: Callable[[object], None]) -> Row:
-    """Judges one photo.
+def _json(
+    about: Mapping[str, Any],
+    measures: StyleMeasures,
+    controls: Mapping[str, StyleMeasures],
+    failed: Mapping[str, str],
+) -> str:
+    from impasto.evaluation.controls import failed_measures
 
-    Raises:
-        ImageError: it cannot be read or is too small.
-        MissingExtraError: reading it needs an extra.
-    """
-    from impasto.images.reading import read_image
+    def means(found: StyleMeasures) -> dict[str, Any]:
+        return {**found.to_dict(), "fails": failed_measures(found)}
 
-    photo = read_image(path)
-    found = judge.compare(photo, path, on_iteration=step)
-    scores = judge.score(photo)
-    return {
-        "content": found.network.content,
-        "style": found.network.style,
-        "total_variation": found.network.total_variation,
-        "objective": found.network.total,
-        "objective_of_photo": found.photo.total,
-        "style_ratio": None if scores is None else scores.style_ratio,
-        "balanced_ratio": None if scores is None else scores.balanced_ratio,
-        "correlation": None if scores is None else scores.correlation,
-        "from_noise": found.from_noise,
-        "from_photo": found.from_photo,
-    }
-
-
-def _means(rows: list[Row], iterations: int) -> Row:
-    """Returns plain means; a baseline that never came as low counts with all its iterations."""
-    means: Row = {"photos": len(rows)}
-    for key in _COLUMNS:
-        values = [row[key] for row in rows]
-        if key in _COUNTS:
-            means[f"{key}_reached"] = sum(value is not None for value in values)
-            values = [iterations if value is None else value for value in values]
-        means[key] = None if None in values else sum(values) / len(values)
-    return means
-
-
-class _Table:
-    """A Markdown table that grows while photos are judged.
-
-    Args:
-        title: a line above it.
-        photos: by name.
-        iterations: of the baseline.
-    """
-
-    def __init__(self, title: str, photos: Mapping[str, Path], iterations: int) -> None:
-        self._title = title
-        self._width = max(len(one_line(text)) for text in ("photo", MEAN, *photos))
-        self._iterations = iterations
-        self._begun = False
-
-    def show(self, name: str, row: Row, print_line: Callable[[str], None]) -> None:
-        """Prints a row, below the table's head if it is the first."""
-        if not self._begun:
-            self._begun = True
-            print_line(one_line(self._title))
-            print_line("")
-            print_line(self._line("photo", list(_COLUMNS.values())))
-            dashes = [f"{'-' * (_width(head) - 1)}:" for head in _COLUMNS.values()]
-            print_line(self._line("-" * self._width, dashes))
-        print_line(self._line(one_line(name), [self._cell(key, row) for key in _COLUMNS]))
-
-    def _line(self, name: str, cells: list[str]) -> str:
-        padded = [
-            f"{cell:>{_width(head)}}" for cell, head in zip(cells, _COLUMNS.values(), strict=True)
-        ]
-        return f"| {name:{self._width}} | {' | '.join(padded)} |"
-
-    def _cell(self, key: str, row: Row) -> str:
-        value = row[key]
-        if key not in _COUNTS:
-            return "-" if value is None else f"{value:.3f}" if value < 1000 else f"{value:,.0f}"
-        if value is None:
-            return f">{self._iterations}"
-        below = row.get(f"{key}_reached", 0) < row.get("photos", 0)
-        return f"{'>' if below else ''}{value:.4g}"
-
-
-def _width(head: str) -> int:
-    return max(len(head), len("999.999"))
+    photos = [{"name": name, **found.to_dict()} for name, found in measures.photos.items()]
+    return json.dumps(
+        {
+            **about,
+            "photos": photos,
+            "mean": means(measures),
+            "controls": {name: means(found) for name, found in controls.items()},
+            "failed": dict(failed),
+        }
+    )

@@ -22,7 +22,7 @@ _CANVAS_PX: Final = 512
 _ROUNDING_LEVELS: Final = 0.5
 
 _WINDOW_PX: Final = 256
-_LONGEST_PERIOD_PX: Final = 24.0
+_LONGEST_PERIOD_PX: Final = 16.0
 _BOX_BINS: Final = 17
 _LINE_BINS: Final = 33
 # A wave of less amplitude than this cannot be seen.
@@ -108,7 +108,7 @@ def _stretched(left: Floats) -> Floats:
 
 
 class GridMeter:
-    """Finds grids and weaves of any period from 2 to 24 px: peaks of the residuals' spectrum.
+    """Finds grids and weaves of any period from 2 to 16 px: peaks of the residuals' spectrum.
 
     The power spectrum of each of many windows is divided by what is usual near each frequency,
     so that a weave in an even sky counts although a lawn hides it, and these are averaged over all
@@ -138,7 +138,7 @@ class GridMeter:
         ratios = residuals / np.maximum(1, photos)
         down, across = np.fft.fftfreq(_WINDOW_PX)[:, None], np.fft.fftfreq(_WINDOW_PX)[None]
         frequencies = np.hypot(down, across)
-        ratios[frequencies < 1 / _LONGEST_PERIOD_PX] = 0
+        ratios[frequencies < 1 / _LONGEST_PERIOD_PX] = -1
         at = np.unravel_index(int(ratios.argmax()), ratios.shape)
         return float(ratios[at]), float(1 / frequencies[at])
 
@@ -200,7 +200,12 @@ def _local_median(spectrum: NDArray[np.float64], rows: int, columns: int) -> NDA
     """Returns the median around each frequency; a spectrum goes on where it began."""
     margins = ((rows // 2, rows // 2), (columns // 2, columns // 2))
     windows = sliding_window_view(np.pad(spectrum, margins, mode="wrap"), (rows, columns))
-    return np.asarray(np.median(windows, axis=(-2, -1)))
+    if min(rows, columns) > 1:
+        windows = windows[..., ::2, ::2]  # in squares, every fourth frequency says as much
+    # A real picture's spectrum is symmetric: half of it is enough.
+    median = np.median(windows[: len(spectrum) // 2 + 1], axis=(-2, -1))
+    mirrored = np.roll(median[1:-1][::-1, ::-1], 1, axis=1)
+    return np.concatenate([median, mirrored])
 
 
 class HaloMeter:

@@ -74,7 +74,17 @@ def faces_kept(
     Returns:
         Per scale the correlation of the maps of relu3_3 inside the boxes; from each channel the
         mean of the whole map is removed, since a small face has too few values for one.
+
+    Raises:
+        DataError: a box reaches beyond the photo.
     """
+    height, width = photo_size
+    if boxes[:, 2].max() > width or boxes[:, 3].max() > height:
+        right, bottom = boxes[:, 2:].max(axis=0)
+        raise DataError(
+            f"the faces reach to {right:g},{bottom:g} px, and the photo has {width}x{height} px: "
+            "the boxes belong to another picture"
+        )
     kept = []
     for scale in SCALES:
         after, before = result.content[scale], photo.content[scale]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from impasto.errors import ImageError, UsageError
+from impasto.errors import DataError, ImageError, UsageError
 from impasto.evaluation.artefacts import GhostMeter, GridMeter, HaloMeter
 from impasto.evaluation.faces import Boxes, faces_kept
 from impasto.evaluation.features import PHOTO_PX, SCALES, Seen, see_painting, see_photo
@@ -149,8 +149,11 @@ class StyleMeter:
 
         Raises:
             ImageError: the result is no result of this photo.
+            DataError: a face reaches beyond the photo.
         """
-        seen = see_photo(self._loss_network, result, photo.rgb)
+        seen = photo.seen
+        if result is not photo.rgb:
+            seen = see_photo(self._loss_network, result, photo.rgb)
         small = resize_longer_side(photo.rgb, PHOTO_PX)
         small_result = fitted(result, small)
         self._ghost.add(small, small_result)
@@ -159,7 +162,10 @@ class StyleMeter:
         in_faces = None
         if faces is not None and len(faces):
             size = (photo.rgb.shape[0], photo.rgb.shape[1])
-            in_faces = float(np.mean(faces_kept(seen, photo.seen, faces, size)))
+            try:
+                in_faces = float(np.mean(faces_kept(seen, photo.seen, faces, size)))
+            except DataError as error:
+                raise DataError(f"{name}: {error}") from error
         measures = PhotoMeasures(
             balanced=balanced_ratios(seen, photo.seen, self._painting),
             correlation=correlations(seen, photo.seen),
@@ -178,10 +184,11 @@ class StyleMeter:
         Raises:
             UsageError: nothing was.
         """
+        mean = mean_measures(list(self._photos.values()))
         grid, period_px = self._grid.peak
         return StyleMeasures(
             photos=dict(self._photos),
-            mean=mean_measures(list(self._photos.values())),
+            mean=mean,
             ghost=self._ghost.value,
             halo=self._halo.value,
             grid=grid,
