@@ -95,7 +95,7 @@ def style(
     ] = None,
     threads: options.Threads = None,
 ) -> None:
-    """Measure a style: is it painted, is the photo kept, is there what no painter would leave.
+    """Measure a style: is it painted, and is the photo kept.
 
     Photos are painted as `impasto stylize` writes them. Seen at 512, 256 and 128 px, painted is
     the distance of Gram matrices to the painting's as a share of the untouched photo's (0 is
@@ -105,7 +105,7 @@ def style(
     Ghost is the share that all photos have at the same place (1/N is none), halo the overshoot
     beside edges in levels, grid the highest peak of the spectrum (1 is none), lattice the
     deviation of a 2x2 and a 4x4 grid in levels. Below stand results without a painter, and which
-    of the measures each fails. docs/benchmarks.md defines all of them.
+    of the measures each fails. docs/measures.md defines all of them.
     """
     from impasto.cli.plan import find_pictures
 
