@@ -145,7 +145,8 @@ def test_it_holds_every_module_and_nothing_that_is_not_the_package(names):
     }
     kinds = {Path(name).suffix for name in names if name.startswith("impasto/")}
     page = {".html", ".css", ".js", ".svg"}
-    assert kinds <= {".py", ".typed", ".toml", ".onnx", ".safetensors", ".jpg", *page}
+    assert kinds <= {".py", ".typed", ".toml", ".csv", ".onnx", ".safetensors", ".jpg", *page}
+    assert "impasto/evaluation/faces.csv" in names
     assert "impasto/py.typed" in names
 
 

@@ -1,4 +1,4 @@
-"""Quality of a style: is the photo still there, is the painting there, is there a grid."""
+"""Quality of a style at a single scale: the catalogue's scores; `measure_style` has three."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StyleScores:
             the photo is still there.
         style_ratio: Gram distance to the painting summed over the style layers, divided by
             the same sum for the untouched photo.
-        balanced_ratio: mean over the layers of each layer's ratio; the main style score.
+        balanced_ratio: mean over the layers of each layer's ratio: all count alike.
         lattice_2: deviation of the four phase means of a 2x2 grid, in grey levels.
         lattice_4: the same for a 4x4 grid.
     """
