@@ -1,7 +1,12 @@
-"""Makes the pictures of the README and of docs: `python scripts/make_pictures.py`."""
+"""Makes the pictures of the README and of docs: `python scripts/make_pictures.py PAINTINGS`.
+
+PAINTINGS is a folder of works that the gallery learned, `<style>.jpg` each; one that is missing is
+not shown beside its style.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +23,10 @@ from impasto.images.contact_sheet import Cell, contact_sheet
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 CELL = (280, 210)
+GALLERY_CELL = (512, 384)
+GALLERY_PHOTOS = ("stream", "raccoon", "pagoda", "mountains", "cat", "autumn_hills", "coffee")
+PAINTING_PX = 132
+FRAME_PX = 4
 UPSCALED = 4
 GAP_PX = 6
 QUALITY = 72
@@ -27,8 +36,9 @@ Cells = list[Image.Image]
 
 def main() -> None:
     """Writes gallery.jpg and a picture per dial of `impasto stylize` into docs/images."""
-    cells = [cell for name in ("pagoda", "cat", "stream") for cell in gallery_of(name)]
-    save(contact_sheet(cells), "gallery")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paintings", type=Path)
+    save(contact_sheet([*gallery(parser.parse_args().paintings)]), "gallery")
 
     wave, starry = impasto.load_model("great_wave"), impasto.load_model("starry_night")
     pagoda = example_photo("pagoda")
@@ -55,13 +65,19 @@ def main() -> None:
     save(contact_sheet(cells), "upscale")
 
 
-def gallery_of(name: str) -> Iterator[Cell]:
-    """Yields an example photo and what each shipped style makes of it, with names."""
-    photo = example_photo(name)
-    yield Cell(np.asarray(ImageOps.fit(photo, CELL)), "the photo")
-    for style in shipped_styles():
-        painted = impasto.load_model(style.name)(photo)
-        yield Cell(np.asarray(ImageOps.fit(painted, CELL)), style.name)
+def gallery(paintings: Path) -> Iterator[Cell]:
+    """Yields a photo painted in each style of the gallery, the painting in its corner."""
+    first = shipped_styles()[0].path
+    for number, style in enumerate(s for s in shipped_styles() if s.path == first):
+        photo = example_photo(GALLERY_PHOTOS[number % len(GALLERY_PHOTOS)], 1024)
+        result = ImageOps.fit(impasto.load_model(style.name)(photo), GALLERY_CELL)
+        file = paintings / f"{style.name}.jpg"
+        if file.exists():
+            painting = Image.open(file).convert("RGB")
+            painting.thumbnail((PAINTING_PX, PAINTING_PX), Image.Resampling.LANCZOS)
+            inset = ImageOps.expand(painting, FRAME_PX, "white")
+            result.paste(inset, (0, GALLERY_CELL[1] - inset.height))
+        yield Cell(np.asarray(result), style.name, f"{style.artist}, {style.year}")
 
 
 def enlarged(

@@ -16,12 +16,15 @@ from impasto.runtime.model_file import read_model_file
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 SCORES = {
-    "balanced_ratio": "balanced ratio",
-    "correlation": "correlation",
-    "style_ratio": "style ratio",
-    "content": "content",
+    "painted": "painted",
+    "kept": "kept",
+    "repainted": "repainted",
+    "follow": "follow",
     "lattice_2": "lattice 2",
     "lattice_4": "lattice 4",
+    "ghost": "ghost",
+    "halo": "halo",
+    "grid": "grid",
 }
 PAPER_SCORES = {
     "objective_content": "content",
@@ -35,16 +38,18 @@ INTRODUCTION = """\
 The models that come with Impasto. `impasto styles --json` prints the same figures, each model file
 states its recipe in its metadata, and the recipes lie in `recipes/`.
 
-Scores are means over photos that no model was trained on, at 512 px, with the painting at 384 px.
-*Balanced ratio* is the distance of Gram matrices to the painting's as a share of the untouched
-photo's, averaged over four layers of VGG-16: lower is closer to the painting. *Correlation* of the
-relu3_3 features says how much of the photo is left. *Lattice* is a grid's amplitude in grey levels.
-`impasto.evaluation.StyleScores` defines them all.
+Scores are means over photos that no model was trained on, of what `impasto stylize` writes by
+default. *Painted* is the distance of Gram matrices to the painting's as a share of the untouched
+photo's, averaged over four layers of VGG-16 and three sizes: lower is closer to the painting. *Kept*,
+the correlation of relu3_3 features at the same sizes, says how much of the photo is left, and
+*repainted* how much of the coarse picture no change of colours explains: 0 for any filter. *Follow*
+says whether strokes run along the photo's edges, *lattice* and *grid* show regular patterns, *ghost*
+what lies at the same place in all results, and *halo* rims beside edges, in grey levels.
+`impasto.evaluation` defines them all.
 
-Then in the paper's terms, by `impasto evaluate style` at 256 px: the terms of the objective that
-a model was trained with, the untouched photo's objective, which is style alone, and the iteration
-of L-BFGS, from noise and from the photo, that comes as low as the model. Objectives of different
-models are on different scales.
+For the paper's network also in the paper's terms, by `impasto evaluate style` at 256 px: the terms
+of the objective that it was trained with, the untouched photo's objective, which is style alone, and
+the iteration of L-BFGS, from noise and from the photo, that comes as low as the model.
 """
 UPSCALERS = """\
 PSNR and SSIM are those of the Y channel, in dB and without a border as wide as the scale; distances
@@ -91,8 +96,9 @@ def _model(path: Path, styles: list[Style]) -> Iterator[str]:
     sources = [style.source for style in styles]
     yield _table({"painting": paintings, "source": sources}, SCORES, styles)
     yield f"Scores on {styles[0].scores['photos']:.0f} photos."
-    yield _table({}, PAPER_SCORES, styles)
-    yield f"On {styles[0].scores['objective_photos']:.0f} photos."
+    if "objective_photos" in styles[0].scores:
+        yield _table({}, PAPER_SCORES, styles)
+        yield f"On {styles[0].scores['objective_photos']:.0f} photos."
 
 
 def _table(facts: dict[str, list[str]], scores: dict[str, str], styles: list[Style]) -> str:

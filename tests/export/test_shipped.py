@@ -11,27 +11,10 @@ from impasto.networks import spec_from_dict
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.session import ModelSession
 
-# Balanced ratio and correlation on the same 15 photos (benchmarks/quality.py).
-MICROAST = {
-    "composition_1913": (0.394, 0.458),
-    "composition_vii": (0.252, 0.525),
-    "contrast_of_forms": (0.377, 0.531),
-    "delaunay_portrait": (0.391, 0.544),
-    "great_wave": (0.379, 0.553),
-    "red_chalk": (0.350, 0.604),
-    "roman_mosaic": (0.397, 0.485),
-    "shipwreck": (0.257, 0.612),
-    "starry_night": (0.305, 0.497),
-    "the_scream": (0.335, 0.618),
-    "udnie": (0.383, 0.601),
-    "water_lilies": (0.324, 0.571),
-    "woman_with_a_hat": (0.318, 0.603),
-}
-
 STYLES = shipped_styles()
 GALLERY = [style for style in STYLES if style.path == STYLES[0].path]
 MODELS = sorted({style.path for style in STYLES})
-LARGEST = {"gallery": 3e6, "paper_great_wave": 4e6}
+LARGEST = {"gallery": 4e6, "paper_great_wave": 4e6}
 
 
 def test_the_gallery_comes_first_and_holds_thirteen_styles():
@@ -51,29 +34,39 @@ def test_the_plain_weights_are_those_of_the_model(path):
     assert network.spec == spec_from_dict(metadata.network)
     session = ModelSession(data, threads=1)
     sets = session.parameter_sets
-    mixture = [] if sets is None else [np.random.default_rng(1).dirichlet(np.ones(sets), 1)[0]]
-    mixture = [part.astype(np.float32) for part in mixture]
+    mixture = {}
+    if sets is not None:
+        shares = np.random.default_rng(1).dirichlet(np.ones(sets), 1)[0].astype(np.float32)
+        mixture = {"style_weights": shares}
     photos = np.random.default_rng(0).random((1, 3, 61, 75), np.float32)
     with torch.no_grad():
-        expected = network(torch.from_numpy(photos), *map(torch.from_numpy, mixture)).numpy()
-    assert np.abs(session.run(photos, *mixture) - expected).max() < 1e-3
+        expected = network(
+            torch.from_numpy(photos), *map(torch.from_numpy, mixture.values())
+        ).numpy()
+    assert np.abs(session.run(photos, **mixture) - expected).max() < 1e-3
 
 
 def test_the_targets_are_those_of_the_paintings():
-    path = STYLES[0].path
+    path = STYLES[-1].path
     targets = load_style_targets(path.with_suffix(".targets.safetensors"))
     stated = {style.name: style.style_image_sha256 for style in read_model_file(path)[1].styles}
     assert {name: target.sha256 for name, target in targets.items()} == stated
     for target in targets.values():
-        assert sorted(target.grams) == [384, 768]
-        assert [gram.shape[-1] for gram in target.grams[384].values()] == [64, 128, 256, 512]
+        assert [gram.shape[-1] for gram in target.grams[256].values()] == [64, 128, 256, 512]
 
 
 @pytest.mark.parametrize("style", GALLERY, ids=lambda style: style.name)
-def test_the_scores_keep_the_promise(style):
-    """No grid; nearer to the painting than MicroAST, or as near, and no less of the photo left."""
+def test_the_scores_are_those_of_a_painting(style):
+    """No filter: the coarse picture is painted anew, along what is there and without a grid."""
     assert style.scores["lattice_2"] <= 0.3
     assert style.scores["lattice_4"] <= 1.0
-    balanced, correlation = MICROAST[style.name]
-    assert style.scores["balanced_ratio"] <= balanced
-    assert style.scores["correlation"] >= correlation
+    assert 0.25 <= style.scores["repainted"] <= 0.8
+    assert style.scores["follow"] >= 0.9
+    assert style.scores["kept"] >= 0.5
+    assert style.scores["painted"] <= 0.5
+    assert style.scores["ghost"] <= 0.3
+
+
+def test_the_gallery_is_nearer_to_its_paintings_than_the_one_before():
+    """Means of the thirteen styles; that of November 2026 had .495."""
+    assert np.mean([style.scores["painted"] for style in GALLERY]) < 0.4

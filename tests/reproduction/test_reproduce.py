@@ -266,7 +266,7 @@ def test_the_shipped_models_need_one_file_of_targets(data, shipped, tmp_path):
 def test_of_a_model_file_the_painting_s_style_is_taken(data, tmp_path):
     (tmp_path / "run").mkdir()
     first = tiny_runs.write_painting(tmp_path / "dunes.png", 100, 90)
-    settings = tiny_runs.SETTINGS | {"network": "fast", "width": 8, "residual_blocks": 1}
+    settings = tiny_runs.SETTINGS | {"network": "draft_refine", "width": 8, "refine_share": 0.0}
     model = train(
         make_config(
             first,

@@ -29,7 +29,7 @@ class DraftRefineSpec:
     quarter_width: int = 64
     width: int = 128
     dilations: tuple[int, ...] = (1, 2, 1, 2)
-    refine_width: int = 32
+    refine_width: int = 24
     refine_blocks: int = 2
     parameter_sets: int = 1
 

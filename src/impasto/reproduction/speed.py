@@ -16,7 +16,7 @@ from impasto.catalog.own import weights_of
 from impasto.evaluation.machine import describe_machine
 from impasto.export import load_weights
 from impasto.images.reading import read_image
-from impasto.networks import FastNetwork
+from impasto.networks import DraftRefineNetwork
 from impasto.optimization import (
     noise,
     optimize,
@@ -168,7 +168,7 @@ def _network_s(model: StyleModelFile, photo: NDArray[np.uint8]) -> dict[str, flo
     """Times a network in PyTorch and in ONNX Runtime; medians in seconds."""
     network = load_weights(weights_of(model.path))
     images = to_tensor(photo)
-    if isinstance(network, FastNetwork):
+    if isinstance(network, DraftRefineNetwork):  # timed by its draft network on the whole photo
         style_weights = torch.zeros(network.spec.parameter_sets)
         style_weights[0] = 1.0
         inputs: tuple[torch.Tensor, ...] = (images, style_weights)

@@ -25,7 +25,8 @@ DEEPEST_LAYERS: Final = ("relu4_1", "relu4_2", "relu4_3")
 
 SIDE_PX: Final = 160
 WINDOW_PX: Final = 160
-STYLE_SCALE: Final = 2.0
+CONTENT_WEIGHT: Final = 0.25
+STYLE_SCALE: Final = 8.0
 FOLLOW_WEIGHT: Final = 400 / 255**2
 """Of the squared difference from the enlarged draft, both halved, on the 0..255 scale."""
 
@@ -101,7 +102,7 @@ class RefineLoss:
             style = style + difference.mean(dim=0).square().sum()
         follow = pixel_loss(F.avg_pool2d(output, 2), F.avg_pool2d(drafts, 2))
         return {
-            "content": levels[0].content_weight * content,
+            "content": CONTENT_WEIGHT * levels[0].content_weight * content,
             "style": STYLE_SCALE * style,
             "follow": FOLLOW_WEIGHT * follow,
         }
