@@ -40,16 +40,16 @@ states its recipe in its metadata, and the recipes lie in `recipes/`.
 
 Scores are means over photos that no model was trained on, of what `impasto stylize` writes by
 default. *Painted* is the distance of Gram matrices to the painting's as a share of the untouched
-photo's, averaged over four layers of VGG-16 and three sizes: lower is closer to the painting. *Kept*,
-the correlation of relu3_3 features at the same sizes, says how much of the photo is left, and
-*repainted* how much of the coarse picture no change of colours explains: 0 for any filter. *Follow*
-says whether strokes run along the photo's edges, *lattice* and *grid* show regular patterns, *ghost*
-what lies at the same place in all results, and *halo* rims beside edges, in grey levels.
-`impasto.evaluation` defines them all.
+photo's: lower is closer to the painting. *Kept* says how much of the photo is left, *repainted*
+how much of the coarse picture is new besides colours: 0 for any filter. *Follow* says whether
+strokes run along the photo's edges, *lattice* and *grid* show regular patterns, *ghost* what lies
+at the same place in all results, and *halo* rims beside edges, in grey levels.
+[How a style is measured](measures.md) defines them.
 
-For the paper's network also in the paper's terms, by `impasto evaluate style` at 256 px: the terms
-of the objective that it was trained with, the untouched photo's objective, which is style alone, and
-the iteration of L-BFGS, from noise and from the photo, that comes as low as the model.
+For the paper's network also in the paper's terms, by `impasto evaluate style --baseline` at 256
+px: the terms of the objective that it was trained with, the untouched photo's objective, which is
+style alone, and the iteration of L-BFGS, from noise and from the photo, that comes as low as the
+model.
 """
 UPSCALERS = """\
 PSNR and SSIM are those of the Y channel, in dB and without a border as wide as the scale; distances
