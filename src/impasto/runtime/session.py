@@ -102,6 +102,8 @@ def choose_device(device: str = "auto") -> str:
     """
     if device == "auto":
         return "cuda" if "cuda" in _providers() else CPU
+    if device == CPU:
+        return CPU
     known = available_devices()
     if device in known:
         return device
