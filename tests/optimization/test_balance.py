@@ -8,9 +8,7 @@ from impasto.losses import STYLE_LAYERS, total_variation_loss
 from impasto.losses.balancing import References, balanced_weights
 from impasto.optimization import TrainedWeights, balanced_objective, style_grams, trained_objective
 from impasto.optimization.balance import check_shares, tv_reference
-from impasto.optimization.recipe_weights import STYLE_SCALE
-from impasto.training import style_task
-from impasto.training.config import DEFAULT_STYLE_SCALE
+from impasto.training import octaves
 
 
 @pytest.fixture
@@ -93,6 +91,5 @@ def test_a_photo_and_its_own_painting_cannot_be_balanced(vgg, pictures):
 
 
 def test_training_and_optimisation_share_their_balance():
-    assert STYLE_SCALE == DEFAULT_STYLE_SCALE
-    assert style_task.References is References
-    assert style_task.balanced_weights is balanced_weights
+    assert octaves.References is References
+    assert octaves.balanced_weights is balanced_weights

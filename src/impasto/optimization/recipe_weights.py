@@ -18,7 +18,7 @@ from impasto.runtime.metadata import ModelMetadata
 from impasto.runtime.model_file import read_model_file
 
 STYLE_SCALE = 3.0
-"""The strength of the style where none is given, here as in training."""
+"""The strength of the style where none is given."""
 
 
 @dataclass(frozen=True)
