@@ -3,7 +3,8 @@
 For every model and size it prints
 
 - the time from an 8-bit array to an 8-bit array, by default settings, at native strokes;
-- the time of the network alone, on floats in one piece;
+- the time of the network alone, on floats in one piece; of draft and refine that is the draft
+  network on the whole picture, at its own size, here and in the last columns;
 - the GFLOP/s of its convolutions in the latter time, or in the former where there is no memory for
   one piece, and their share of what this machine reaches in a large matrix product;
 - the peak memory of a process that does nothing else;
@@ -42,7 +43,13 @@ from impasto.evaluation import machine
 from impasto.evaluation.machine import describe_machine
 from impasto.export import export_network, load_weights, save_weights
 from impasto.images.rows import DEFAULT_MEMORY
-from impasto.networks import NETWORKS, DraftRefineSpec, NetworkSpec, build_network
+from impasto.networks import (
+    NETWORKS,
+    DraftRefineNetwork,
+    DraftRefineSpec,
+    NetworkSpec,
+    build_network,
+)
 from impasto.runtime.cores import usable_cores
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
@@ -326,11 +333,13 @@ def network_alone(model: StyleModel | UpscaleModel, batch: np.ndarray) -> Callab
 
 def eager(weights: Path, batch: np.ndarray) -> Callable[[], object]:
     """Runs the network in PyTorch."""
-    network, tensor = load_weights(weights), torch.from_numpy(batch)
+    network, inputs = load_weights(weights), [torch.from_numpy(batch)]
+    if isinstance(network, DraftRefineNetwork):
+        inputs.append(torch.eye(network.spec.parameter_sets)[0])
 
     def run() -> torch.Tensor:
         with torch.inference_mode():
-            result: torch.Tensor = network(tensor)
+            result: torch.Tensor = network(*inputs)
         return result
 
     return run
