@@ -53,6 +53,9 @@ from impasto.training.temporal import temporal_loss
 REFERENCE_CROPS = 64
 """How many crops the references of the loss weights are measured on."""
 
+REFERENCE_WINDOWS = 16
+"""And how many windows those of refining, for each of its ratios."""
+
 IDENTITY_WEIGHT = 1e-3
 """Weight of the identity set's pixel loss: ten grey levels count as a third of the content."""
 
@@ -167,7 +170,8 @@ class StyleTask:
         layers = tuple(name for name in config.style_layers if name not in DEEPEST_LAYERS)
         photos: list[Tensor] = []
         if self._known(config.octaves) is None:
-            photos = [parts[n][0].window.to(self.device) for n in range(REFERENCE_CROPS)]
+            count = min(REFERENCE_CROPS, REFERENCE_WINDOWS)
+            photos = [parts[n][0].window.to(self.device) for n in range(count)]
         levels = []
         for number, size_px in enumerate(config.style_sizes_px[config.octaves :], config.octaves):
             level = balanced_level(
