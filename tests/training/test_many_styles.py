@@ -14,6 +14,7 @@ import torch
 
 from impasto.data import open_photos
 from impasto.data.crops import collate
+from impasto.data.ratios import RATIOS
 from impasto.data.refine_crops import RefineSample
 from impasto.errors import UsageError
 from impasto.export import load_weights
@@ -256,6 +257,15 @@ def test_each_painting_has_its_style_scale(many, make_task, task_and_images, tmp
         torch.testing.assert_close(after, factor * before)
     with pytest.raises(UsageError, match="one number, or one for each of 2 paintings"):
         many(tmp_path, style_scale=(1.0, 2.0, 3.0))
+
+
+def test_refining_finds_its_references_again_beside_weights_that_were_given(make_task):
+    task = make_task(style_weight=5.0, refine_share=0.5)
+    saved = task.saved() | {"config": task.config.to_dict()}
+    assert len(saved["references"]) == len(RATIOS)
+    photos = open_photos(task.config.photos)
+    again = StyleTask(task.config, photos, photos, torch.device("cpu"), saved=saved)
+    assert again.saved()["references"] == saved["references"]
 
 
 def test_octaves_halve_result_photo_and_painting(make_task):

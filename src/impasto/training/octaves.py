@@ -35,34 +35,48 @@ class StyleLevel(NamedTuple):
     references: References | None = None
 
 
-def balanced_level(
+def measured_together(
     loss_network: LossNetwork,
-    targets: dict[str, Tensor],
+    targets: Sequence[Mapping[str, Tensor]],
     photos: list[Tensor],
     content_layer: str,
-    *,
-    references: References | None = None,
-    content_weight: float = 1.0,
+) -> list[References]:
+    """Measures the references of several levels on the same photos in one pass.
+
+    Args:
+        loss_network: VGG-16.
+        targets: for each level ``(sets, C, C)`` Gram matrices by layer.
+        photos: ``(3, H, W)`` photos at the size that the levels have in common.
+        content_layer: where content is compared.
+    """
+    found = measure_references(loss_network, photos, stacked(targets), content_layer)
+    sets = len(next(iter(targets[0].values())))
+    return [
+        References(
+            found.content,
+            {layer: values[first : first + sets] for layer, values in found.style.items()},
+        )
+        for first in range(0, sets * len(targets), sets)
+    ]
+
+
+def balanced_level(
+    targets: dict[str, Tensor], references: References, *, content_weight: float = 1.0
 ) -> StyleLevel:
     """Weighs the losses so that an untouched photo has a content loss and a style loss of 1.
 
     Args:
-        loss_network: VGG-16.
         targets: ``(sets, C, C)`` Gram matrices by layer.
-        photos: ``(3, H, W)`` photos at the level's size, which the references are measured on.
-        content_layer: where content is compared.
-        references: measured before.
+        references: of the level.
         content_weight: of the content in place of 1.
     """
-    found = references or measure_references(loss_network, photos, targets, content_layer)
-    sets = len(next(iter(targets.values())))
-    content, weights = balanced_weights(found, [1.0] * sets)
-    device = next(iter(targets.values())).device
+    some = next(iter(targets.values()))
+    content, weights = balanced_weights(references, [1.0] * len(some))
     return StyleLevel(
         targets,
-        {layer: torch.tensor(values, device=device) for layer, values in weights.items()},
+        {layer: torch.tensor(values, device=some.device) for layer, values in weights.items()},
         content_weight * content,
-        found,
+        references,
     )
 
 
@@ -143,5 +157,5 @@ def halved(images: Tensor, octave: int) -> Tensor:
 
 
 def stacked(grams: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Joins the Gram matrices of several paintings, ``(1, C, C)`` each, by layer."""
+    """Joins Gram matrices, ``(N, C, C)`` each, by layer."""
     return {layer: torch.cat([gram[layer] for gram in grams]) for layer in grams[0]}

@@ -27,6 +27,7 @@ from impasto.training.octaves import (
     StyleLevel,
     balanced_level,
     halved,
+    measured_together,
     stacked,
     with_identity,
 )
@@ -52,9 +53,6 @@ from impasto.training.temporal import temporal_loss
 
 REFERENCE_CROPS = 64
 """How many crops the references of the loss weights are measured on."""
-
-REFERENCE_WINDOWS = 16
-"""And how many windows those of refining, for each of its ratios."""
 
 IDENTITY_WEIGHT = 1e-3
 """Weight of the identity set's pixel loss: ten grey levels count as a third of the content."""
@@ -147,14 +145,14 @@ class StyleTask:
             targets = self._targets(size_px, config.style_layers)
             content_weight = config.content_weight / content_octaves * (octave < content_octaves)
             if auto:
-                level = balanced_level(
-                    self.loss.loss_network,
-                    targets,
-                    [halved(crop[None], octave)[0] for crop in crops],
-                    config.content_layer,
-                    references=self._known(octave),
-                    content_weight=content_weight,
-                )
+                if self._references:
+                    references = self._references[octave]
+                else:
+                    photos = [halved(crop[None], octave)[0] for crop in crops]
+                    (references,) = measured_together(
+                        self.loss.loss_network, [targets], photos, config.content_layer
+                    )
+                level = balanced_level(targets, references, content_weight=content_weight)
             else:
                 weights = {
                     layer: torch.full((len(self.paintings),), weight, device=self.device)
@@ -168,24 +166,17 @@ class StyleTask:
         """Makes what refined pictures are compared with, one level for each ratio."""
         config = self.config
         layers = tuple(name for name in config.style_layers if name not in DEEPEST_LAYERS)
-        photos: list[Tensor] = []
-        if self._known(config.octaves) is None:
-            count = min(REFERENCE_CROPS, REFERENCE_WINDOWS)
-            photos = [parts[n][0].window.to(self.device) for n in range(count)]
-        levels = []
-        for number, size_px in enumerate(config.style_sizes_px[config.octaves :], config.octaves):
-            level = balanced_level(
-                self.loss.loss_network,
-                self._targets(size_px, layers or config.style_layers),
-                photos,
-                CONTENT_LAYER,
-                references=self._known(number),
-            )
-            levels.append(with_identity(level) if self.identity else level)
-        return levels
-
-    def _known(self, number: int) -> References | None:
-        return self._references[number] if number < len(self._references) else None
+        targets = [
+            self._targets(size_px, layers or config.style_layers)
+            for size_px in config.style_sizes_px[config.octaves :]
+        ]
+        # Octaves whose weights were given have none.
+        references = self._references[config.octaves * (config.style_weight == "auto") :]
+        if not references:
+            windows = [parts[n][0].window.to(self.device) for n in range(REFERENCE_CROPS)]
+            references = measured_together(self.loss.loss_network, targets, windows, CONTENT_LAYER)
+        levels = [balanced_level(*pair) for pair in zip(targets, references, strict=True)]
+        return [with_identity(level) if self.identity else level for level in levels]
 
     def _targets(self, size_px: int, layers: tuple[str, ...]) -> dict[str, Tensor]:
         """Gram matrices of all paintings at a size, ``(paintings, C, C)`` by layer."""
@@ -330,10 +321,8 @@ class StyleTask:
 
     def paint(self, network: nn.Module, images: Tensor, sets: Tensor) -> Tensor:
         """Runs the network, each picture with its parameter set."""
-        conditional = isinstance(self.config.network, DraftRefineSpec)
-        output: Tensor = (
-            network(images, self._one_hot(sets, images)) if conditional else network(images)
-        )
+        styles = [self._one_hot(sets, images)] if self.config.refines else []
+        output: Tensor = network(images, *styles)
         return output
 
     def _one_hot(self, sets: Tensor, like: Tensor) -> Tensor:
