@@ -13,5 +13,5 @@ def nothing(_share: float) -> None:
 
 
 def part(progress: Progress, start: float, end: float) -> Progress:
-    """Returns what tells of a part of the work, from one share of the whole to another."""
+    """Returns a function that reports a part's progress as progress of the whole."""
     return lambda share: progress(start + share * (end - start))
