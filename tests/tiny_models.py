@@ -12,7 +12,6 @@ SPECS = {
     "johnson": NetworkSpec(width=4, residual_blocks=2),
     "bilinear": NetworkSpec(width=4, residual_blocks=1, upsampling="bilinear", padding="zero"),
     "draft_refine": DraftRefineSpec(
-        full_width=4,
         half_width=4,
         quarter_width=4,
         width=8,

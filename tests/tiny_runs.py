@@ -14,6 +14,7 @@ NETWORK = {"network": "shipped", "width": 1, "residual_blocks": 1}
 SETTINGS = {
     "octaves": 1,
     "crop_px": 32,
+    "crop_ratio": 1.0,
     "max_zoom": 1.0,
     "style_size_px": 64,
     "batch_size": 1,

@@ -157,6 +157,24 @@ def test_without_zoom_the_whole_short_side_is_seen(tmp_path):
     assert max(starts) - min(starts) > 80
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "rows", "columns"), [(120, 180, 120, 180), (180, 120, 80, 120)]
+)
+def test_a_wide_crop_shows_all_that_a_photo_has_of_its_shape(
+    tmp_path, height, width, rows, columns
+):
+    down, across = np.mgrid[0:height, 0:width]
+    save(tmp_path / "p" / "ramp.png", np.stack([down, across, down], axis=-1))
+    photos = open_photos(tmp_path / "p")
+    crop = PhotoCrops(photos, 40, max_zoom=1.0, ratio=1.5, seed=0)[0][0] * 255
+    assert crop.shape == (3, 40, 60)
+    assert crop[0].max() - crop[0].min() == pytest.approx(rows, abs=4)
+    assert crop[1].max() - crop[1].min() == pytest.approx(columns, abs=4)
+    closer = PhotoCrops(photos, 40, max_zoom=2.0, min_zoom=2.0, ratio=1.5, seed=0)
+    spans = [crop[1].max() - crop[1].min() for crop in (closer[i][0] * 255 for i in range(4))]
+    assert np.array(spans) == pytest.approx(max(60, columns / 2), abs=4)
+
+
 def test_photos_are_never_enlarged(tmp_path):
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (24, 24, 3))

@@ -54,7 +54,6 @@ FAST_SPECS = {
 }
 
 TWO_PARTS = DraftRefineSpec(
-    full_width=4,
     half_width=4,
     quarter_width=4,
     width=8,

@@ -109,7 +109,7 @@ def test_lattice_loss_by_hand():
     # A quarter of the phases has mean 4: variance 4^2 * 1/4 * 3/4.
     assert lattice_loss(images, 2).item() == pytest.approx(3)
     assert lattice_loss(images, 4).item() == pytest.approx(3)
-    assert lattice_loss(torch.full((1, 3, 9, 10), 0.4)).item() == pytest.approx(0, abs=1e-6)
+    assert lattice_loss(torch.full((1, 3, 17, 18), 0.4)).item() == pytest.approx(0, abs=1e-6)
     assert lattice_loss(torch.cat([images, torch.zeros_like(images)]), 2).item() == pytest.approx(
         1.5
     )

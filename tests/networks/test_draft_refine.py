@@ -7,7 +7,6 @@ from impasto.errors import UsageError
 from impasto.networks import DraftRefineSpec, build_network, spec_from_dict
 
 TINY = DraftRefineSpec(
-    full_width=2,
     half_width=4,
     quarter_width=4,
     width=6,

@@ -29,7 +29,7 @@ def test_the_defaults_train_draft_and_refine_with_balanced_weights():
     assert config.steers
     assert config.shares == (0.7, 0.3)
     # Three octaves, then the ratios of refining.
-    assert config.style_sizes_px == (448, 224, 112, 538, 634, 762, 896, 1219)
+    assert config.style_sizes_px == (384, 192, 96, 461, 543, 653, 768, 1044)
     assert config.style_layers == STYLE_LAYERS
     assert config.steps is config.max_time_s is None
     assert config.run_folder == Path("runs/wave")
@@ -113,7 +113,7 @@ def test_crops_must_fit_the_network_and_the_loss_network():
         ("crop_px", 31, "--crop-px is 31; allowed is 32 to 8192"),
         ("crop_px", "big", "--crop-px is 'big'; allowed is a whole number"),
         ("max_zoom", 0.5, "--max-zoom is 0.5; allowed is 1 to 16"),
-        ("min_zoom", 3.0, "--min-zoom is 3 and --max-zoom 1.3; the first must not be above the"),
+        ("min_zoom", 3.0, "--min-zoom is 3 and --max-zoom 1.2; the first must not be above the"),
         ("batch_size", 0, "--batch-size is 0; allowed is 1 to 1024"),
         ("batch_size", True, "--batch-size is True; allowed is a whole number"),
         ("learning_rate", 0.0, "--learning-rate is 0; allowed is 1e-09 to 1"),

@@ -28,7 +28,6 @@ from impasto.training.style_task import StyleTask
 pytestmark = pytest.mark.usefixtures("small_previews")
 
 SMALL = DraftRefineSpec(
-    full_width=2,
     half_width=2,
     quarter_width=4,
     width=4,
@@ -240,12 +239,23 @@ def test_the_identity_is_drawn_to_the_photo(task_and_images):
 def test_each_picture_is_weighed_by_its_style(task_and_images):
     task, images = task_and_images
     alone = [
-        task.terms(images[i : i + 1], images[i : i + 1], torch.tensor([i]))[0]["style"]
+        task.terms(1 - images[i : i + 1], images[i : i + 1], torch.tensor([i]))[0]["style"]
         for i in range(2)
     ]
-    together = task.terms(images, images, torch.tensor([0, 1]))[0]["style"]
+    together = task.terms(1 - images, images, torch.tensor([0, 1]))[0]["style"]
     torch.testing.assert_close(together, torch.stack(alone).mean())
     assert not np.isclose(alone[0].item(), alone[1].item())
+
+
+def test_untouched_photos_have_one_style_loss_however_near_to_the_painting(task_and_images):
+    task, images = task_and_images
+    for number in range(2):
+        losses = [
+            task.terms(image[None], image[None], torch.tensor([number]))[0]["style"]
+            for image in images
+        ]
+        torch.testing.assert_close(losses[0], losses[1])
+        assert losses[0].item() == pytest.approx(task.config.style_scales[number], rel=1e-4)
 
 
 def test_each_painting_has_its_style_scale(many, make_task, task_and_images, tmp_path):
@@ -284,6 +294,7 @@ def test_octaves_halve_result_photo_and_painting(make_task):
         {layer: gram[sets] for layer, gram in level.targets.items()},
         {layer: 2.0 * weight[sets] for layer, weight in level.weights.items()},
         level.content_weight,
+        {layer: usual[sets] for layer, usual in level.usual.items()},
     )
     fine = one.terms(output, images, sets)[0]
     both = two.terms(output, images, sets)[0]

@@ -24,7 +24,6 @@ from impasto.training.style_task import StyleTask
 pytestmark = pytest.mark.usefixtures("small_previews")
 
 SPEC = DraftRefineSpec(
-    full_width=4,
     half_width=4,
     quarter_width=8,
     width=8,

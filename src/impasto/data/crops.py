@@ -93,14 +93,15 @@ class PhotoSamples(Dataset[tuple[Sample, list[Rejected]]], ABC, Generic[Sample])
 
 
 class PhotoCrops(PhotoSamples[Tensor]):
-    """Random crops: ``(3, crop_px, crop_px)`` float32 RGB in [0, 1], some of them mirrored.
+    """Random crops: ``(3, crop_px, width)`` float32 RGB in [0, 1], some of them mirrored.
 
     Args:
         source: the photos.
-        crop_px: height and width of a crop.
-        max_zoom: the photo's shorter side is scaled to at most this many times ``crop_px``,
-            never above its own size.
-        min_zoom: and to at least this many times, from 1 up.
+        crop_px: height of a crop. Photos whose shorter side is below it are not used.
+        max_zoom: a crop shows the largest part of its shape that the photo holds, or a part so
+            many times smaller, but no part smaller than the crop.
+        min_zoom: the least of these times, from 1 up.
+        ratio: width of a crop as a share of its height, from 1 up.
         seed: 0 or more.
     """
 
@@ -111,50 +112,55 @@ class PhotoCrops(PhotoSamples[Tensor]):
         *,
         max_zoom: float,
         min_zoom: float = 1.0,
+        ratio: float = 1.0,
         seed: int,
     ) -> None:
         super().__init__(source, seed=seed)
         self.crop_px = crop_px
+        self.width_px = round(crop_px * ratio)
         self.min_zoom = min_zoom
         self.max_zoom = max_zoom
 
     def draw(self, data: bytes, rng: np.random.Generator) -> Tensor:
         """Cuts a crop from one encoded photo, or raises `DataError`."""
         crop_px = self.crop_px
-        pixels = decode_photo(data, int(crop_px * self.max_zoom))
+        pixels = decode_photo(data, int(self.width_px * self.max_zoom))
         height, width = pixels.shape[:2]
         short_side = min(height, width)
         if short_side < crop_px:
             raise DataError(f"{width}x{height} px is below the crop size of {crop_px} px")
-        target = min(short_side, crop_px * rng.uniform(self.min_zoom, self.max_zoom))
-        crop = cut_square(pixels, crop_px, crop_px * short_side / target, rng)
+        largest = min(height / crop_px, width / self.width_px)
+        scale = max(min(1.0, largest), largest / rng.uniform(self.min_zoom, self.max_zoom))
+        crop = cut(pixels, (crop_px, self.width_px), scale, rng)
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
         return to_unit_tensor(crop)
 
 
-def cut_square(
-    pixels: NDArray[np.uint8], side_px: int, region_px: float, rng: np.random.Generator
+def cut(
+    pixels: NDArray[np.uint8], size: tuple[int, int], scale: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Cuts a square at a random place.
+    """Cuts a part at a random place.
 
     Args:
         pixels: ``(H, W, 3)`` uint8.
-        side_px: height and width of the result.
-        region_px: what it shows of the photo, in the photo's own pixels.
+        size: height and width of the result, in px.
+        scale: how many of the photo's pixels lie side by side in one of the result.
         rng: where the place comes from.
 
     Returns:
-        ``(side_px, side_px, 3)`` uint8.
+        ``(*size, 3)`` uint8.
     """
-    height, width = pixels.shape[:2]
-    left = rng.uniform(0, width - region_px)
-    top = rng.uniform(0, height - region_px)
+    rows, columns = size
+    left = rng.uniform(0, max(0.0, pixels.shape[1] - columns * scale))
+    top = rng.uniform(0, max(0.0, pixels.shape[0] - rows * scale))
+    right = min(pixels.shape[1], left + columns * scale)
+    bottom = min(pixels.shape[0], top + rows * scale)
     return np.asarray(
         Image.fromarray(pixels).resize(
-            (side_px, side_px),
+            (columns, rows),
             Image.Resampling.BICUBIC,
-            box=(left, top, left + region_px, top + region_px),
+            box=(left, top, right, bottom),
             reducing_gap=None,
         )
     )

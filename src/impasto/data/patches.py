@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from torch import Tensor
 
-from impasto.data.crops import PhotoSamples, cut_square, to_unit_tensor
+from impasto.data.crops import PhotoSamples, cut, to_unit_tensor
 from impasto.data.degradation import MARGIN_PX, degrade
 from impasto.data.degradation_names import Degradation
 from impasto.data.sources import PhotoSource, decode_photo
@@ -61,7 +61,7 @@ class PatchPairs(PhotoSamples[tuple[Tensor, Tensor]]):
                 f"{width}x{height} px is below {side} px, a patch with {margin} px around it"
             )
         largest = min(LARGEST_SHRINK, min(height, width) / side)
-        high_res = cut_square(pixels, side, side * rng.uniform(1, largest), rng)
+        high_res = cut(pixels, (side, side), rng.uniform(1, largest), rng)
         high_res = np.rot90(high_res, int(rng.integers(4)))
         if rng.random() < 0.5:
             high_res = high_res[:, ::-1]

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from impasto.data.crops import PhotoSamples, cut_square, to_unit_tensor
+from impasto.data.crops import PhotoSamples, cut, to_unit_tensor
 from impasto.data.ratios import MIDDLE_RATIO, RATIOS
 from impasto.data.sources import PhotoSource, decode_photo
 from impasto.errors import DataError
@@ -61,7 +61,8 @@ class RefineCrops(PhotoSamples[RefineSample]):
             )
         number = int(rng.choice(possible))
         full = round(side * RATIOS[number])
-        part = cut_square(pixels, full, rng.uniform(full, min(short_side, 2 * full)), rng)
+        scale = rng.uniform(1, min(short_side / full, 2))
+        part = cut(pixels, (full, full), scale, rng)
         if rng.random() < 0.5:
             part = part[:, ::-1]
         top, left = rng.integers(0, full - self.window_px + 1, 2)

@@ -108,7 +108,7 @@ def pixel_loss(images: Tensor, target: Tensor) -> Tensor:
     return F.mse_loss(images, target) * 255.0**2
 
 
-def lattice_loss(images: Tensor, period_px: int = 8) -> Tensor:
+def lattice_loss(images: Tensor, period_px: int = 16) -> Tensor:
     """Variance of the mean colours of a grid's phases: what a visible lattice raises.
 
     For each of the ``period_px^2`` phases ``(y mod p, x mod p)`` the mean colour is taken;
@@ -117,7 +117,7 @@ def lattice_loss(images: Tensor, period_px: int = 8) -> Tensor:
 
     Args:
         images: ``(N, 3, H, W)`` RGB in [0, 1], H and W at least ``period_px``.
-        period_px: period of the grid; 8 covers 4 and 2 as well.
+        period_px: period of the grid; 16 covers 8, 4 and 2 as well.
 
     Returns:
         A scalar, the mean over channels and batch.

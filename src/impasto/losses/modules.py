@@ -20,6 +20,9 @@ from impasto.losses.functional import (
 from impasto.losses.layers import CONVOLUTIONS, STYLE_LAYERS, StyleReduction
 from impasto.losses.loss_network import LossNetwork
 
+UNUSUAL = 3.0
+"""How much more, or less, than usual one photo's style loss can weigh."""
+
 
 class PerceptualTerms(NamedTuple):
     """The weighted terms of one batch, each a scalar, and their sum."""
@@ -128,6 +131,7 @@ class PerceptualLoss(nn.Module):
         style_targets: Mapping[str, Tensor],
         style_weights: Mapping[str, Tensor] | None = None,
         content_weight: float | None = None,
+        references: Mapping[str, Tensor] | None = None,
     ) -> Comparison:
         """Computes the terms that the loss network gives; arguments as for `terms`.
 
@@ -137,9 +141,20 @@ class PerceptualLoss(nn.Module):
             style_targets: as for `terms`; their layers are the ones compared.
             style_weights: as for `terms`.
             content_weight: in place of the module's own.
+            references: ``(N,)`` usual style loss of a photo by layer. Photos nearer to the
+                painting than usual have less to lose, and weigh more, at most three times.
         """
-        weights = self.style_weights if style_weights is None else style_weights
-        target = self.content_target(content_images)
+        weights = dict(self.style_weights if style_weights is None else style_weights)
+        if references is None:
+            target = self.content_target(content_images)
+        else:
+            layers = {self.content_layer, *style_targets}
+            photos = self.loss_network(content_images.detach(), layers)
+            target = photos[self.content_layer]
+            for layer, gram in style_targets.items():
+                own = (gram_matrix(photos[layer]) - gram).square().sum(dim=(-2, -1))
+                relative = (references[layer] / own).clamp(1 / UNUSUAL, UNUSUAL)
+                weights[layer] = weights[layer] * relative
         features = self.loss_network(output, {self.content_layer, *style_targets})
         content = feature_reconstruction_loss(features[self.content_layer], target)
         style = output.new_zeros(())

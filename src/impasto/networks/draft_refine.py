@@ -50,19 +50,14 @@ class DraftRefineNetwork(nn.Module):
 class DraftNetwork(nn.Module):
     """Paints a picture whose longer side is the working size.
 
-    The trunk of residual blocks lies at an eighth of the height and width; around it, at a
-    quarter, one block each way keeps the photo's edges, which the trunk would lose. Conditional
-    instance norm follows every convolution but the last.
+    The trunk of residual blocks lies at an eighth of the height and width. Around it, at a
+    quarter, a connection and a block keep the photo's edges, which the trunk would lose.
+    Conditional instance norm follows every convolution but the last.
     """
 
     def __init__(self, spec: DraftRefineSpec) -> None:
         super().__init__()
-        full, half, quarter, width = (
-            spec.full_width,
-            spec.half_width,
-            spec.quarter_width,
-            spec.width,
-        )
+        half, quarter, width = spec.half_width, spec.quarter_width, spec.width
         norms: list[int] = []
 
         def convolution(
@@ -93,13 +88,12 @@ class DraftNetwork(nn.Module):
         self.stem = nn.ModuleList(
             [convolution(3, half, 6, stride=2), convolution(half, quarter, 4, stride=2)]
         )
-        self.before = blocks(quarter, (1,))
         self.down = convolution(quarter, width, 4, stride=2)
         self.trunk = blocks(width, spec.dilations)
         self.up = enlarging(width, quarter)
         self.after = blocks(quarter, (1,))
-        self.ending = nn.ModuleList([enlarging(quarter, half), enlarging(half, full)])
-        self.last = nn.Conv2d(full, 3, 5, padding=2, padding_mode="reflect")
+        self.ending = enlarging(quarter, half)
+        self.last = NearestConv(half, 3, kernel_size=5, bias=True)
         self.style_parameters = StyleParameters(spec.parameter_sets, norms)
 
     def forward(self, images: Tensor, style_weights: Tensor) -> Tensor:
@@ -118,13 +112,12 @@ class DraftNetwork(nn.Module):
         x = F.pad(images * 2 - 1, (0, -width % 8, 0, -height % 8), mode="reflect")
         for layer in self.stem:
             x = F.relu(conditional_instance_norm(layer(x), *next(parameters)))
-        fine = x = _blocks(self.before, x, parameters)
+        fine = x
         x = F.relu(conditional_instance_norm(self.down(x), *next(parameters)))
         x = _blocks(self.trunk, x, parameters)
         x = fine + conditional_instance_norm(self.up(x), *next(parameters))
         x = _blocks(self.after, x, parameters)
-        for layer in self.ending:
-            x = F.relu(conditional_instance_norm(layer(x), *next(parameters)))
+        x = F.relu(conditional_instance_norm(self.ending(x), *next(parameters)))
         x = torch.sigmoid(self.last(x)) * 1.2 - 0.1
         return x[:, :, :height, :width]
 

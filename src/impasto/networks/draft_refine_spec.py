@@ -14,8 +14,7 @@ class DraftRefineSpec:
     """Settings of a network that paints a small draft and refines it octave by octave.
 
     Attributes:
-        full_width: channels of the draft network at the full size of the draft.
-        half_width: channels at half its height and width.
+        half_width: channels of the draft network at half the height and width of the draft.
         quarter_width: channels at a quarter.
         width: channels of the trunk, at an eighth.
         dilations: of the first convolution of each residual block of the trunk.
@@ -24,13 +23,12 @@ class DraftRefineSpec:
         parameter_sets: sets of scales and shifts: the styles, and the identity.
     """
 
-    full_width: int = 16
     half_width: int = 32
     quarter_width: int = 64
     width: int = 128
     dilations: tuple[int, ...] = (1, 2, 1, 2)
     refine_width: int = 24
-    refine_blocks: int = 2
+    refine_blocks: int = 1
     parameter_sets: int = 1
 
     def __post_init__(self) -> None:
@@ -39,7 +37,7 @@ class DraftRefineSpec:
         Raises:
             UsageError: a field is out of its range; the message names it.
         """
-        widths = ("full_width", "half_width", "quarter_width", "width", "refine_width")
+        widths = ("half_width", "quarter_width", "width", "refine_width")
         check_whole(self, (*widths, "refine_blocks", "parameter_sets"))
         object.__setattr__(self, "dilations", tuple(self.dilations))
         if not all(isinstance(d, int) and 1 <= d <= 8 for d in self.dilations):

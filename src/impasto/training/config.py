@@ -54,6 +54,7 @@ class TrainingConfig(RunConfig):
         "refine_share": (0, 0.9),
         "crop_px": (32, 8192),
         "crop_shares": (0, 1),
+        "crop_ratio": (1, 4),
         "min_zoom": (1, 16),
         "max_zoom": (1, 16),
     }
@@ -112,19 +113,24 @@ class TrainingConfig(RunConfig):
     )
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
-    style_size_px: int = setting(448, "Longer side of the painting beside a draft.")
+    style_size_px: int = setting(384, "Longer side of the painting beside a draft.")
     crop_px: tuple[int, ...] = setting(
-        (256,), "Height and width of a training crop; several, for parts of the run, by commas."
+        (256,), "Height of a training crop; several, for parts of the run, by commas."
     )
     crop_shares: tuple[float, ...] | None = setting(
         None, "Share of the steps of each crop size, by commas; equal when omitted."
     )
+    crop_ratio: float = setting(
+        1.5,
+        "Width of a crop as a share of its height: networks that see whole photos while they "
+        "train paint whole photos best.",
+    )
     min_zoom: float = setting(
         1.0,
-        "Photos are scaled to this many crops or more on the shorter side; larger photos, "
-        "of which a crop shows less, are smoother.",
+        "A crop shows the largest part of a photo that has its shape, or a part this many times "
+        "smaller.",
     )
-    max_zoom: float = setting(1.3, "And to at most this many, never above their own size.")
+    max_zoom: float = setting(1.2, "The most of these times, as far as a photo's pixels go.")
     refine_share: float = setting(
         0.3, "Share of the steps, the last ones, that the refine network is trained in."
     )

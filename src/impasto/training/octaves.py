@@ -27,12 +27,14 @@ class StyleLevel(NamedTuple):
         weights: ``(sets,)`` weights of the style loss by layer.
         content_weight: weight of the content loss.
         references: what the weights were balanced by; None for weights that were given.
+        usual: ``(sets,)`` of these, the style loss of untouched photos by layer.
     """
 
     targets: dict[str, Tensor]
     weights: dict[str, Tensor]
     content_weight: float
     references: References | None = None
+    usual: dict[str, Tensor] | None = None
 
 
 def measured_together(
@@ -77,6 +79,10 @@ def balanced_level(
         {layer: torch.tensor(values, device=some.device) for layer, values in weights.items()},
         content_weight * content,
         references,
+        {
+            layer: torch.tensor(values, device=some.device)
+            for layer, values in references.style.items()
+        },
     )
 
 
@@ -85,6 +91,8 @@ def with_identity(level: StyleLevel) -> StyleLevel:
     return level._replace(
         targets={layer: F.pad(gram, (0, 0, 0, 0, 0, 1)) for layer, gram in level.targets.items()},
         weights={layer: F.pad(weight, (0, 1)) for layer, weight in level.weights.items()},
+        usual=level.usual
+        and {layer: F.pad(value, (0, 1), value=1.0) for layer, value in level.usual.items()},
     )
 
 
@@ -135,6 +143,7 @@ class OctaveLoss:
                 {layer: gram[sets] for layer, gram in level.targets.items()},
                 {layer: weight[sets] * scales for layer, weight in level.weights.items()},
                 level.content_weight,
+                level.usual and {layer: value[sets] for layer, value in level.usual.items()},
             )
             content, style = content + found.content, style + found.style
             kept = kept + found.kept / len(self.levels)

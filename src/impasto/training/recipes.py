@@ -54,6 +54,7 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
         raise UsageError(f"--preset is {preset!r}; allowed are {', '.join(get_args(Preset))}")
     common: dict[str, Any] = {
         "crop_px": (256,),
+        "crop_ratio": 1.0,
         "max_zoom": 1.0,
         "batch_size": 4,
         "learning_rate": 1e-3,

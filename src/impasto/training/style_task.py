@@ -97,7 +97,12 @@ class StyleTask:
         self.device = device
         self._crops = [
             PhotoCrops(
-                photos, size, max_zoom=config.max_zoom, min_zoom=config.min_zoom, seed=config.seed
+                photos,
+                size,
+                max_zoom=config.max_zoom,
+                min_zoom=config.min_zoom,
+                ratio=config.crop_ratio,
+                seed=config.seed,
             )
             for size in config.crop_px
         ]
