@@ -46,3 +46,13 @@ def test_a_flat_map_stays_flat():
 def test_other_kernels_are_refused(scale, size):
     with pytest.raises(ValueError, match=f"scale {scale} with kernel size {size}"):
         NearestConv(1, 1, scale=scale, kernel_size=size)
+
+
+def test_beginning_smooth_is_bilinear_enlarging_and_mixing_channels():
+    layer = NearestConv(3, 5).double()
+    mixing = layer.weight.sum(dim=(2, 3)).detach()
+    layer.begin_smooth()
+    x = torch.randn(2, 3, 5, 6, dtype=torch.float64)
+    enlarged = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    expected = torch.einsum("oc,nchw->nohw", mixing, enlarged)
+    torch.testing.assert_close(layer(x), expected)

@@ -31,7 +31,7 @@ def command(
         typer.Option(
             "--scores",
             metavar="FILE.json",
-            help="Scores to keep in the model, as benchmarks/quality.py --json prints them.",
+            help="Scores to keep in the model, as `impasto evaluate style --json` prints them.",
         ),
     ] = None,
     float16: Annotated[

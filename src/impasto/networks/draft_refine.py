@@ -78,7 +78,9 @@ class DraftNetwork(nn.Module):
 
         def enlarging(c_in: int, c_out: int) -> NearestConv:
             norms.append(c_out)
-            return NearestConv(c_in, c_out)
+            layer = NearestConv(c_in, c_out)
+            layer.begin_smooth()
+            return layer
 
         def blocks(channels: int, dilations: tuple[int, ...]) -> nn.ModuleList:
             return nn.ModuleList(

@@ -61,6 +61,16 @@ class NearestConv(nn.Module):
         kernel = torch.einsum("aik,bjl,ockl->oabcij", self.sums, self.sums, self.weight)
         return kernel.flatten(0, 2)
 
+    @torch.no_grad()
+    def begin_smooth(self) -> None:
+        """Makes the enlarging bilinear, for kernels of ``scale + 1`` = 3: blocks are not learned.
+
+        Each kernel becomes a triangle of its own sum.
+        """
+        triangle = torch.tensor([0.25, 0.5, 0.25], dtype=self.weight.dtype)
+        sums = self.weight.sum(dim=(2, 3), keepdim=True)
+        self.weight.copy_(sums * triangle[:, None] * triangle)
+
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C_in, H, W)`` to ``(N, C_out, scale H, scale W)``, smaller unpadded."""
         if self.padding != "none":
