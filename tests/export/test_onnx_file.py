@@ -9,18 +9,13 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+import tiny_models
 import torch
 from torch import nn
 
 from impasto.errors import ExportError, OutputError
 from impasto.export import export_network, load_weights, onnx_file, save_weights
-from impasto.networks import (
-    DraftRefineSpec,
-    FastSpec,
-    NetworkSpec,
-    build_network,
-    spec_from_dict,
-)
+from impasto.networks import NetworkSpec, build_network, spec_from_dict
 from impasto.runtime.metadata import REFINE_KEY, ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stylizer import StyleModel
@@ -45,22 +40,7 @@ SPECS = {
     ),
     "bilinear": NetworkSpec(width=2, residual_blocks=1, upsampling="bilinear", padding="zero"),
 }
-FAST_SPECS = {
-    "gallery": FastSpec(width=8, half_width=4, residual_blocks=2, parameter_sets=3),
-    "eighth": FastSpec(width=8, half_width=4, residual_blocks=1, stride=8, parameter_sets=3),
-    "full": FastSpec(
-        width=8, half_width=4, residual_blocks=1, stem="two", ending="full", parameter_sets=3
-    ),
-}
-
-TWO_PARTS = DraftRefineSpec(
-    half_width=4,
-    quarter_width=4,
-    width=8,
-    dilations=(1, 2),
-    refine_width=4,
-    refine_blocks=1,
-)
+TWO_PARTS = tiny_models.SPECS["draft_refine"]
 
 
 def make_metadata(spec):
@@ -127,39 +107,10 @@ def test_onnx_equals_pytorch_at_any_size_and_batch(each):
         assert np.abs(output - expected).max() < 1e-4
 
 
-@pytest.mark.parametrize("name", FAST_SPECS)
-def test_a_network_of_many_styles_equals_pytorch_at_odd_sizes(name, tmp_path):
-    spec = FAST_SPECS[name]
-    torch.manual_seed(3)
-    network = build_network(spec)
-    for key, parameter in network.named_parameters():
-        if key.endswith("table"):  # fresh ones scale by 1 and shift by 0
-            nn.init.normal_(parameter, 1 if parameter.mean() > 0.5 else 0, 0.3)
-    styles = tuple(StyleEntry(f"style{n}", f"Style {n}") for n in range(spec.parameter_sets))
-    metadata = dataclasses.replace(make_metadata(spec), styles=styles)
-    path = tmp_path / "many.onnx"
-    assert export_network(network, metadata, path) < 1e-4
-    session = ort.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    smallest = spec.min_size_px
-    found = []
-    for height, width in ((smallest, smallest), (smallest + 1, 45), (53, 67), (97, 31), (64, 101)):
-        images = torch.rand(1, 3, height, width)
-        for weights in ([0.0, 1.0, 0.0], [0.5, 0.2, 0.3]):
-            shares = torch.tensor(weights)
-            with torch.no_grad():
-                expected = network.eval()(images, shares).numpy()
-            feeds = {"image": images.numpy(), "style_weights": shares.numpy()}
-            (output,) = session.run(["output"], feeds)
-            assert output.shape == (1, 3, height, width)
-            assert np.abs(output - expected).max() < 1e-4
-            found.append(output)
-    assert np.abs(found[0] - found[1]).max() > 0.01
-
-
 @pytest.fixture(scope="module")
 def two_parts(tmp_path_factory):
     """A draft and refine network, exported in 16 bits: network, path, its parts by name."""
-    spec = dataclasses.replace(TWO_PARTS, parameter_sets=3)
+    spec = TWO_PARTS
     torch.manual_seed(4)
     network = build_network(spec)
     for part in (network.draft, network.refine):
@@ -179,26 +130,34 @@ def two_parts(tmp_path_factory):
 
 def test_both_parts_equal_pytorch_at_any_size(two_parts):
     network, _, parts = two_parts
-    shares, halo = torch.tensor([0.5, 0.7, -0.2]), TWO_PARTS.halo_px
+    halo = TWO_PARTS.halo_px
+    mixtures = [torch.tensor(shares) for shares in ([0.5, 0.7, -0.2], [0.0, 1.0, 0.0])]
     sessions = {
         name: ort.InferenceSession(part.SerializeToString(), providers=["CPUExecutionProvider"])
         for name, part in parts.items()
     }
     for height, width in ((24, 24), (25, 40), (61, 98)):
         photo = torch.rand(2, 3, height, width)
-        feeds = {"image": photo.numpy(), "style_weights": shares.numpy()}
-        (draft,) = sessions["draft"].run(["output"], feeds)
-        with torch.no_grad():
-            expected = network.draft(photo, shares).numpy()
-        assert np.abs(draft - expected).max() < 1e-3
+        found = []
+        for shares in mixtures:
+            feeds = {"image": photo.numpy(), "style_weights": shares.numpy()}
+            (draft,) = sessions["draft"].run(["output"], feeds)
+            with torch.no_grad():
+                expected = network.draft(photo, shares).numpy()
+            assert draft.shape == (2, 3, height, width)
+            assert np.abs(draft - expected).max() < 1e-3
+            found.append(draft)
+        assert np.abs(found[0] - found[1]).max() > 0.01
     for height, width in ((2, 2), (40, 64), (66, 30)):
         photo, draft = torch.rand(2, 1, 3, height + 2 * halo, width + 2 * halo)
-        feeds = {"photo": photo.numpy(), "draft": draft.numpy(), "style_weights": shares.numpy()}
-        (result,) = sessions["refine"].run(["output"], feeds)
-        with torch.no_grad():
-            expected = network.refine(photo, draft, shares).numpy()
-        assert result.shape == (1, 3, height, width)
-        assert np.abs(result - expected).max() < 1e-3
+        pictures = {"photo": photo.numpy(), "draft": draft.numpy()}
+        for shares in mixtures:
+            feeds = pictures | {"style_weights": shares.numpy()}
+            (result,) = sessions["refine"].run(["output"], feeds)
+            with torch.no_grad():
+                expected = network.refine(photo, draft, shares).numpy()
+            assert result.shape == (1, 3, height, width)
+            assert np.abs(result - expected).max() < 1e-3
 
 
 def test_both_graphs_are_plain(two_parts):

@@ -2,19 +2,13 @@ import dataclasses
 
 import pytest
 import torch
+from tiny_models import SPECS
+from torch.nn import functional as F
 
 from impasto.errors import UsageError
-from impasto.networks import DraftRefineSpec, build_network, spec_from_dict
+from impasto.networks import build_network, spec_from_dict
 
-TINY = DraftRefineSpec(
-    half_width=4,
-    quarter_width=4,
-    width=6,
-    dilations=(1, 2),
-    refine_width=4,
-    refine_blocks=1,
-    parameter_sets=3,
-)
+TINY = SPECS["draft_refine"]
 
 
 @pytest.fixture
@@ -34,6 +28,8 @@ def test_a_draft_of_any_size_comes_back_in_the_range_of_pictures(network):
             draft = network(torch.rand(2, 3, height, width), torch.ones(3) / 3)
         assert draft.shape == (2, 3, height, width)
         assert -0.1 <= draft.min() <= draft.max() <= 1.1
+    with pytest.raises((RuntimeError, ValueError)):
+        network(torch.rand(1, 3, smallest // 2, smallest // 2), torch.ones(3) / 3)
 
 
 def test_one_mixture_for_all_equals_one_for_each(network):
@@ -42,6 +38,32 @@ def test_one_mixture_for_all_equals_one_for_each(network):
         together = part(photos, mixture)
         torch.testing.assert_close(part(photos, mixture.expand(2, 3)), together)
         assert (part(photos, mixture.flip(0)) - together).abs().max() > 1e-4
+
+
+def test_a_batch_mixes_styles(network):
+    photos = torch.rand(3, 3, 32, 40)
+    for part in (network.draft, lambda x, w: network.refine(x, x.flip(3), w)):
+        mixed = part(photos, torch.eye(3))
+        for number in range(3):
+            alone = part(photos[number : number + 1], torch.eye(3)[number])
+            torch.testing.assert_close(mixed[number : number + 1], alone)
+
+
+def test_a_style_learns_only_from_its_own_pictures(network):
+    photos = torch.rand(2, 3, 40, 32)
+    for part in (network.draft, lambda x, w: network.refine(x, x.flip(0), w)):
+        part(photos, torch.eye(3)[[0, 2]]).square().sum().backward()
+    for part in (network.draft, network.refine):
+        gradient = part.style_parameters.table.grad
+        assert gradient[1].abs().max() == 0
+        assert (gradient[[0, 2]].abs().max(dim=1).values > 0).all()
+
+
+def test_padding_at_the_end_mirrors(network):
+    photo, weights = torch.rand(1, 3, 30, 35), torch.tensor([0.2, 0.5, 0.3])
+    full = F.pad(photo, (0, 5, 0, 2), mode="reflect")
+    drafts = [network.draft(photos, weights) for photos in (photo, full)]
+    torch.testing.assert_close(drafts[0], drafts[1][:, :, :30, :35])
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])

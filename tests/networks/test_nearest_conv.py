@@ -2,15 +2,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from impasto.networks.nearest_conv import NearestConv
+from impasto.networks.nearest_conv import BilinearConv, NearestConv
 
 
 @pytest.mark.parametrize("padding", ["replicate", "zeros"])
-@pytest.mark.parametrize(("scale", "size"), [(2, 3), (2, 5), (4, 5), (4, 9)])
-def test_it_equals_upsampling_and_convolving(scale, size, padding):
-    layer = NearestConv(3, 5, scale=scale, kernel_size=size, padding=padding, bias=True).double()
+@pytest.mark.parametrize("size", [3, 5])
+def test_it_equals_upsampling_and_convolving(size, padding):
+    layer = NearestConv(3, 5, kernel_size=size, padding=padding, bias=True).double()
     x = torch.randn(2, 3, 4, 6, dtype=torch.float64)
-    enlarged = F.interpolate(x, scale_factor=scale, mode="nearest")
+    enlarged = F.interpolate(x, scale_factor=2.0, mode="nearest")
     mode = "constant" if padding == "zeros" else padding
     enlarged = F.pad(enlarged, [size // 2] * 4, mode=mode)
     expected = F.conv2d(enlarged, layer.weight, layer.bias)
@@ -37,22 +37,14 @@ def test_mirroring_by_one_is_repeating_the_edge():
 
 
 def test_a_flat_map_stays_flat():
-    result = NearestConv(3, 2, scale=4, kernel_size=9)(torch.randn(1, 3, 1, 1).expand(1, 3, 5, 5))
+    result = NearestConv(3, 2, kernel_size=5)(torch.randn(1, 3, 1, 1).expand(1, 3, 5, 5))
     assert result.std(dim=(2, 3)).max() < 1e-6
     assert result.abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(("scale", "size"), [(3, 4), (2, 4), (2, 7)])
-def test_other_kernels_are_refused(scale, size):
-    with pytest.raises(ValueError, match=f"scale {scale} with kernel size {size}"):
-        NearestConv(1, 1, scale=scale, kernel_size=size)
-
-
-def test_beginning_smooth_is_bilinear_enlarging_and_mixing_channels():
-    layer = NearestConv(3, 5).double()
-    mixing = layer.weight.sum(dim=(2, 3)).detach()
-    layer.begin_smooth()
+def test_bilinear_enlarging_is_that_of_pytorch():
+    layer = BilinearConv(3, 5).double()
     x = torch.randn(2, 3, 5, 6, dtype=torch.float64)
     enlarged = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-    expected = torch.einsum("oc,nchw->nohw", mixing, enlarged)
+    expected = torch.einsum("oc,nchw->nohw", layer.weight, enlarged)
     torch.testing.assert_close(layer(x), expected)

@@ -176,56 +176,6 @@ def test_the_paper_network_stays_in_range():
     assert result.max() > 0.99
 
 
-def averaging(spec):
-    """Turns every convolution into a plain mean, so that each input in reach counts."""
-    network = build_network(spec).eval().double()
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | NearestConv):
-            module.weight.data.fill_(1 / module.weight[0].numel())
-    return network
-
-
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-@pytest.mark.parametrize("padding", ["reflection_start", "reflection"])
-@pytest.mark.parametrize("blocks", [1, 2])
-def test_batch_norm_networks_see_no_further_than_their_radius(upsampling, padding, blocks):
-    spec = NetworkSpec(
-        width=1,
-        residual_blocks=blocks,
-        norm="batch",
-        upsampling=upsampling,
-        padding=padding,
-        output="tanh_0_255",
-    )
-    network = averaging(spec)
-    radius = spec.receptive_radius_px
-    centre = radius + 8
-    colours = (torch.tensor(MEAN_RGB, dtype=torch.float64) + 1).view(1, 3, 1, 1) / 255
-    reached = 0
-    for phase in range(4):
-        images = colours.repeat(1, 1, 2 * centre, 2 * centre).requires_grad_()
-        network(images)[0, 0, centre + phase, centre + phase].backward()
-        rows, columns = images.grad[0].abs().amax(dim=0).nonzero(as_tuple=True)
-        for positions in (rows, columns):
-            reached = max(reached, (positions - centre - phase).abs().max().item())
-    assert radius - 8 <= reached <= radius
-
-
-def test_perturbing_one_pixel_changes_nothing_beyond_the_radius():
-    spec = NetworkSpec(width=4, residual_blocks=1, norm="batch", padding="replicate")
-    network = build_network(spec).eval()
-    radius = spec.receptive_radius_px
-    images = torch.rand(1, 3, 2 * radius + 20, 2 * radius + 20)
-    changed = images.clone()
-    y = x = radius + 10
-    changed[:, :, y, x] = 1 - changed[:, :, y, x].round()
-    with torch.no_grad():
-        difference = (network(images) - network(changed)).abs().amax(dim=1)[0]
-    assert difference[y, x] > 0
-    difference[y - radius : y + radius + 1, x - radius : x + radius + 1] = 0
-    assert difference.max() == 0
-
-
 def test_instance_norm_sees_the_whole_picture():
     spec = NetworkSpec(width=4, residual_blocks=1, norm="instance")
     network = build_network(spec).eval()
@@ -244,7 +194,7 @@ def test_a_shift_of_the_photo_shifts_the_painting(upsampling, padding):
         width=4, residual_blocks=1, norm="batch", upsampling=upsampling, padding=padding
     )
     network = build_network(spec).eval()
-    border = spec.receptive_radius_px + 8
+    border = 36  # an output pixel sees 28 px around itself, and the shift is 8 px
     images = torch.rand(1, 3, 2 * border + 20, 2 * border + 24)
     with torch.no_grad():
         straight = network(images)

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_models import SPECS, exported
+from tiny_models import SPECS, exported, older_gallery
 
 from impasto.errors import UsageError
 from impasto.images import regions, resize, rows
@@ -17,12 +17,14 @@ from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
 
 
-@pytest.fixture(scope="module", params=["draft_refine", "fast"])
+@pytest.fixture(scope="module", params=["draft_refine", "gallery"])
 def path(request, tmp_path_factory):
     """Two styles; one network paints step by step, the other one whole."""
-    folder = tmp_path_factory.mktemp("model")
+    path = tmp_path_factory.mktemp("model") / "two.onnx"
     styles = (StyleEntry("one", "One"), StyleEntry("two", "Two"))
-    return exported(SPECS[request.param], folder / "two.onnx", styles=styles)
+    if request.param == "gallery":
+        return older_gallery(path, styles=styles)
+    return exported(SPECS["draft_refine"], path, styles=styles)
 
 
 @pytest.fixture(scope="module")

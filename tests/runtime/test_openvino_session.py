@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from onnx import helper
-from tiny_models import SPECS, exported
+from tiny_models import SPECS, exported, older_gallery
 
 from impasto.catalog import list_styles
 from impasto.errors import ImageTooLargeError, ModelError
@@ -42,9 +42,10 @@ def test_shipped_models_give_what_onnx_runtime_gives(path):
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@pytest.fixture(scope="module", params=["fast", "johnson"])
+@pytest.fixture(scope="module", params=["gallery", "johnson"])
 def network(request, tmp_path_factory):
-    return exported(SPECS[request.param], tmp_path_factory.mktemp("models") / "model.onnx")
+    path = tmp_path_factory.mktemp("models") / "model.onnx"
+    return older_gallery(path) if request.param == "gallery" else exported(SPECS["johnson"], path)
 
 
 def test_every_kind_of_network_gives_what_onnx_runtime_gives(network):

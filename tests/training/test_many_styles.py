@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny_runs
 import torch
+from tiny_models import SPECS
 
 from impasto.data import open_photos
 from impasto.data.crops import collate
@@ -19,22 +20,12 @@ from impasto.data.refine_crops import RefineSample
 from impasto.errors import UsageError
 from impasto.export import load_weights
 from impasto.losses import STYLE_LAYERS, gram_matrix
-from impasto.networks import DraftRefineSpec
 from impasto.runtime.model_file import read_model_file
 from impasto.training import make_config, train
 from impasto.training.checkpoints import load_checkpoint
 from impasto.training.style_task import StyleTask
 
 pytestmark = pytest.mark.usefixtures("small_previews")
-
-SMALL = DraftRefineSpec(
-    half_width=2,
-    quarter_width=4,
-    width=4,
-    dilations=(1,),
-    refine_width=2,
-    refine_blocks=1,
-)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +39,7 @@ def many(pictures, tmp_path_factory):
         "crop_shares": (0.75, 0.25),
         "refine_share": 0.2,
         "batch_size": 2,
-        "network": SMALL,
+        "network": SPECS["draft_refine"],
         "identity": True,
     }
 

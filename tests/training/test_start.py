@@ -2,17 +2,19 @@
 
 import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny_runs
 import torch
 from PIL import Image
+from tiny_models import SPECS
 
 from impasto.data import PhotoCrops, open_photos
 from impasto.errors import ModelError, UsageError
 from impasto.export import export_network, load_weights, save_weights
-from impasto.networks import DraftRefineSpec, build_network
+from impasto.networks import build_network
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stylizer import StyleModel
@@ -23,15 +25,7 @@ from impasto.training.style_task import StyleTask
 
 pytestmark = pytest.mark.usefixtures("small_previews")
 
-SPEC = DraftRefineSpec(
-    half_width=4,
-    quarter_width=8,
-    width=8,
-    dilations=(1,),
-    refine_width=4,
-    refine_blocks=1,
-    parameter_sets=4,
-)
+SPEC = replace(SPECS["draft_refine"], parameter_sets=4)
 NAMES = ["sea", "sand", "sky"]
 
 

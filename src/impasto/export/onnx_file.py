@@ -25,7 +25,7 @@ from impasto.export.rewriting import (
     widen_last_convolution,
 )
 from impasto.images.writing import atomic_path
-from impasto.networks import DraftRefineNetwork, FastNetwork, Network
+from impasto.networks import DraftRefineNetwork, Network
 from impasto.runtime.metadata import METADATA_KEY, REFINE_KEY, ModelMetadata
 from impasto.runtime.session import (
     DRAFT_INPUT_NAME,
@@ -124,8 +124,7 @@ def _parts(network: Network) -> tuple[_Part, _Part | None]:
                 spec.parameter_sets,
             ),
         )
-    sets = network.spec.parameter_sets if isinstance(network, FastNetwork) else None
-    return _Part(network, (INPUT_NAME,), smallest, parameter_sets=sets), None
+    return _Part(network, (INPUT_NAME,), smallest), None
 
 
 def _compared(

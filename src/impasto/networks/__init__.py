@@ -7,25 +7,16 @@ from typing import TYPE_CHECKING
 from impasto._lazy import lazy_names
 from impasto.networks.draft_refine_spec import DraftRefineSpec
 from impasto.networks.saved_spec import NETWORKS, AnySpec, StyleSpec, UpscalerSpec, spec_from_dict
-from impasto.networks.spec import (
-    FAST,
-    PAPER,
-    RELEASED,
-    SHIPPED,
-    FastSpec,
-    NetworkSpec,
-)
+from impasto.networks.spec import PAPER, RELEASED, SHIPPED, NetworkSpec
 from impasto.networks.upscaler_spec import UPSCALERS, FastUpscalerSpec, PaperUpscalerSpec
 
 if TYPE_CHECKING:
     from impasto.networks.building import Network, build_network
     from impasto.networks.draft_refine import DraftRefineNetwork
-    from impasto.networks.fast_network import FastNetwork
     from impasto.networks.style_network import StyleNetwork
     from impasto.networks.upscaler import FastUpscaler, PaperUpscaler
 
 __all__ = [
-    "FAST",
     "NETWORKS",
     "PAPER",
     "RELEASED",
@@ -34,8 +25,6 @@ __all__ = [
     "AnySpec",
     "DraftRefineNetwork",
     "DraftRefineSpec",
-    "FastNetwork",
-    "FastSpec",
     "FastUpscaler",
     "FastUpscalerSpec",
     "Network",
@@ -51,7 +40,6 @@ __all__ = [
 
 _MODULES = {
     "DraftRefineNetwork": "impasto.networks.draft_refine",
-    "FastNetwork": "impasto.networks.fast_network",
     "FastUpscaler": "impasto.networks.upscaler",
     "Network": "impasto.networks.building",
     "PaperUpscaler": "impasto.networks.upscaler",

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from impasto.networks.conditional_norm import StyleParameters, conditional_instance_norm
 from impasto.networks.draft_refine_spec import DraftRefineSpec
-from impasto.networks.nearest_conv import NearestConv
+from impasto.networks.nearest_conv import BilinearConv, NearestConv
 
 Parameters = Iterator[tuple[Tensor, Tensor]]
 
@@ -76,11 +76,6 @@ class DraftNetwork(nn.Module):
                 padding_mode="reflect",
             )
 
-        def enlarging(c_in: int, c_out: int) -> NearestConv:
-            norms.append(c_out)
-            layer = NearestConv(c_in, c_out)
-            layer.begin_smooth()
-            return layer
 
         def blocks(channels: int, dilations: tuple[int, ...]) -> nn.ModuleList:
             return nn.ModuleList(
@@ -92,9 +87,11 @@ class DraftNetwork(nn.Module):
         )
         self.down = convolution(quarter, width, 4, stride=2)
         self.trunk = blocks(width, spec.dilations)
-        self.up = enlarging(width, quarter)
+        self.up = BilinearConv(width, quarter)
+        norms.append(quarter)
         self.after = blocks(quarter, (1,))
-        self.ending = enlarging(quarter, half)
+        self.ending = NearestConv(quarter, half)
+        norms.append(half)
         self.last = NearestConv(half, 3, kernel_size=5, bias=True)
         self.style_parameters = StyleParameters(spec.parameter_sets, norms)
 

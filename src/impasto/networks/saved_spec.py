@@ -7,16 +7,15 @@ from typing import Any, Final
 
 from impasto.errors import UsageError
 from impasto.networks.draft_refine_spec import DraftRefineSpec
-from impasto.networks.spec import PAPER, RELEASED, SHIPPED, FastSpec, NetworkSpec
+from impasto.networks.spec import PAPER, RELEASED, SHIPPED, NetworkSpec
 from impasto.networks.upscaler_spec import FastUpscalerSpec, PaperUpscalerSpec
 
-StyleSpec = NetworkSpec | FastSpec | DraftRefineSpec
+StyleSpec = NetworkSpec | DraftRefineSpec
 UpscalerSpec = PaperUpscalerSpec | FastUpscalerSpec
 AnySpec = StyleSpec | UpscalerSpec
 
 ARCHITECTURES: Final[dict[str, type[AnySpec]]] = {
     "johnson": NetworkSpec,
-    "fast": FastSpec,
     "draft_refine": DraftRefineSpec,
     "johnson_upscaler": PaperUpscalerSpec,
     "fast_upscaler": FastUpscalerSpec,

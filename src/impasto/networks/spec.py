@@ -1,4 +1,4 @@
-"""The descriptions from which style networks are rebuilt."""
+"""The description from which a style network of Johnson et al. 2016 is rebuilt."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from impasto.errors import UsageError
 
-Stem = Literal["one", "two"]
-Ending = Literal["direct", "half", "full", "subpixel"]
 Norm = Literal["batch", "instance"]
 Upsampling = Literal["nearest", "bilinear", "subpixel", "transposed"]
 Padding = Literal["reflection_start", "reflection", "replicate", "zero"]
@@ -70,75 +68,9 @@ class NetworkSpec:
             return self.start_padding_px + 1
         return 5 if self.padding == "reflection" or self.norm == "instance" else 1
 
-    @property
-    def receptive_radius_px(self) -> int:
-        """Distance beyond which an input pixel cannot change an output pixel.
-
-        Holds for batch norm, whose statistics are constants at run time; instance norm
-        sees the whole picture. Rounded up to a multiple of 4, the trunk's stride.
-        """
-        ends = 2 * 4
-        strided = 1 + 2
-        trunk = self.residual_blocks * 2 * 4
-        upsampling = 4 + 2
-        return -(-(ends + strided + trunk + upsampling) // 4) * 4
-
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as JSON-ready values, with the architecture's name."""
         return {"architecture": "johnson", **asdict(self)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class FastSpec:
-    """Settings of a fast network; all convolutions but the last have conditional norms.
-
-    Attributes:
-        width: channels of the trunk.
-        stride: 4 for a trunk at a quarter of the height and width, 8 for an eighth.
-        half_width: channels at half the height and width; twice as many at a quarter where
-            the trunk is at an eighth.
-        residual_blocks: number of residual blocks in the trunk.
-        stem: ``one`` 8x8 convolution of stride 4, or ``two`` 4x4 of stride 2.
-        ending: how the picture is made: ``direct`` from a quarter by nearest neighbour x4 and
-            a 9x9 convolution, from ``half`` the size by nearest neighbour x2 and a
-            convolution, from the ``full`` size by a convolution, or from half the size by
-            ``subpixel`` convolution.
-        last_kernel: kernel size of the last convolution of ``half``, 3 or 5.
-        padding: of the convolutions up to the trunk's end.
-        parameter_sets: number of sets of scales and shifts.
-    """
-
-    width: int = 48
-    stride: Literal[4, 8] = 4
-    half_width: int = 24
-    residual_blocks: int = 5
-    stem: Stem = "one"
-    ending: Ending = "half"
-    last_kernel: int = 3
-    padding: Literal["reflection", "zero"] = "reflection"
-    parameter_sets: int = 1
-
-    def __post_init__(self) -> None:
-        """Checks every field.
-
-        Raises:
-            UsageError: a field is out of its range; the message names it.
-        """
-        check_whole(self, ("width", "half_width", "residual_blocks", "parameter_sets"))
-        check_words(self, ("stem", "ending", "padding"))
-        if self.stride not in (4, 8):
-            raise UsageError(f"stride is {self.stride!r}; allowed are 4 and 8")
-        if self.last_kernel not in (3, 5):
-            raise UsageError(f"last_kernel is {self.last_kernel!r}; allowed are 3 and 5")
-
-    @property
-    def min_size_px(self) -> int:
-        """Smallest height and width: the stem's mirrored border and two trunk positions."""
-        return 2 * self.stride
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON-ready values, with the architecture's name."""
-        return {"architecture": "fast", **asdict(self)}
 
 
 def check_whole(spec: object, names: tuple[str, ...]) -> None:
@@ -180,6 +112,3 @@ RELEASED = NetworkSpec(upsampling="transposed", padding="reflection_start")
 
 SHIPPED = NetworkSpec()
 """The released network with border-safe padding and upsampling that leaves no grid."""
-
-FAST = FastSpec(residual_blocks=3)
-"""Many styles in one network, several times as fast as the released one."""

@@ -103,7 +103,7 @@ def make_config(
         train_trunk: learn the convolutions of the model that the run begins with too, so that
             the result holds the paintings alone.
         **given: fields of `TrainingConfig`, or of the network's spec; ``network`` may be a
-            name: paper, released, shipped, fast. None counts as not given.
+            name: paper, released, shipped, draft_refine. None counts as not given.
 
     Raises:
         UsageError: a value is out of range, or two contradict each other.
