@@ -53,17 +53,14 @@ def equivalent_iterations(
     iterations: int = EQUIVALENCE_ITERATIONS,
     on_iteration: OnIteration | None = None,
 ) -> int | None:
-    """Returns the first iteration of L-BFGS whose objective is as low as ``total``.
+    """Returns the first iteration of L-BFGS, from 1, whose objective is as low as ``total``.
 
     Args:
         objective: what both are judged by.
         start: ``(1, 3, H, W)`` RGB in [0, 1], which iteration 1 evaluates.
         total: for example the objective of a network's picture.
-        iterations: how many are tried.
+        iterations: how many are tried; None is returned if none of them comes as low.
         on_iteration: as for `optimize`.
-
-    Returns:
-        Its number from 1, or None if none of them is.
     """
     result = optimize(
         objective, start, iterations=iterations, until=total, on_iteration=on_iteration

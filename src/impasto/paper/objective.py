@@ -132,14 +132,9 @@ def _numbers_of(terms: PerceptualTerms) -> ObjectiveValues:
 def prepared_loss_network(
     weights: str | Path | None = None, device: torch.device | str = "cpu"
 ) -> LossNetwork:
-    """Loads VGG-16 where, and in the memory layout in which, an optimisation is fastest.
+    """Loads VGG-16, as `LossNetwork` does, on a device and in the plain memory layout.
 
-    That is the plain layout: training's channels-last costs Gram matrices more time than it
-    saves convolutions.
-
-    Args:
-        weights: as for `LossNetwork`.
-        device: where.
+    Training's channels-last costs Gram matrices more time than it saves convolutions here.
 
     Raises:
         DataError: the file is missing or holds no VGG-16.
@@ -329,11 +324,7 @@ class TrainedWeights:
 
 
 def weights_of_model(path: Path, style: str | None = None) -> TrainedWeights:
-    """Reads the weights that a model file states.
-
-    Args:
-        path: an ``.onnx`` file.
-        style: one of its styles; None is the first.
+    """Reads the weights that an ``.onnx`` file states; as `trained_weights`.
 
     Raises:
         ModelError: the file cannot be used, or does not state the weights.
