@@ -21,7 +21,7 @@ from PIL import Image
 
 from impasto.data.examples import example_photos_folder
 from impasto.evaluation.machine import describe_machine
-from impasto.reproduction.plots import COLOURS, plot
+from impasto.paper.report import COLOURS, plot
 from impasto.runtime.cores import usable_cores
 
 PHOTO = "mountains.jpg"

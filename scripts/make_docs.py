@@ -31,8 +31,8 @@ PACKAGES = {
     "impasto.training": (),
     "impasto.export": (),
     "impasto.evaluation": (),
-    "impasto.optimization": (),
-    "impasto.reproduction": (),
+    "impasto.paper": (),
+    "impasto.paper.reproduction": (),
 }
 NOTE = "<!-- Made by scripts/make_docs.py from the code: change the code, not this page. -->"
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from impasto.images.reading import read_image
 from impasto.losses import STYLE_LAYERS, LossNetwork, StyleTarget, save_style_targets
-from impasto.optimization import compare, style_grams, trained_objective, trained_weights
-from impasto.optimization.pictures import read_painting, to_image
+from impasto.paper import compare, style_grams, trained_objective, trained_weights
 from impasto.runtime.metadata import StyleEntry
+from impasto.training.pictures import read_painting, to_tensor
 
 LAYERS = ["relu1_2", "relu2_2"]
 RECIPE = {
@@ -40,8 +40,8 @@ def vgg():
 def place(tmp_path, monkeypatch, vgg, metadata, save_model):
     """A working folder: two photos, a painting, a model that paints negatives."""
     monkeypatch.chdir(tmp_path)
-    for module in ("objective", "equivalence"):
-        monkeypatch.setattr(f"impasto.optimization.{module}.LossNetwork", lambda _=None: vgg)
+    for module in ("objective", "comparison"):
+        monkeypatch.setattr(f"impasto.paper.{module}.LossNetwork", lambda _=None: vgg)
     monkeypatch.setattr("impasto.evaluation.quality.PHOTO_PX", 48)
     monkeypatch.setattr("impasto.evaluation.quality.PAINTING_PX", 48)
     tiny_runs.write_painting(tmp_path / "wave.png", 48, 48)
@@ -79,9 +79,9 @@ def test_json_holds_what_the_functions_give(run_cli, place, vgg, metadata):
     first = result["photos"][0]
     assert list(first) == ["name", *ROW]
     rgb = np.asarray(Image.open("photos/photo0.png").resize((40, 33), Image.Resampling.LANCZOS))
-    grams = style_grams(vgg, to_image(read_image("wave.png").rgb), LAYERS)
-    objective = trained_objective(vgg, to_image(rgb), [grams], weights)
-    found = compare(objective, to_image(rgb), to_image(255 - rgb), iterations=6)
+    grams = style_grams(vgg, to_tensor(read_image("wave.png").rgb), LAYERS)
+    objective = trained_objective(vgg, to_tensor(rgb), [grams], weights)
+    found = compare(objective, to_tensor(rgb), to_tensor(255 - rgb), iterations=6)
     assert first["objective"] == pytest.approx(found.network.total)
     assert first["content"] == pytest.approx(found.network.content)
     assert first["style"] == pytest.approx(found.network.style)
@@ -96,7 +96,7 @@ def test_json_holds_what_the_functions_give(run_cli, place, vgg, metadata):
 def test_a_baseline_that_never_comes_as_low_is_told(run_cli, place, monkeypatch):
     counts = iter([3, None, 5, 4])
     monkeypatch.setattr(
-        "impasto.optimization.equivalence.equivalent_iterations", lambda *_, **__: next(counts)
+        "impasto.paper.comparison.equivalent_iterations", lambda *_, **__: next(counts)
     )
     line = ("evaluate", "style", "model.onnx", "--photos", "photos", "--painting", "wave.png")
     code, out, err = run_cli(*line, "--baseline", "--iterations", 150)
@@ -123,7 +123,7 @@ def test_a_baseline_that_never_comes_as_low_is_told(run_cli, place, monkeypatch)
 
 def test_style_targets_stand_for_the_painting(run_cli, place, vgg):
     plain = evaluate(run_cli, "--iterations", 2)
-    image = to_image(read_image("wave.png").rgb)
+    image = to_tensor(read_image("wave.png").rgb)
     targets = StyleTarget(
         read_painting(Path("wave.png")).sha256, {48: style_grams(vgg, image, STYLE_LAYERS)}
     )
@@ -145,7 +145,7 @@ def test_one_style_of_several(run_cli, place, save_gallery, metadata, monkeypatc
     names = {"dark": 20, "wave": 200}
     save_gallery(place / "model.onnx", names)
     monkeypatch.setattr(
-        "impasto.optimization.weights_of_model",
+        "impasto.paper.objective.weights_of_model",
         lambda path, style: trained_weights(dataclasses.replace(metadata, recipe=RECIPE)),
     )
     first = evaluate(run_cli, "--iterations", 1)

@@ -1,4 +1,4 @@
-import csv
+import json
 import os
 import re
 import signal
@@ -13,9 +13,11 @@ from PIL import Image
 from safetensors import safe_open
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from impasto.images.reading import read_image
+from impasto.cli.optimize import _sha256
+from impasto.cli.optimizing import Watch
+from impasto.images.reading import Photo, read_image
 from impasto.losses import STYLE_LAYERS
-from impasto.optimization import (
+from impasto.paper import (
     balanced_objective,
     noise,
     optimize,
@@ -23,7 +25,7 @@ from impasto.optimization import (
     trained_objective,
     weights_of_model,
 )
-from impasto.optimization.pictures import to_image, to_rgb
+from impasto.training.pictures import to_pictures, to_tensor
 
 STATE = "out.png.state.safetensors"
 
@@ -57,7 +59,7 @@ def vgg():
 def place(tmp_path, monkeypatch, vgg):
     """A working folder with a photo of 40x32 px and two paintings of 48x48."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("impasto.optimization.objective.LossNetwork", lambda _=None: vgg)
+    monkeypatch.setattr("impasto.paper.objective.LossNetwork", lambda _=None: vgg)
     tiny_runs.write_painting(tmp_path / "wave.png", 48, 48)
     rgb = np.asarray(Image.open("wave.png"))
     Image.fromarray(255 - rgb).save("night.png")
@@ -79,15 +81,15 @@ def run(run_cli, *arguments, styles=("wave.png",), out="out.png"):
 
 
 def objective_of(vgg, *styles, **settings):
-    photo = to_image(read_image("photo.png").rgb)
-    grams = [style_grams(vgg, to_image(read_image(name).rgb), STYLE_LAYERS) for name in styles]
+    photo = to_tensor(read_image("photo.png").rgb)
+    grams = [style_grams(vgg, to_tensor(read_image(name).rgb), STYLE_LAYERS) for name in styles]
     return balanced_objective(vgg, photo, grams, **settings), photo
 
 
 def test_the_result_is_the_library_s(run_cli, place, vgg):
     found = run(run_cli, "--iterations", 6)
     objective, photo = objective_of(vgg, "wave.png")
-    assert (found == to_rgb(optimize(objective, photo, iterations=6).image)).all()
+    assert (found == to_pictures(optimize(objective, photo, iterations=6).image)[0]).all()
     assert not (found == rgb_of("photo.png")).all()
     assert sorted(p.name for p in place.glob("out*")) == ["out.png"]
 
@@ -103,7 +105,7 @@ def test_dials(run_cli, place, vgg):
         vgg, "wave.png", "night.png", shares=[1, 3], style_scale=6, tv_scale=0.5
     )
     expected = optimize(objective, noise(32, 40, seed=4), method="adam", iterations=5)
-    assert (found == to_rgb(expected.image)).all()
+    assert (found == to_pictures(expected.image)[0]).all()
 
 
 def test_weights_of_a_model(run_cli, place, vgg):
@@ -111,28 +113,28 @@ def test_weights_of_a_model(run_cli, place, vgg):
     from impasto.catalog import shipped_styles
 
     weights = weights_of_model(shipped_styles()[0].path, "great_wave")
-    photo = to_image(read_image("photo.png").rgb)
-    grams = style_grams(vgg, to_image(read_image("wave.png").rgb), STYLE_LAYERS)
+    photo = to_tensor(read_image("photo.png").rgb)
+    grams = style_grams(vgg, to_tensor(read_image("wave.png").rgb), STYLE_LAYERS)
     objective = trained_objective(vgg, photo, [grams], weights)
-    assert (found == to_rgb(optimize(objective, photo, iterations=4).image)).all()
+    assert (found == to_pictures(optimize(objective, photo, iterations=4).image)[0]).all()
 
 
-def test_the_objective_as_a_table_and_as_curves(run_cli, place):
-    run(run_cli, "--iterations", 5, "--csv", "new/o.csv", "--tensorboard", "board")
-    with Path("new/o.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == [
-        *("iteration", "size_px", "total", "content", "style", "total_variation")
-    ]
-    assert [row["iteration"] for row in rows] == ["1", "2", "3", "4", "5"]
-    assert {row["size_px"] for row in rows} == {"40"}
-    assert float(rows[0]["style"]) == pytest.approx(3, rel=1e-5)
-    assert float(rows[-1]["total"]) < float(rows[0]["total"])
-    events = EventAccumulator("board").Reload()
+def curve(board, name="total"):
+    """What TensorBoard shows of a term: its value by iteration."""
+    points = EventAccumulator(board).Reload().Scalars(f"objective/{name}")
+    return {point.step: point.value for point in points}
+
+
+def test_the_objective_as_curves(run_cli, place, vgg):
+    run(run_cli, "--iterations", 5, "--tensorboard", "new/board")
+    objective, photo = objective_of(vgg, "wave.png")
+    expected = [e.values for e in optimize(objective, photo, iterations=5).curve]
     for name in ("total", "content", "style", "total_variation"):
-        points = events.Scalars(f"objective/{name}")
-        assert [point.step for point in points] == [1, 2, 3, 4, 5]
-        assert [p.value for p in points] == pytest.approx([float(row[name]) for row in rows])
+        points = curve("new/board", name)
+        assert list(points) == [1, 2, 3, 4, 5]
+        assert list(points.values()) == pytest.approx([getattr(v, name) for v in expected])
+    assert curve("new/board", "style")[1] == pytest.approx(3, rel=1e-5)
+    assert curve("new/board")[5] < curve("new/board")[1]
 
 
 def test_pictures_on_the_way(run_cli, place):
@@ -143,11 +145,14 @@ def test_pictures_on_the_way(run_cli, place):
 
 
 def test_coarse_to_fine(run_cli, place, monkeypatch):
-    monkeypatch.setattr("impasto.optimization.descent.level_sizes", lambda px: [px // 2, px])
-    found = run(run_cli, "--iterations", 7, "--coarse-to-fine", "--csv", "o.csv")
-    with Path("o.csv").open(newline="") as file:
-        sizes = [row["size_px"] for row in csv.DictReader(file)]
-    assert sizes == ["20"] * 3 + ["40"] * 4
+    monkeypatch.setattr("impasto.paper.descent.level_sizes", lambda px: [px // 2, px])
+    sizes = []
+    watch = Watch.__call__
+    monkeypatch.setattr(
+        Watch, "__call__", lambda *args: watch(*args) or sizes.append(args[1].curve[-1].size_px)
+    )
+    found = run(run_cli, "--iterations", 7, "--coarse-to-fine")
+    assert sizes == [20] * 3 + [40] * 4
     assert found.shape == (32, 40, 3)
 
 
@@ -162,6 +167,12 @@ def test_the_size_and_what_the_photo_carries(run_cli, place):
     assert (result.size, result.mode) == ((40, 32), "RGBA")
     assert set(np.asarray(result)[..., 3].flat) == {77}
     assert result.getexif()[0x010E] == "a title"
+
+
+def test_a_photo_is_known_by_its_size_and_pixels():
+    rgb = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    assert _sha256(Photo(rgb)) != _sha256(Photo(rgb.reshape(64, 48, 3)))
+    assert _sha256(Photo(rgb)) == _sha256(Photo(rgb.copy()))
 
 
 def test_the_default_name(run_cli, place):
@@ -183,15 +194,15 @@ def test_lines_say_how_it_goes(run_cli, place, monkeypatch):
 
 @pytest.mark.parametrize("method", ["lbfgs", "adam"])
 def test_a_killed_run_goes_on_to_the_same_picture(run_cli, place, method):
-    options = ("--iterations", 14, "--method", method, "--from", "noise", "--csv", "o.csv")
-    expected = run(run_cli, *options, out="straight.png")
-    table = Path("o.csv").read_text()
+    options = ("--iterations", 14, "--method", method, "--from", "noise")
+    expected = run(run_cli, *options, "--tensorboard", "straight", out="straight.png")
     line = ("optimize", "photo.png", "wave.png", "-o", "out.png", "--device", "cpu", *options)
     process = tiny_runs.start(KILLED, *line, cwd=place)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL, errors
     assert sorted(path.name for path in place.glob("out*")) == [STATE]
-    assert len(Path("o.csv").read_text().splitlines()) == 9
+    with safe_open(STATE, framework="pt") as file:
+        assert len(json.loads(file.metadata()["optimization"])["curve"]) == 8
     code, _, err = run_cli(*line)
     assert code == 2
     assert err == (
@@ -199,22 +210,17 @@ def test_a_killed_run_goes_on_to_the_same_picture(run_cli, place, method):
         "--overwrite begins again\n"
     )
     # Another process may add up in another order.
-    found = run(run_cli, *options, "--resume")
+    found = run(run_cli, *options, "--resume", "--tensorboard", "resumed")
     assert np.abs(found.astype(int) - expected).max() <= 1
     assert not Path(STATE).exists()
-    totals = [
-        [float(row.split(",")[2]) for row in text.splitlines()[1:]]
-        for text in (table, Path("o.csv").read_text())
-    ]
-    assert totals[1] == pytest.approx(totals[0], rel=1e-4)
+    straight = {n: total for n, total in curve("straight").items() if n > 8}
+    assert curve("resumed") == pytest.approx(straight, rel=1e-4)
 
 
 class Stop:
     """Presses Ctrl-C in one iteration."""
 
     def __init__(self, monkeypatch, iteration):
-        from impasto.cli.optimizing import Watch
-
         watch = Watch.__call__
 
         def pressing(self, state):
@@ -230,10 +236,10 @@ class Stop:
 def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on_bit_for_bit(
     run_cli, place, monkeypatch, method
 ):
-    options = ("--iterations", 9, "--method", method, "--csv", "o.csv", "--device", "cpu")
-    expected = run(run_cli, *options, out="straight.png")
-    table = Path("o.csv").read_text()
-    line = ("optimize", "photo.png", "wave.png", "-o", "out.png", *options)
+    options = ("--iterations", 9, "--method", method, "--device", "cpu", "--tensorboard")
+    expected = run(run_cli, *options, "straight", out="straight.png")
+    totals = curve("straight")
+    line = ("optimize", "photo.png", "wave.png", "-o", "out.png", *options, "board")
     with monkeypatch.context() as patch:
         Stop(patch, 5)
         code, out, err = run_cli(*line)
@@ -242,10 +248,10 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on_bit_for_bit(
         "stopped at iteration 5 of 9; `--resume` goes on from here\nimpasto: interrupted\n"
     )
     assert Image.open("out.png").size == (40, 32)
-    assert Path("o.csv").read_text() == "".join(table.splitlines(keepends=True)[:6])
-    found = run(run_cli, *options, "--resume")
+    assert curve("board") == {n: total for n, total in totals.items() if n <= 5}
+    found = run(run_cli, *options, "board", "--resume")
     assert (found == expected).all()
-    assert Path("o.csv").read_text() == table
+    assert curve("board") == totals
     assert not Path(STATE).exists()
 
 
@@ -264,9 +270,9 @@ def test_what_can_change_when_a_run_goes_on(run_cli, place, monkeypatch):
         assert (code, out) == (2, "")
         assert err.startswith(f"impasto: {message}")
         assert err.count("\n") == 1
-    longer = ("--iterations", 6, "--resume", "--csv", "o.csv")
+    longer = ("--iterations", 6, "--resume", "--tensorboard", "board")
     assert run_cli(*line[:5], *longer)[0] == 0
-    assert len(Path("o.csv").read_text().splitlines()) == 7
+    assert list(curve("board")) == [3, 4, 5, 6]
 
 
 def test_a_run_that_has_not_ended_can_be_begun_again(run_cli, place, monkeypatch):
@@ -366,7 +372,6 @@ def test_a_run_that_has_not_ended_can_be_begun_again(run_cli, place, monkeypatch
             2,
             "negative.onnx: the model does not state the weights that it was trained with: ...",
         ),
-        (["photo.png", "wave.png", "--csv", "o.txt"], 2, "--csv is o.txt; its name must end ..."),
         (
             ["photo.png", "wave.png", "--save-every", "0"],
             2,
@@ -410,7 +415,7 @@ def test_mistakes(run_cli, place, save_model, arguments, code, message):
 
 
 def test_more_sizes_than_iterations(run_cli, place, monkeypatch):
-    monkeypatch.setattr("impasto.optimization.descent.level_sizes", lambda px: [px // 2, px])
+    monkeypatch.setattr("impasto.paper.descent.level_sizes", lambda px: [px // 2, px])
     line = ("optimize", "photo.png", "wave.png", "--iterations", 1, "--coarse-to-fine")
     assert run_cli(*line)[2] == (
         "impasto: the iterations must be at least 2, one for each size, not 1\n"
@@ -419,7 +424,7 @@ def test_more_sizes_than_iterations(run_cli, place, monkeypatch):
 
 def test_the_extra_that_is_needed(run_cli, place, monkeypatch):
     for name in list(sys.modules):
-        if name.startswith("impasto.optimization"):
+        if name.startswith("impasto.paper"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     code, out, err = run_cli("optimize", "photo.png", "wave.png")

@@ -31,43 +31,43 @@ def saved(path, rgb):
 
 def test_a_good_painting_is_scaled_without_a_warning(tmp_path, noise):
     path = saved(tmp_path / "wave.png", noise)
-    painting = read_painting(path, 200)
+    painting = read_painting(path).at(200)
     assert painting.rgb.shape == (150, 200, 3)
     assert painting.warnings == ()
     assert painting.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_painting_is_never_enlarged(tmp_path, noise):
-    painting = read_painting(saved(tmp_path / "wave.png", noise), 1000)
+    painting = read_painting(saved(tmp_path / "wave.png", noise)).at(1000)
     assert np.array_equal(painting.rgb, noise)
 
 
 def test_a_small_painting_is_warned_of(tmp_path, noise):
-    painting = read_painting(saved(tmp_path / "wave.png", noise[:255]), 384)
+    painting = read_painting(saved(tmp_path / "wave.png", noise[:255]))
     (warning,) = painting.warnings
     assert "wave.png is 400x255 px" in warning
-    assert read_painting(saved(tmp_path / "wave.png", noise[:256]), 384).warnings == ()
+    assert read_painting(saved(tmp_path / "wave.png", noise[:256])).warnings == ()
 
 
 def test_a_flat_painting_is_warned_of(tmp_path, noise):
     flat = (128 + noise // 32).astype(np.uint8)
-    (warning,) = read_painting(saved(tmp_path / "grey.png", flat), 384).warnings
+    (warning,) = read_painting(saved(tmp_path / "grey.png", flat)).warnings
     assert "grey.png is nearly one colour" in warning
 
 
 def test_a_transparent_painting_is_warned_of(tmp_path, noise):
     alpha = np.full((300, 400, 1), 255, np.uint8)
     opaque = saved(tmp_path / "opaque.png", np.concatenate([noise, alpha], axis=2))
-    assert read_painting(opaque, 384).warnings == ()
+    assert read_painting(opaque).warnings == ()
     alpha[5, 5] = 0
     holes = saved(tmp_path / "holes.png", np.concatenate([noise, alpha], axis=2))
-    (warning,) = read_painting(holes, 384).warnings
+    (warning,) = read_painting(holes).warnings
     assert "holes.png is partly transparent" in warning
 
 
 def test_a_missing_painting_is_an_image_error(tmp_path):
     with pytest.raises(ImageReadError, match="no such file"):
-        read_painting(tmp_path / "nowhere.jpg", 384)
+        read_painting(tmp_path / "nowhere.jpg")
 
 
 def test_validation_photos_are_spread_and_square(tmp_path):

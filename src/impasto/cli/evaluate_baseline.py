@@ -20,12 +20,13 @@ from impasto.cli.console import (
 )
 from impasto.cli.scores import MEAN
 from impasto.errors import ImageError, MissingExtraError
+from impasto.markdown import MarkdownTable
 
 if TYPE_CHECKING:
-    from impasto.optimization.equivalence import StyleJudge
-    from impasto.optimization.pictures import Painting
-    from impasto.optimization.recipe_weights import TrainedWeights
+    from impasto.paper.comparison import StyleJudge
+    from impasto.paper.objective import TrainedWeights
     from impasto.runtime.stylizer import StyleModel
+    from impasto.training.pictures import Painting
 
 Row: TypeAlias = dict[str, Any]
 """What was found on one photo, or the means; JSON-ready."""
@@ -80,7 +81,7 @@ def show_baseline(
         ImpastoError: the painting cannot be used.
         typer.Exit: some photos could not be judged.
     """
-    from impasto.optimization.equivalence import StyleJudge
+    from impasto.paper.comparison import StyleJudge
 
     judge = StyleJudge(
         painter.paint, painting, weights, size_px=size, iterations=iterations, device=device
@@ -189,27 +190,16 @@ class _Table:
     """
 
     def __init__(self, title: str, photos: Mapping[str, Path], iterations: int) -> None:
-        self._title = title
-        self._width = max(len(one_line(text)) for text in ("photo", MEAN, *photos))
+        name_width = max(len(one_line(text)) for text in ("photo", MEAN, *photos))
+        heads = ("photo", *_COLUMNS.values())
+        widths = (name_width, *[len("999.999")] * len(_COLUMNS))
+        self._table = MarkdownTable(heads, widths, title=one_line(title))
         self._iterations = iterations
-        self._begun = False
 
     def show(self, name: str, row: Row, print_line: Callable[[str], None]) -> None:
         """Prints a row, below the table's head if it is the first."""
-        if not self._begun:
-            self._begun = True
-            print_line(one_line(self._title))
-            print_line("")
-            print_line(self._line("photo", list(_COLUMNS.values())))
-            dashes = [f"{'-' * (_width(head) - 1)}:" for head in _COLUMNS.values()]
-            print_line(self._line("-" * self._width, dashes))
-        print_line(self._line(one_line(name), [self._cell(key, row) for key in _COLUMNS]))
-
-    def _line(self, name: str, cells: list[str]) -> str:
-        padded = [
-            f"{cell:>{_width(head)}}" for cell, head in zip(cells, _COLUMNS.values(), strict=True)
-        ]
-        return f"| {name:{self._width}} | {' | '.join(padded)} |"
+        for line in self._table.row((one_line(name), *(self._cell(key, row) for key in _COLUMNS))):
+            print_line(line)
 
     def _cell(self, key: str, row: Row) -> str:
         value = row[key]
@@ -219,7 +209,3 @@ class _Table:
             return f">{self._iterations}"
         below = row.get(f"{key}_reached", 0) < row.get("photos", 0)
         return f"{'>' if below else ''}{value:.4g}"
-
-
-def _width(head: str) -> int:
-    return max(len(head), len("999.999"))

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from impasto.evaluation.pixels import Picture
     from impasto.images.reading import Photo
     from impasto.losses import LossNetwork
-    from impasto.optimization.pictures import Painting
     from impasto.runtime.stylizer import StyleModel
+    from impasto.training.pictures import Painting
 
 
 def style(
@@ -123,8 +123,8 @@ def style(
     optimizing.one_of("device", device, optimizing.DEVICES)
     found = find_pictures("photos", photos)
     with needs_extra("train", "impasto evaluate style"):
-        from impasto.optimization import weights_of_model
-        from impasto.optimization.device import find_device
+        from impasto.paper.descent import find_device
+        from impasto.paper.objective import weights_of_model
 
         device = find_device(device if baseline else "cpu", threads)
         path, painter, image = _load(model, style_name, painting, threads)
@@ -159,8 +159,8 @@ def _load(
     Raises:
         ImpastoError: one of them cannot be used.
     """
-    from impasto.optimization.pictures import read_painting
     from impasto.runtime.loading import load_model, model_path
+    from impasto.training.pictures import read_painting
 
     path = model_path(model)
     painter = load_model(model, threads=threads)

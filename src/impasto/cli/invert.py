@@ -10,7 +10,6 @@ import typer
 from impasto.cli import optimizing, options
 from impasto.cli.console import own_stderr
 from impasto.cli.extras import needs_extra
-from impasto.cli.settings import check_csv
 from impasto.errors import UsageError
 from impasto.losses.layers import LAYERS, STYLE_LAYERS
 
@@ -52,7 +51,6 @@ def command(
             help="Other VGG-16 weights: .safetensors or .pth, up to relu5_3 if they reach there.",
         ),
     ] = None,
-    csv_file: optimizing.CsvFile = None,
     overwrite: optimizing.Overwrite = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the noise that it begins with.")] = 0,
     device: optimizing.Device = "auto",
@@ -72,29 +70,25 @@ def command(
     if layer == ALL and not style:
         raise UsageError("--layer all is for --style: name one layer, such as relu3_3")
     target = optimizing.choose_target(photo, output, f"style_{layer}" if style else layer)
-    check_csv(csv_file)
     optimizing.check_target(target, None, overwrite=overwrite, resume=False)
-    optimizing.check_writable(target, csv_file)
+    optimizing.check_writable(target)
     with needs_extra("train", "impasto invert"):
         from impasto.images.reading import read_image
-        from impasto.optimization import (
-            Level,
+        from impasto.losses.style_targets import style_grams
+        from impasto.paper.descent import Level, begin, find_device, noise
+        from impasto.paper.objective import (
             feature_objective,
             gram_objective,
-            noise,
             prepared_loss_network,
-            style_grams,
+            tv_reference,
         )
-        from impasto.optimization.balance import tv_reference
-        from impasto.optimization.descent import begin
-        from impasto.optimization.device import find_device
-        from impasto.optimization.pictures import shrink_checked, to_image
+        from impasto.training.pictures import shrink_checked, to_tensor
     device = find_device(device, threads)
     network = prepared_loss_network(loss_network, device)
     network.check_layers(STYLE_LAYERS if layer == ALL else (layer,))
     with own_stderr():
         picture = shrink_checked(read_image(photo), size, photo)
-    image = to_image(picture.rgb, device)
+    image = to_tensor(picture.rgb).to(device)
     if style:
         layers = STYLE_LAYERS if layer == ALL else (layer,)
         grams = style_grams(network, image, layers)
@@ -106,6 +100,6 @@ def command(
         [Level(height, width, iterations, lambda: objective)],
         lambda: begin(noise(height, width, seed=seed).to(device), "lbfgs"),
         picture,
-        optimizing.Output(target, csv_file),
+        optimizing.Output(target),
         device=device,
     )

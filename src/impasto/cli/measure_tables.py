@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from impasto.cli.console import one_line
+from impasto.markdown import MarkdownTable, table_lines
 
 if TYPE_CHECKING:
     from impasto.evaluation import StyleMeasures
@@ -51,37 +52,23 @@ class PhotoTable:
     """
 
     def __init__(self, title: str, photos: Iterable[str]) -> None:
-        self._title = title
-        self._width = max(len(one_line(text)) for text in ("photo", *photos))
-        self._begun = False
+        name_width = max(len(one_line(text)) for text in ("photo", *photos))
+        heads = ("photo", *_PHOTO_COLUMNS.values())
+        widths = (name_width, *[_WIDTH] * len(_PHOTO_COLUMNS))
+        self._table = MarkdownTable(heads, widths, title=one_line(title))
 
     def show(
         self, name: str, row: Mapping[str, float | None], print_line: Callable[[str], None]
     ) -> None:
         """Prints a row, below the table's head if it is the first."""
-        heads = [f"{head:>{_WIDTH}}" for head in _PHOTO_COLUMNS.values()]
-        if not self._begun:
-            self._begun = True
-            print_line(one_line(self._title))
-            print_line("")
-            print_line(self._line("photo", heads))
-            print_line(
-                self._line("-" * self._width, [f"{'-' * (len(head) - 1)}:" for head in heads])
-            )
-        print_line(self._line(one_line(name), [_cell(key, row) for key in _PHOTO_COLUMNS]))
-
-    def _line(self, name: str, cells: Iterable[str]) -> str:
-        padded = [
-            f"{cell:>{max(len(head), _WIDTH)}}"
-            for cell, head in zip(cells, _PHOTO_COLUMNS.values(), strict=True)
-        ]
-        return f"| {name:{self._width}} | {' | '.join(padded)} |"
+        for line in self._table.row((one_line(name), *(_cell(key, row) for key in _PHOTO_COLUMNS))):
+            print_line(line)
 
 
 def means_table(
     style: str, measures: StyleMeasures, controls: Mapping[str, StyleMeasures]
 ) -> Iterator[str]:
-    """Yields the lines of a table: the style and the controls, and the measures that each fails.
+    """Returns the lines of a table: the style and the controls, and the measures that each fails.
 
     Args:
         style: its name.
@@ -90,18 +77,13 @@ def means_table(
     """
     from impasto.evaluation.controls import failed_measures
 
-    rows = [["mean", *_COLUMNS, "fails"]]
+    rows = []
     for name, found in [(style, measures), *controls.items()]:
         values = found.to_dict()
         cells = [" ".join(_cell(key, values) for key in keys) for keys in _COLUMNS.values()]
         failed = ", ".join(failed_measures(found)).replace("_", " ")
         rows.append([one_line(name), *cells, failed or "none"])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rules = [f"{'-' * (width - 1)}:" for width in widths[1:-1]]
-    rows.insert(1, ["-" * widths[0], *rules, "-" * widths[-1]])
-    for first, *cells, last in rows:
-        padded = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:-1], strict=True)]
-        yield f"| {first:{widths[0]}} | {' | '.join(padded)} | {last:{widths[-1]}} |"
+    return table_lines(["mean", *_COLUMNS, "fails"], rows, texts=(0, len(_COLUMNS) + 1))
 
 
 def _cell(key: str, row: Mapping[str, float | None]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,15 +14,14 @@ import typer
 from impasto.cli import optimizing, options
 from impasto.cli.console import own_stderr
 from impasto.cli.extras import needs_extra
-from impasto.cli.settings import check_csv
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
     from impasto.images.reading import Photo
     from impasto.losses import LossNetwork
-    from impasto.optimization import Level, Objective, TrainedWeights
-    from impasto.optimization.pictures import Painting
-    from impasto.optimization.solvers import Method
+    from impasto.paper import Level, Objective, TrainedWeights
+    from impasto.paper.solvers import Method
+    from impasto.training.pictures import Painting
 
 METHODS: tuple[Method, ...] = ("lbfgs", "adam")
 STARTS = ("photo", "noise")
@@ -93,9 +93,9 @@ def command(
         int | None,
         typer.Option(metavar="N", help="Also write the best so far, as OUT.000100.png and so on."),
     ] = None,
-    csv_file: optimizing.CsvFile = None,
     tensorboard: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The same as TensorBoard's curves.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The objective per iteration, for TensorBoard."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped.")
@@ -122,14 +122,11 @@ def command(
     _check_scales(style_scale, tv_scale, weights_of)
     target = optimizing.choose_target(content, output, "optimized", styles)
     state = target.with_name(f"{target.name}.state.safetensors")
-    check_csv(csv_file)
     optimizing.check_target(target, state, overwrite=overwrite, resume=resume)
-    optimizing.check_writable(target, csv_file)
+    optimizing.check_writable(target)
     with needs_extra("train", "impasto optimize"):
-        from impasto.optimization import State, noise
-        from impasto.optimization.descent import begin
-        from impasto.optimization.device import find_device
-        from impasto.optimization.pictures import to_image
+        from impasto.paper.descent import State, begin, find_device, noise
+        from impasto.training.pictures import to_tensor
     device = find_device(device, threads)
     with own_stderr():
         plan = _plan(
@@ -155,14 +152,14 @@ def command(
         if start == "noise":
             image = noise(height, width, seed=seed).to(device)
         else:
-            image = to_image(plan.photo_at(max(height, width)).rgb, device)
+            image = to_tensor(plan.photo_at(max(height, width)).rgb).to(device)
         return begin(image, "adam" if method == "adam" else "lbfgs")
 
     optimizing.run(
         levels,
         begin_run,
         plan.photo,
-        optimizing.Output(target, csv_file, tensorboard, save_every, state, settings),
+        optimizing.Output(target, tensorboard, save_every, state, settings),
         resume=resume,
         device=device,
     )
@@ -213,7 +210,7 @@ class Plan:
 
     def photo_at(self, longer_side_px: int) -> Photo:
         """Returns the photo at a size."""
-        from impasto.optimization.pictures import shrink_checked
+        from impasto.training.pictures import shrink_checked
 
         return shrink_checked(self.photo, longer_side_px, "the photo")
 
@@ -223,8 +220,7 @@ class Plan:
         Raises:
             UsageError: there are fewer iterations than sizes.
         """
-        from impasto.optimization import Level
-        from impasto.optimization.descent import level_sizes, shared_iterations
+        from impasto.paper.descent import Level, level_sizes, shared_iterations
 
         whole = max(self.photo.rgb.shape[:2])
         sizes = level_sizes(whole) if coarse_to_fine else [whole]
@@ -243,13 +239,13 @@ class Plan:
             TrainingError: the photo and a painting look the same to the loss network.
         """
         from impasto.losses import STYLE_LAYERS
-        from impasto.optimization import balanced_objective, trained_objective
-        from impasto.optimization.pictures import to_image
+        from impasto.paper import balanced_objective, trained_objective
+        from impasto.training.pictures import to_tensor
 
         layers = STYLE_LAYERS if self.weights is None else tuple(self.weights.style)
         style_px = round(self.style_px * size_px / max(self.photo.rgb.shape[:2]))
         grams = [p.grams(self.network, layers, style_px, self.device) for p in self.paintings]
-        photo = to_image(self.photo_at(size_px).rgb, self.device)
+        photo = to_tensor(self.photo_at(size_px).rgb).to(self.device)
         if self.weights is not None:
             return trained_objective(self.network, photo, grams, self.weights, shares=self.shares)
         return balanced_objective(
@@ -280,10 +276,13 @@ def _plan(
         ImpastoError: something is missing, damaged or too small.
     """
     from impasto.images.reading import read_image
-    from impasto.optimization import prepared_loss_network
-    from impasto.optimization.balance import TV_SCALE, check_shares
-    from impasto.optimization.pictures import pixels_sha256, read_painting, shrink_checked
-    from impasto.optimization.recipe_weights import STYLE_SCALE
+    from impasto.paper.objective import (
+        STYLE_SCALE,
+        TV_SCALE,
+        check_shares,
+        prepared_loss_network,
+    )
+    from impasto.training.pictures import read_painting, shrink_checked
 
     shares = check_shares(_numbers(style_weights), len(styles))
     weights = None if weights_of is None else _weights_of(weights_of)
@@ -293,7 +292,7 @@ def _plan(
     return Plan(
         network=prepared_loss_network(device=device),
         photo=photo,
-        photo_sha256=pixels_sha256(photo.rgb)[:12],
+        photo_sha256=_sha256(photo)[:12],
         paintings=[read_painting(path) for path in styles],
         shares=shares,
         style_px=style_px,
@@ -302,6 +301,11 @@ def _plan(
         weights=weights,
         device=device,
     )
+
+
+def _sha256(photo: Photo) -> str:
+    """Returns a hash of a picture's size and pixels, hexadecimal."""
+    return hashlib.sha256(repr(photo.rgb.shape).encode() + photo.rgb.tobytes()).hexdigest()
 
 
 def _check_scales(
@@ -330,7 +334,7 @@ def _numbers(text: str | None) -> list[float] | None:
 
 def _weights_of(name_or_path: str) -> TrainedWeights:
     """Finds the weights of a style by its name, or of the first style of a model file."""
-    from impasto.optimization import weights_of_model
+    from impasto.paper import weights_of_model
     from impasto.runtime.loading import model_path
     from impasto.runtime.styles import held_styles
 

@@ -24,13 +24,9 @@ from impasto.runtime.cores import check_threads
 
 if TYPE_CHECKING:
     from impasto.images.reading import Photo
-    from impasto.optimization import Level, State
+    from impasto.paper import Level, State
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
-CsvFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--csv", metavar="FILE", help="The objective per iteration as .csv."),
-]
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace a result that is there.")
 ]
@@ -47,15 +43,13 @@ class Output:
 
     Attributes:
         target: the result.
-        csv: the objective per iteration.
-        tensorboard: a folder for the same as curves.
+        tensorboard: a folder for the objective per iteration, as curves.
         save_every: iterations between pictures beside the result.
         state: what `--resume` goes on from; None keeps none.
         settings: what the run is begun with, by name; resuming takes the same.
     """
 
     target: Path
-    csv: Path | None = None
     tensorboard: Path | None = None
     save_every: int | None = None
     state: Path | None = None
@@ -151,18 +145,17 @@ def check_target(target: Path, state: Path | None, *, overwrite: bool, resume: b
         raise UsageError(f"{target} is already there: --overwrite replaces it")
 
 
-def check_writable(*paths: Path | None) -> None:
-    """Finds out before the work, as far as that is possible, that files can be written.
+def check_writable(path: Path) -> None:
+    """Finds out before the work, as far as that is possible, that a file can be written.
 
     Raises:
         OutputError: a file is in the way, or permission is missing.
     """
-    for path in filter(None, paths):
-        folder = next(parent for parent in path.absolute().parents if exists(parent))
-        if not is_folder(folder):
-            raise OutputError(f"cannot write {path}: {folder} is not a folder")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"cannot write {path}: no permission to write in {folder}")
+    folder = next(parent for parent in path.absolute().parents if exists(parent))
+    if not is_folder(folder):
+        raise OutputError(f"cannot write {path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission to write in {folder}")
 
 
 def run(
@@ -191,10 +184,9 @@ def run(
         KeyboardInterrupt: by Ctrl-C, after the iteration; the state and the best are written.
     """
     from impasto.images.writing import write_image
-    from impasto.optimization import coarse_to_fine, load_state
-    from impasto.optimization.curves import tensorboard_curves, write_curve
-    from impasto.optimization.pictures import to_rgb
+    from impasto.paper.descent import coarse_to_fine, load_state, tensorboard_curves
     from impasto.training.interrupts import interruptible
+    from impasto.training.pictures import to_pictures
 
     if resume and output.state is not None:
         state = load_state(output.state, output.settings, device)
@@ -213,9 +205,7 @@ def run(
             interrupted=opened.enter_context(interruptible()),
         )
         result = coarse_to_fine(levels, state.image, on_iteration=watch, state=state)
-    write_image(output.target, dataclasses.replace(photo, rgb=to_rgb(result.image)))
-    if output.csv is not None:
-        write_curve(output.csv, result.curve)
+    write_image(output.target, dataclasses.replace(photo, rgb=to_pictures(result.image)[0]))
     if output.state is not None:
         output.state.unlink(missing_ok=True)
     typer.echo(str(output.target))
@@ -289,16 +279,13 @@ class Watch:
         )
 
     def _save(self, state: State) -> None:
-        from impasto.optimization import save_state
-        from impasto.optimization.curves import write_curve
+        from impasto.paper import save_state
 
         if self.output.state is not None:
             save_state(state, self.output.state, self.output.settings)
-        if self.output.csv is not None:
-            write_curve(self.output.csv, state.curve)
 
     def _write_best(self, state: State, path: Path) -> None:
         from impasto.images.writing import write_image
-        from impasto.optimization.pictures import to_rgb
+        from impasto.training.pictures import to_pictures
 
-        write_image(path, to_rgb(state.best))
+        write_image(path, to_pictures(state.best)[0])

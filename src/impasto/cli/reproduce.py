@@ -58,12 +58,11 @@ def command(
 ) -> None:
     """Measure what the paper reports, and set it beside the paper's figures.
 
-    FOLDER gets report.html and report.md, and a folder per part with its figures as CSV and
-    JSON and its plots as PNG and SVG. Run the same line again to go on where it stopped.
+    FOLDER gets report.md, and a folder per part with its figures as JSON and its plots as PNG
+    and SVG. Run the same line again to go on where it stopped.
     """
     with needs_extra("train", "impasto reproduce"):
-        from impasto.reproduction import FULL, QUICK, gather_inputs, reproduce
+        from impasto.paper.reproduction import FULL, QUICK, gather_inputs, reproduce
     inputs = gather_inputs(photos, painting, sr_data, model or ())
     sizes = QUICK if quick else FULL
-    for file in reproduce(what, output, inputs, sizes=sizes, threads=threads, progress=print_note):
-        typer.echo(file)
+    typer.echo(reproduce(what, output, inputs, sizes=sizes, threads=threads, progress=print_note))

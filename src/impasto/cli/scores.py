@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from impasto.cli.console import one_line
+from impasto.markdown import MarkdownTable
 
 if TYPE_CHECKING:
     from impasto.evaluation import SuperresScores
@@ -32,33 +33,26 @@ class ScoreTable:
     """
 
     def __init__(self, title: str, images: Iterable[str], methods: Iterable[str]) -> None:
-        self._title = title
-        self._images = max(len(one_line(text)) for text in ("image", MEAN, *images))
-        self._methods = max(len(one_line(text)) for text in ("method", *methods))
-        self._begun = False
+        widths = [
+            max(len(one_line(text)) for text in texts)
+            for texts in (("image", MEAN, *images), ("method", *methods))
+        ]
+        heads = ("image", "method", "PSNR", "SSIM", "relu2_2", "relu3_3")
+        self._table = MarkdownTable(heads, (*widths, *_WIDTHS), texts=(0, 1), title=one_line(title))
 
     def show(self, image: str, by_method: ByMethod, print_line: Callable[[str], None]) -> None:
         """Prints one row per method, below the table's head if they are the first."""
-        if not self._begun:
-            self._begun = True
-            print_line(one_line(self._title))
-            print_line("")
-            print_line(self._row("image", "method", "PSNR", "SSIM", "relu2_2", "relu3_3"))
-            names = ("-" * self._images, "-" * self._methods)
-            print_line(self._row(*names, *(f"{'-' * (width - 1)}:" for width in _WIDTHS)))
         for method, score in by_method.items():
-            numbers = (
+            cells = (
+                one_line(image),
+                one_line(method),
                 f"{score.psnr:.2f}",
                 f"{score.ssim:.4f}",
                 f"{score.feature_relu2_2:,.0f}",
                 f"{score.feature_relu3_3:,.0f}",
             )
-            print_line(self._row(one_line(image), one_line(method), *numbers))
-
-    def _row(self, image: str, method: str, *numbers: str) -> str:
-        cells = [f"{image:{self._images}}", f"{method:{self._methods}}"]
-        cells += [f"{number:>{width}}" for number, width in zip(numbers, _WIDTHS, strict=True)]
-        return f"| {' | '.join(cells)} |"
+            for line in self._table.row(cells):
+                print_line(line)
 
 
 def scores_json(

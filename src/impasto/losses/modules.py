@@ -144,7 +144,7 @@ class PerceptualLoss(nn.Module):
             references: ``(N,)`` usual style loss of a photo by layer. Photos nearer to the
                 painting than usual have less to lose, and weigh more, at most three times.
         """
-        weights = dict(self.style_weights if style_weights is None else style_weights)
+        weights: dict[str, float | Tensor] = {**(style_weights or self.style_weights)}
         if references is None:
             target = self.content_target(content_images)
         else:
@@ -156,15 +156,13 @@ class PerceptualLoss(nn.Module):
                 relative = (references[layer] / own).clamp(1 / UNUSUAL, UNUSUAL)
                 weights[layer] = weights[layer] * relative
         features = self.loss_network(output, {self.content_layer, *style_targets})
-        content = feature_reconstruction_loss(features[self.content_layer], target)
-        style = output.new_zeros(())
-        for layer, gram in style_targets.items():
-            style = style + style_reconstruction_loss(
-                gram_matrix(features[layer]), gram, weights[layer]
-            )
-        kept = feature_correlation(features[self.content_layer].detach(), target)
+        found = features[self.content_layer]
         weight = self.content_weight if content_weight is None else content_weight
-        return Comparison(weight * content, style, kept)
+        return Comparison(
+            content=weight * feature_reconstruction_loss(found, target),
+            style=output.new_zeros(()) + self._style(features, style_targets, weights),
+            kept=feature_correlation(found.detach(), target),
+        )
 
     def terms(
         self,
@@ -182,13 +180,57 @@ class PerceptualLoss(nn.Module):
             style_weights: ``(N,)`` weights by layer, in place of the module's own: batches
                 that mix styles weigh each picture by its style.
         """
+        target = self.content_target(content_images)
+        return self.terms_from_target(output, target, style_targets, style_weights)
+
+    def terms_from_target(
+        self,
+        output: Tensor,
+        content_target: Tensor | None,
+        style_targets: Mapping[str, Tensor],
+        style_weights: Mapping[str, Tensor] | None = None,
+    ) -> PerceptualTerms:
+        """Computes every weighted term from a content target that is computed once.
+
+        Args:
+            output: ``(N, 3, H, W)`` RGB in [0, 1].
+            content_target: what `content_target` returned; None leaves the content out.
+            style_targets: as for `terms`.
+            style_weights: as for `terms`.
+
+        Raises:
+            UsageError: the content image has another size than the output.
+        """
         targets = {layer: style_targets[layer] for layer in self.style_layers}
-        content, style, _ = self.compare(output, content_images, targets, style_weights)
-        zero = output.new_zeros(())
-        variation = self.tv_weight * total_variation_loss(output) if self.tv_weight else zero
-        lattice = self.lattice_weight * lattice_loss(output) if self.lattice_weight else zero
+        layers = {*targets} if content_target is None else {self.content_layer, *targets}
+        features = self.loss_network(output, layers)
+        content = variation = lattice = zero = output.new_zeros(())
+        if content_target is not None:
+            found = features[self.content_layer]
+            if found.shape != content_target.shape:
+                raise UsageError(
+                    f"the picture's {self.content_layer} is {tuple(found.shape)} and the content "
+                    f"image's {tuple(content_target.shape)}: give two pictures of one size"
+                )
+            content = self.content_weight * feature_reconstruction_loss(found, content_target)
+        style = zero + self._style(features, targets, {**(style_weights or self.style_weights)})
+        if self.tv_weight:
+            variation = self.tv_weight * total_variation_loss(output)
+        if self.lattice_weight:
+            lattice = self.lattice_weight * lattice_loss(output)
         total = content + style + variation + lattice
         return PerceptualTerms(total, content, style, variation, lattice)
+
+    def _style(
+        self,
+        features: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        weights: Mapping[str, float | Tensor],
+    ) -> Tensor | float:
+        return sum(
+            style_reconstruction_loss(gram_matrix(features[layer]), target, weights[layer])
+            for layer, target in targets.items()
+        )
 
     def forward(
         self, output: Tensor, content_images: Tensor, style_targets: Mapping[str, Tensor]

@@ -8,7 +8,7 @@ is kept, as float16 after division by its largest entry.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,21 @@ from torch import Tensor
 
 from impasto.errors import DataError, UsageError
 from impasto.images.writing import atomic_path
+from impasto.losses.functional import gram_matrix
+from impasto.losses.loss_network import LossNetwork
 
 SUFFIX = ".targets.safetensors"
 FORMAT_VERSION = 1
 Grams = dict[str, Tensor]
 """``(1, C, C)`` Gram matrices by layer."""
+
+
+@torch.no_grad()
+def style_grams(loss_network: LossNetwork, image: Tensor, layers: Iterable[str]) -> Grams:
+    """Computes the Gram matrices ``(1, C, C)`` of an image ``(1, 3, H, W)``, by layer."""
+    layers = tuple(layers)
+    features = loss_network(image, layers)
+    return {layer: gram_matrix(features[layer]) for layer in layers}
 
 
 @dataclass(frozen=True)
@@ -105,11 +115,7 @@ def load_style_targets(path: Path) -> dict[str, StyleTarget]:
 
 
 def _square(upper: Tensor, largest: Tensor) -> Tensor:
-    """Rebuilds a ``(1, C, C)`` matrix from its upper triangle.
-
-    Raises:
-        ValueError: there is no such triangle.
-    """
+    """Rebuilds a ``(1, C, C)`` matrix from its upper triangle."""
     channels = int(((8 * len(upper) + 1) ** 0.5 - 1) / 2)
     rows, columns = torch.triu_indices(channels, channels)
     if len(rows) != len(upper):

@@ -116,28 +116,25 @@ def export_style_targets(run_folder: Path, model: Path) -> Path:
         ImageError: a painting cannot be read.
         OutputError: the file cannot be written.
     """
-    from impasto.losses import LossNetwork, PerceptualLoss, StyleTarget, save_style_targets
+    from impasto.losses import LossNetwork, StyleTarget, save_style_targets
     from impasto.losses.style_targets import SUFFIX
-    from impasto.training.pictures import read_painting, to_tensor
+    from impasto.training.pictures import read_painting
 
     values = load_checkpoint(run_folder)[1]
     config = read_config(run_folder, values)
     if not isinstance(config, TrainingConfig):
         raise ResumeError(f"{run_folder} holds a run without paintings: there are no style targets")
-    loss = PerceptualLoss(
-        style_layers=config.style_layers, loss_network=LossNetwork(config.loss_network)
-    )
+    network = LossNetwork(config.loss_network)
     targets = {}
     for path, learned_sha256 in zip(config.paintings, values["paintings_sha256"], strict=True):
-        pictures = {size: read_painting(path, size) for size in config.style_sizes_px}
+        painting = read_painting(path)
         grams = {
-            size: picture.grams or loss.style_targets(to_tensor(picture.rgb))
-            for size, picture in pictures.items()
+            size_px: painting.at(size_px).grams(network, config.style_layers, size_px)
+            for size_px in config.style_sizes_px
         }
-        sha256 = next(iter(pictures.values())).sha256
-        if sha256 != learned_sha256:
+        if painting.sha256 != learned_sha256:
             raise ResumeError(f"{path} is not the painting that the run in {run_folder} learned")
-        targets[style_name(path)] = StyleTarget(sha256, grams)
+        targets[style_name(path)] = StyleTarget(painting.sha256, grams)
     file = model.with_suffix(SUFFIX)
     save_style_targets(targets, file)
     return file

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from torch import Tensor
 from impasto.data import PhotoSource
 from impasto.data.crops import to_unit_tensor
 from impasto.data.sources import decode_photo
-from impasto.errors import DataError, ImageError
-from impasto.images.reading import read_image
+from impasto.errors import DataError, ImageError, UsageError
+from impasto.images.reading import Photo, read_image
+from impasto.images.resize import shrink
 from impasto.images.writing import write_image
+from impasto.losses import LossNetwork
 from impasto.losses.layers import SMALLEST_SIDE_PX
-from impasto.losses.style_targets import Grams, StyleTarget, load_style_targets
+from impasto.losses.style_targets import Grams, StyleTarget, load_style_targets, style_grams
 from impasto.training.config import is_style_targets
 
 PREVIEW_PX = 256
@@ -32,66 +34,136 @@ GAP_PX = 8
 
 @dataclass(frozen=True)
 class Painting:
-    """The style image of a run.
+    """A style image, or what a file of style targets keeps of it.
 
     Attributes:
-        rgb: ``(H, W, 3)`` uint8, longer side at the style size; a grey field where only the
-            style targets are there.
-        sha256: hash of the file, hexadecimal.
+        path: as given.
+        sha256: hash of the painting's file, hexadecimal.
+        photo: the picture; None where only the targets are there.
+        targets: the targets; None where the picture is there.
         warnings: plain sentences on what may spoil the style.
-        grams: the style targets, ``(1, C, C)`` by layer, where they came in a file.
     """
 
-    rgb: NDArray[np.uint8]
+    path: Path
     sha256: str
+    photo: Photo | None = None
+    targets: StyleTarget | None = None
     warnings: tuple[str, ...] = ()
-    grams: Grams | None = None
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """``(H, W, 3)`` uint8; a grey field where only the style targets are there."""
+        if self.photo is None:
+            return np.full((PREVIEW_PX, PREVIEW_PX, 3), 128, np.uint8)
+        return self.photo.rgb
+
+    def at(self, longer_side_px: int) -> Painting:
+        """Returns the painting at one size alone, which takes less memory; none is enlarged.
+
+        Raises:
+            UsageError: the style targets have other sizes.
+            ImageError: the picture is too small for the loss network.
+        """
+        if self.targets is not None:
+            grams = {longer_side_px: self.targets.at(longer_side_px)}
+            return replace(self, targets=StyleTarget(self.sha256, grams))
+        assert self.photo is not None  # noqa: S101 (for mypy: one of the two is there)
+        return replace(self, photo=shrink_checked(self.photo, longer_side_px, self.path))
+
+    def grams(
+        self,
+        loss_network: LossNetwork,
+        layers: tuple[str, ...],
+        longer_side_px: int,
+        device: torch.device | str = "cpu",
+    ) -> Grams:
+        """Returns the Gram matrices ``(1, C, C)`` by layer, at a size; none is enlarged.
+
+        Raises:
+            UsageError: the targets have other sizes or layers.
+            ImageError: the picture is too small for the loss network.
+        """
+        if self.targets is None:
+            rgb = self.at(longer_side_px).rgb
+            return style_grams(loss_network, to_tensor(rgb).to(device), layers)
+        if longer_side_px not in self.targets.grams:
+            sizes = ", ".join(map(str, self.targets.grams))
+            raise UsageError(
+                f"{self.path} holds the style at {sizes} px and not at {longer_side_px} px: "
+                "choose another size, or give the painting itself"
+            )
+        grams = self.targets.grams[longer_side_px]
+        if missing := [layer for layer in layers if layer not in grams]:
+            raise UsageError(
+                f"{self.path} holds the style at {', '.join(grams)} and not at {missing[0]}: "
+                "give the painting itself"
+            )
+        return {layer: grams[layer].to(device) for layer in layers}
 
 
-def read_painting(path: Path, longer_side_px: int) -> Painting:
-    """Reads a painting and scales its longer side; it is never enlarged.
+def read_painting(path: Path, style: str | None = None) -> Painting:
+    """Reads a painting, or its style targets.
 
     Args:
-        path: a picture, or ``FILE.targets.safetensors/NAME`` for a style's targets in a file.
-        longer_side_px: the style size.
+        path: a picture; or ``FILE.targets.safetensors``; or one of its styles,
+            ``FILE.targets.safetensors/NAME``.
+        style: the style where a file holds several.
 
     Raises:
-        ImageReadError: the file is missing or no picture.
-        ImageError: it is too small for the loss network.
+        ImageReadError: the picture is missing or cannot be read.
+        DataError: the file of targets is missing or damaged, or lacks the style.
     """
+    file = path
     if is_style_targets(path.parent):
-        target = _style_targets(path.parent).get(path.name)
-        if target is None:
-            raise DataError(f"{path.parent} holds no targets of the style {path.name}")
-        grey = np.full((PREVIEW_PX, PREVIEW_PX, 3), 128, np.uint8)
-        return Painting(grey, target.sha256, grams=target.at(longer_side_px))
-    picture = read_image(path)
-    height, width = picture.rgb.shape[:2]
-    warnings = []
-    if min(height, width) < 256:
-        warnings.append(
-            f"{path.name} is {width}x{height} px; below 256 px little of a style can be learned"
+        file, style = path.parent, path.name
+    if not is_style_targets(file):
+        photo = read_image(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return Painting(path, digest, photo=photo, warnings=tuple(_warnings(path.name, photo)))
+    found = _style_targets(file, file.stat().st_mtime_ns if file.exists() else 0)
+    if len(found) == 1 and file is path:
+        (style,) = found
+    if style not in found:
+        known = ", ".join(found)
+        raise DataError(
+            f"{file} holds the styles {known}: name one, as in {file / next(iter(found), 'NAME')}"
+            if style is None
+            else f"{file} holds no style {style!r}, only {known}"
         )
-    if picture.alpha is not None and int(picture.alpha.min()) < 255:
-        warnings.append(f"{path.name} is partly transparent; the hidden colours are learned too")
-    if float(picture.rgb.reshape(-1, 3).std(axis=0).max()) < 8:
-        warnings.append(f"{path.name} is nearly one colour; there is little style to learn")
-    scale = min(1.0, longer_side_px / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if min(size) < SMALLEST_SIDE_PX:
-        raise ImageError(
-            f"{path.name} is {width}x{height} px, {size[0]}x{size[1]} while training; "
-            f"both sides must be at least {SMALLEST_SIDE_PX}"
-        )
-    resized = Image.fromarray(picture.rgb).resize(size, Image.Resampling.LANCZOS)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Painting(np.asarray(resized), digest, tuple(warnings))
+    return Painting(file, found[style].sha256, targets=found[style])
 
 
 @lru_cache(maxsize=1)
-def _style_targets(path: Path) -> dict[str, StyleTarget]:
+def _style_targets(path: Path, _changed_ns: int) -> dict[str, StyleTarget]:
     """Reads a file once for all its styles and sizes."""
     return load_style_targets(path)
+
+
+def _warnings(name: str, picture: Photo) -> Iterator[str]:
+    height, width = picture.rgb.shape[:2]
+    if min(height, width) < 256:
+        yield f"{name} is {width}x{height} px; below 256 px little of a style can be learned"
+    if picture.alpha is not None and int(picture.alpha.min()) < 255:
+        yield f"{name} is partly transparent; the hidden colours are learned too"
+    if float(picture.rgb.reshape(-1, 3).std(axis=0).max()) < 8:
+        yield f"{name} is nearly one colour; there is little style to learn"
+
+
+def shrink_checked(photo: Photo, longer_side_px: int, name: str | Path) -> Photo:
+    """Shrinks a photo, called ``name``, to a longer side; it is never enlarged.
+
+    Raises:
+        ImageError: it is too small for the loss network.
+    """
+    small = shrink(photo, longer_side_px)
+    height, width = small.rgb.shape[:2]
+    if min(height, width) < SMALLEST_SIDE_PX:
+        given = "x".join(map(str, photo.rgb.shape[1::-1]))
+        shrunk = "" if small is photo else f", {width}x{height} px at that size"
+        raise ImageError(
+            f"{name} is {given} px{shrunk}; both sides must be at least {SMALLEST_SIDE_PX} px"
+        )
+    return small
 
 
 def read_validation_photos(source: PhotoSource) -> Tensor:
@@ -118,7 +190,7 @@ def read_validation_photos(source: PhotoSource) -> Tensor:
 
 def to_tensor(rgb: NDArray[np.uint8]) -> Tensor:
     """``(H, W, 3)`` uint8 to ``(1, 3, H, W)`` float32 in [0, 1]."""
-    return to_unit_tensor(rgb)[None]
+    return to_unit_tensor(rgb)[None].contiguous()
 
 
 def to_pictures(images: Tensor) -> NDArray[np.uint8]:

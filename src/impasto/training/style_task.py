@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from impasto.data import PhotoCrops, PhotoSource, open_photos
 from impasto.data.crops import PhotoSamples
 from impasto.data.refine_crops import RefineCrops, RefineSample
-from impasto.errors import ResumeError, UsageError
+from impasto.errors import ResumeError
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix
 from impasto.losses.balancing import References
@@ -33,13 +33,11 @@ from impasto.training.octaves import (
 )
 from impasto.training.pictures import (
     History,
-    Painting,
     compose_gallery,
     compose_preview,
     read_painting,
     read_validation_photos,
     to_pictures,
-    to_tensor,
 )
 from impasto.training.refining import (
     CONTENT_LAYER,
@@ -119,7 +117,7 @@ class StyleTask:
             lattice_weight=config.lattice_weight,
             loss_network=loss_network,
         ).to(device)
-        self.paintings = [read_painting(path, config.style_size_px) for path in config.paintings]
+        self.paintings = [read_painting(path).at(config.style_size_px) for path in config.paintings]
         self.identity = config.identity and config.trains_trunk
         self._references = [References.from_dict(v) for v in saved.get("references") or []]
         self.octaves = self._octave_loss()
@@ -185,24 +183,13 @@ class StyleTask:
 
     def _targets(self, size_px: int, layers: tuple[str, ...]) -> dict[str, Tensor]:
         """Gram matrices of all paintings at a size, ``(paintings, C, C)`` by layer."""
+        network = self.loss.loss_network
         return stacked(
             [
-                self._style_target(read_painting(path, size_px), layers)
+                read_painting(path).at(size_px).grams(network, layers, size_px, self.device)
                 for path in self.config.paintings
             ]
         )
-
-    @torch.no_grad()
-    def _style_target(self, painting: Painting, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        if painting.grams is None:
-            features = self.loss.loss_network(to_tensor(painting.rgb).to(self.device), layers)
-            return {layer: gram_matrix(features[layer]) for layer in layers}
-        if missing := [layer for layer in layers if layer not in painting.grams]:
-            raise UsageError(
-                f"--style-layers has {missing[0]}; the style targets have "
-                f"{', '.join(painting.grams)}"
-            )
-        return {layer: painting.grams[layer].to(self.device) for layer in layers}
 
     @property
     def warnings(self) -> list[str]:

@@ -1,0 +1,444 @@
+"""What an optimisation minimises: equation 5 of one picture, balanced or as in a training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from impasto.errors import ModelError, UnknownStyleError, UsageError
+from impasto.losses import LossNetwork, PerceptualLoss, PerceptualTerms, total_variation_loss
+from impasto.losses.balancing import References, balanced_weights, measure_references
+from impasto.losses.layers import CONVOLUTIONS
+from impasto.losses.style_targets import Grams
+from impasto.runtime.metadata import ModelMetadata
+from impasto.runtime.model_file import read_model_file
+
+CONTENT_LAYER: Final = "relu3_3"
+STYLE_SCALE: Final = 3.0
+"""The strength of the style where none is given."""
+
+TV_SCALE: Final = 0.02
+"""The strength of the total variation where none is given."""
+
+_LEAST: Final = 1e-30
+
+
+class ObjectiveValues(NamedTuple):
+    """The weighted terms as numbers, and their sum."""
+
+    total: float
+    content: float
+    style: float
+    total_variation: float
+
+
+class Objective:
+    """Content + styles + total variation of one picture: the paper's equation 5.
+
+    It is `impasto.losses.PerceptualLoss` with all targets computed beforehand, so that an
+    evaluation is one forward and one backward pass of the loss network.
+
+    Args:
+        loss_network: VGG-16.
+        content_image: ``(1, 3, H, W)`` RGB in [0, 1]; None leaves the content out.
+        content_layer: where content is compared.
+        content_weight: of the mean squared difference of features.
+        style_targets: ``(paintings, C, C)`` Gram matrices by layer; none leaves the style out.
+        style_weights: of the squared Frobenius norms, one per painting, by layer.
+        tv_weight: weight of the total variation.
+
+    Raises:
+        UsageError: the loss network has no such layer, or there is neither content nor style.
+    """
+
+    def __init__(
+        self,
+        loss_network: LossNetwork,
+        *,
+        content_image: Tensor | None = None,
+        content_layer: str = CONTENT_LAYER,
+        content_weight: float = 1.0,
+        style_targets: Grams | None = None,
+        style_weights: Mapping[str, Sequence[float]] | None = None,
+        tv_weight: float = 0.0,
+    ) -> None:
+        self.style_targets = style_targets or {}
+        if content_image is None:
+            if not self.style_targets:
+                raise UsageError("an objective needs content or style")
+            content_layer = next(iter(self.style_targets))
+        self.loss = PerceptualLoss(
+            content_layer=content_layer,
+            style_layers=self.style_targets,
+            content_weight=content_weight,
+            tv_weight=tv_weight,
+            loss_network=loss_network,
+        )
+        # The loss is a mean over the paintings, and these add up.
+        self.style_weights = {
+            layer: torch.tensor(weights, device=self.style_targets[layer].device) * len(weights)
+            for layer, weights in (style_weights or {}).items()
+        }
+        self.content_target: Tensor | None = None
+        if content_image is not None:
+            with torch.no_grad():
+                self.content_target = self.loss.content_target(content_image)
+
+    def terms(self, image: Tensor) -> PerceptualTerms:
+        """Computes every weighted term.
+
+        Args:
+            image: ``(1, 3, H, W)`` RGB in [0, 1].
+
+        Raises:
+            UsageError: the content image has another size.
+        """
+        return self.loss.terms_from_target(
+            image, self.content_target, self.style_targets, self.style_weights
+        )
+
+    @torch.no_grad()
+    def values(self, image: Tensor) -> ObjectiveValues:
+        """Computes the terms as numbers, without a gradient."""
+        return _numbers_of(self.terms(image))
+
+    @torch.enable_grad()
+    def gradient(self, image: Tensor) -> tuple[ObjectiveValues, Tensor]:
+        """Computes the terms as numbers, and the gradient of their sum.
+
+        Args:
+            image: ``(1, 3, H, W)`` RGB in [0, 1]; it is left as it is.
+
+        Returns:
+            The terms, and ``(1, 3, H, W)``.
+        """
+        image = image.detach().requires_grad_()
+        terms = self.terms(image)
+        (gradient,) = torch.autograd.grad(terms.total, image)
+        return _numbers_of(terms), gradient.contiguous()
+
+
+def _numbers_of(terms: PerceptualTerms) -> ObjectiveValues:
+    # One transfer for all of them, where they lie on a GPU.
+    return ObjectiveValues(*torch.stack(terms[:4]).tolist())
+
+
+def prepared_loss_network(
+    weights: str | Path | None = None, device: torch.device | str = "cpu"
+) -> LossNetwork:
+    """Loads VGG-16, as `LossNetwork` does, on a device and in the plain memory layout.
+
+    Training's channels-last costs Gram matrices more time than it saves convolutions here.
+
+    Raises:
+        DataError: the file is missing or holds no VGG-16.
+    """
+    return LossNetwork(weights).to(device)
+
+
+def balanced_objective(
+    loss_network: LossNetwork,
+    photo: Tensor,
+    paintings: Sequence[Grams],
+    *,
+    shares: Sequence[float] | None = None,
+    style_scale: float = STYLE_SCALE,
+    tv_scale: float = TV_SCALE,
+    content_layer: str = CONTENT_LAYER,
+) -> Objective:
+    """Makes an objective whose dials mean the same for any photo and painting.
+
+    ``content / reference + style_scale * mean over layers of style / reference + tv_scale *
+    total variation / reference``: the references are the mean squared features of the photo,
+    the distance of its Gram matrices from the painting's, and its total variation. The paper
+    states weights in the units of the losses instead.
+
+    Args:
+        loss_network: VGG-16.
+        photo: ``(1, 3, H, W)`` RGB in [0, 1], the content image.
+        paintings: each one's Gram matrices, ``(1, C, C)`` by layer: all of these layers count.
+        shares: of each painting in the style; they are divided by their sum. None is even.
+        style_scale: strength of the style.
+        tv_scale: strength of the total variation.
+        content_layer: where content is compared.
+
+    Raises:
+        UsageError: there are not as many shares as paintings, or their sum is not above 0.
+        TrainingError: the photo and a painting look the same to the loss network.
+    """
+    scales = [style_scale * share for share in check_shares(shares, len(paintings))]
+    targets = _stacked(paintings, tuple(paintings[0]))
+    references = measure_references(loss_network, [photo[0]], targets, content_layer)
+    content_weight, style_weights = balanced_weights(references, scales)
+    return Objective(
+        loss_network,
+        content_image=photo,
+        content_layer=content_layer,
+        content_weight=content_weight,
+        style_targets=targets,
+        style_weights=style_weights,
+        tv_weight=tv_scale / tv_reference(photo),
+    )
+
+
+def trained_objective(
+    loss_network: LossNetwork,
+    photo: Tensor,
+    paintings: Sequence[Grams],
+    weights: TrainedWeights,
+    *,
+    shares: Sequence[float] | None = None,
+) -> Objective:
+    """Makes the objective that a model was trained with, for one photo.
+
+    Args:
+        loss_network: VGG-16.
+        photo: ``(1, 3, H, W)`` RGB in [0, 1], the content image.
+        paintings: as for `balanced_objective`.
+        weights: the model's.
+        shares: as for `balanced_objective`.
+
+    Raises:
+        UsageError: there are not as many shares as paintings, or their sum is not above 0; or
+            a painting's Gram matrices lack a layer.
+    """
+    for grams in paintings:
+        if missing := [layer for layer in weights.style if layer not in grams]:
+            raise UsageError(
+                f"the model was trained at {missing[0]}, and the style targets have "
+                f"{', '.join(grams)}"
+            )
+    parts = check_shares(shares, len(paintings))
+    return Objective(
+        loss_network,
+        content_image=photo,
+        content_layer=weights.content_layer,
+        content_weight=weights.content,
+        style_targets=_stacked(paintings, tuple(weights.style)),
+        style_weights={layer: [w * part for part in parts] for layer, w in weights.style.items()},
+        tv_weight=weights.tv,
+    )
+
+
+def feature_objective(
+    loss_network: LossNetwork, image: Tensor, layer: str, *, tv_scale: float = TV_SCALE
+) -> Objective:
+    """Makes the objective of a feature reconstruction, figure 3.
+
+    It is the squared distance of the features divided by their squared size (0 where nothing is
+    missing, 1 where features are all 0), plus a total variation that keeps away the noise which
+    deeper layers do not see. Such a term is Mahendran and Vedaldi's (2015), whom the paper
+    follows without stating a weight.
+
+    Args:
+        loss_network: VGG-16.
+        image: ``(1, 3, H, W)`` RGB in [0, 1].
+        layer: for example ``"relu3_3"``.
+        tv_scale: weight of the total variation divided by the image's own.
+
+    Raises:
+        UsageError: the loss network has no such layer; those it has are listed.
+    """
+    features = loss_network(image, (layer,))[layer]
+    return Objective(
+        loss_network,
+        content_image=image,
+        content_layer=layer,
+        content_weight=1 / max(features.square().mean().item(), _LEAST),
+        tv_weight=tv_scale / tv_reference(image),
+    )
+
+
+def gram_objective(loss_network: LossNetwork, grams: Grams, *, tv_weight: float = 0.0) -> Objective:
+    """Makes the objective of a style reconstruction, figure 4.
+
+    It is the mean over layers of the squared distance of Gram matrices divided by the squared
+    size of the image's, so that each layer counts the same; the paper adds the distances up.
+
+    Args:
+        loss_network: VGG-16.
+        grams: ``(1, C, C)`` by layer, for example from `style_grams`: all of these count.
+        tv_weight: weight of the total variation.
+
+    Raises:
+        UsageError: the loss network has no such layer; those it has are listed.
+    """
+    weights = {
+        layer: [1 / (len(grams) * max(gram.square().sum().item(), _LEAST))]
+        for layer, gram in grams.items()
+    }
+    return Objective(loss_network, style_targets=grams, style_weights=weights, tv_weight=tv_weight)
+
+
+def _stacked(paintings: Sequence[Grams], layers: Sequence[str]) -> Grams:
+    return {layer: torch.cat([grams[layer] for grams in paintings]) for layer in layers}
+
+
+def check_shares(shares: Sequence[float] | None, paintings: int) -> list[float]:
+    """Returns shares whose sum is 1.
+
+    Raises:
+        UsageError: there are not as many as paintings, one is negative, or all are 0.
+    """
+    if shares is None:
+        shares = [1.0] * paintings
+    stated = ",".join(f"{share:g}" for share in shares)
+    if len(shares) != paintings or not shares:
+        raise UsageError(
+            f"the style weights are {stated or 'none'}; give one for each of {paintings} "
+            f"painting{'s' if paintings > 1 else ''}"
+        )
+    if min(shares) < 0 or not 0 < sum(shares) < float("inf"):
+        raise UsageError(f"the style weights are {stated}; give numbers of 0 or more, not all 0")
+    return [share / sum(shares) for share in shares]
+
+
+def tv_reference(image: Tensor) -> float:
+    """Returns an image's total variation, for one of a single colour that of faint noise."""
+    return max(total_variation_loss(image).item(), float(image.numel()))
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """The weights of one style of a model.
+
+    Attributes:
+        content_layer: where content is compared.
+        content: weight of the feature reconstruction loss.
+        style: weights of the squared Frobenius norms, by layer.
+        tv: weight of the total variation.
+        style_size_px: longer side of the painting.
+    """
+
+    content_layer: str
+    content: float
+    style: dict[str, float]
+    tv: float
+    style_size_px: int
+
+
+def weights_of_model(path: Path, style: str | None = None) -> TrainedWeights:
+    """Reads the weights that an ``.onnx`` file states; as `trained_weights`.
+
+    Raises:
+        ModelError: the file cannot be used, or does not state the weights.
+        UnknownStyleError: it does not hold the style.
+    """
+    metadata = read_model_file(path)[1]
+    try:
+        return trained_weights(metadata, style)
+    except ModelError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def trained_weights(metadata: ModelMetadata, style: str | None = None) -> TrainedWeights:
+    """Finds the weights in what a model states about itself.
+
+    The lattice loss, which may have been part of the training, is no part of the paper's
+    objective and is left out.
+
+    Args:
+        metadata: the model's.
+        style: one of its styles; None is the first.
+
+    Raises:
+        ModelError: the weights are not stated.
+        UnknownStyleError: there is no such style.
+    """
+    recipe = metadata.recipe
+    try:
+        sizes = _numbers(recipe["style_size_px"])
+        number = _number_of(metadata, style) * len(sizes)
+        layers = _texts(recipe["style_layers"])
+        content = _number(recipe["content_weight"])
+        if recipe["style_weight"] == "auto":
+            references = _references(recipe["references"], layers)
+            scale = _style_scale(recipe, number // len(sizes))
+            chosen = References(
+                references.content, {layer: [references.style[layer][number]] for layer in layers}
+            )
+            per_content, by_layer = balanced_weights(chosen, [scale])
+            content *= per_content
+            style_weights = {layer: weights[0] for layer, weights in by_layer.items()}
+        else:
+            style_weights = _plain(recipe, layers)
+        return TrainedWeights(
+            content_layer=_texts([recipe["content_layer"]])[0],
+            content=content,
+            style=style_weights,
+            tv=_number(recipe["tv_weight"]),
+            style_size_px=int(sizes[0]),
+        )
+    except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ModelError(
+            "the model does not state the weights that it was trained with: take one that "
+            "`impasto train` made"
+        ) from error
+
+
+def _style_scale(recipe: Mapping[str, Any], number: int) -> float:
+    """Returns the strength of a style beside a content weight of 1, at one size."""
+    if "scales" in recipe:  # what the training ended with, the same at every octave
+        return _numbers(recipe["scales"])[number] * _number(recipe["octaves"])
+    stated = recipe["style_scale"]
+    scales = _numbers(STYLE_SCALE if stated is None else stated)
+    return scales[0] if len(scales) == 1 else scales[number]
+
+
+def _number_of(metadata: ModelMetadata, style: str | None) -> int:
+    """Returns a style's place among the learned ones."""
+    names = [entry.name for entry in metadata.styles]
+    if style is not None and style not in names:
+        raise UnknownStyleError(f"there is no style {style!r}: known are {', '.join(names)}")
+    number = 0 if style is None else names.index(style)
+    # The first versions knew runs of one painting only.
+    learned = _texts(metadata.recipe.get("paintings", [metadata.recipe.get("painting")]))
+    if number >= len(learned):
+        raise ModelError(
+            f"the style {names[number]!r} was taken over from another model, and its weights are "
+            "stated there"
+        )
+    return number
+
+
+def _references(stated: Any, layers: Sequence[str]) -> References:
+    if isinstance(stated, list):  # one an octave, the full size first
+        stated = stated[0]
+    if not isinstance(stated, dict):
+        raise TypeError(f"{stated!r} are no references")
+    # The first versions stated one number a layer beside the content's.
+    style = stated.get("style", stated)
+    return References(
+        _number(stated["content"]), {layer: _numbers(style[layer]) for layer in layers}
+    )
+
+
+def _plain(recipe: Mapping[str, Any], layers: Sequence[str]) -> dict[str, float]:
+    """Returns weights that were given: the mean over a Gram matrix is the sum over ``C^2``."""
+    weight, mean = _number(recipe["style_weight"]), recipe["style_reduction"] == "mean"
+    channels = {layer: CONVOLUTIONS[layer.removeprefix("relu")][1] for layer in layers}
+    return {layer: weight / (channels[layer] ** 2 if mean else 1) for layer in layers}
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{value!r} is no weight")
+    return float(value)
+
+
+def _numbers(values: Any) -> list[float]:
+    """Reads a list of numbers; the first versions stated a number alone for a list of one."""
+    listed = values if isinstance(values, list | tuple) else [values]
+    return [_number(value) for value in listed] if listed else [_number(None)]
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
+        raise TypeError(f"{values!r} is no list of words")
+    return list(values)

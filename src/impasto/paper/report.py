@@ -1,0 +1,214 @@
+"""A report as it grows in a folder: measurements, plots and sections, and one Markdown file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from impasto.errors import ResumeError
+from impasto.images.writing import atomic_path
+from impasto.markdown import table_lines
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Value = TypeVar("Value")
+
+SECTIONS: Final = ("speed", "objective", "superres", "figures")
+"""Their order in the report."""
+
+TITLE: Final = "Perceptual losses: the paper's results on this machine"
+
+COLOURS: Final = ("#2f5d8a", "#c4542d", "#5d8a3c", "#8a5d9e")
+
+
+class Measurements:
+    """The measurements of one section, kept in its folder as soon as each is made.
+
+    They lie in ``<folder>/measurements.json``, so that a report can be gone on with.
+
+    Args:
+        folder: the section's folder; it is made.
+        inputs: everything that the measurements depend on, JSON-ready.
+
+    Raises:
+        ResumeError: the folder holds measurements of other inputs, or a file that is
+            none of ours.
+        OutputError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, inputs: dict[str, Any]) -> None:
+        self._path = folder / "measurements.json"
+        self._inputs = json.loads(json.dumps(inputs))
+        self._values: dict[str, Any] = {}
+        if not self._path.exists():
+            return
+        try:
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            before, self._values = kept["inputs"], dict(kept["values"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ResumeError(
+                f"{self._path} cannot be read: remove it, or choose another -o"
+            ) from error
+        names = sorted(before.keys() | self._inputs.keys())
+        if other := [name for name in names if before.get(name) != self._inputs.get(name)]:
+            raise ResumeError(
+                f"{folder} holds measurements with other {', '.join(other)}: choose another -o"
+            )
+
+    def get(self, name: str, measure: Callable[[], Value]) -> Value:
+        """Returns a measurement, which is made and kept if it is not there yet.
+
+        Args:
+            name: what it goes by.
+            measure: makes it; what it returns must be JSON-ready.
+        """
+        if name not in self._values:
+            self.keep(name, measure())
+        kept: Value = self._values[name]
+        return kept
+
+    def holds(self, name: str, value: object) -> bool:
+        """Tells whether a measurement is there and is this one."""
+        return name in self._values and self._values[name] == json.loads(json.dumps(value))
+
+    def keep(self, name: str, value: object) -> None:
+        """Keeps a measurement in place of an earlier one; it must be JSON-ready.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        self._values[name] = json.loads(json.dumps(value))
+        text = json.dumps({"inputs": self._inputs, "values": self._values}, indent=1)
+        _write(self._path, text + "\n")
+
+
+@contextmanager
+def plot(path: Path, panels: int = 1) -> Iterator[list[Axes]]:
+    """Gives panels to draw on, side by side, and writes them as ``path``.png and .svg.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1 + 4.5 * panels, 4), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)
+    for panel in axes[0]:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.25)
+    yield list(axes[0])
+    for suffix in (".png", ".svg"):
+        with atomic_path(path.with_suffix(suffix)) as temporary:
+            # Without a date, the same figures give the same file.
+            metadata = {"Date": None} if suffix == ".svg" else None
+            figure.savefig(temporary, dpi=110, metadata=metadata)
+
+
+def colour(number: int) -> str:
+    """Returns the colour of a line by its number; they come round again."""
+    return COLOURS[number % len(COLOURS)]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts; the first column names the rows."""
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file beside the section, with what it shows."""
+
+    file: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report.
+
+    Attributes:
+        name: its folder, one of `SECTIONS`.
+        title: its heading.
+        text: paragraphs.
+        tables: shown below the text.
+        pictures: shown below the tables.
+        machine: what the figures were taken on.
+        notes: sentences on the data and on what was cut.
+    """
+
+    name: str
+    title: str
+    text: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    machine: str = ""
+    notes: Sequence[str] = ()
+
+    def circumstances(self) -> list[str]:
+        """Returns under which the figures were taken, a paragraph each."""
+        return [*([f"Machine: {self.machine}."] if self.machine else []), *self.notes]
+
+
+def save_section(folder: Path, section: Section) -> None:
+    """Writes a section for `write_report`, as ``<folder>/<name>/section.json``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(asdict(section), indent=1)
+    _write(folder / section.name / "section.json", text + "\n")
+
+
+def write_report(folder: Path) -> Path:
+    """Puts the sections of a folder together.
+
+    Where all were made under the same circumstances, these are stated once, at the top;
+    otherwise each section states its own.
+
+    Returns:
+        ``<folder>/report.md``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    sections = []
+    for name in SECTIONS:
+        if (file := folder / name / "section.json").is_file():
+            values = json.loads(file.read_text(encoding="utf-8"))
+            tables = [Table(**table) for table in values.pop("tables")]
+            pictures = [Picture(**picture) for picture in values.pop("pictures")]
+            sections.append(Section(**values, tables=tables, pictures=pictures))
+    path = folder / "report.md"
+    _write(path, "\n\n".join(_markdown(sections)) + "\n")
+    return path
+
+
+def _markdown(sections: list[Section]) -> Iterator[str]:
+    first, *others = [section.circumstances() for section in sections] or [[]]
+    shared = all(other == first for other in others)
+    yield f"# {TITLE}"
+    yield from first if shared else []
+    for section in sections:
+        yield f"## {section.title}"
+        yield from [] if shared else section.circumstances()
+        yield from section.text
+        for table in section.tables:
+            yield f"**{table.caption}**"
+            yield "\n".join(table_lines(table.header, table.rows))
+        for picture in section.pictures:
+            yield f"![{picture.caption}]({section.name}/{picture.file})"
+            yield f"*{picture.caption}*"
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
