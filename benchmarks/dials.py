@@ -1,8 +1,8 @@
 """What strength, stroke size and the picture's size do to each style.
 
-`python benchmarks/dials.py MODEL PAINTINGS PHOTOS [--large LARGE_PHOTOS]` prints, by the measures of
-`impasto evaluate style`, a curve of strengths and one of stroke sizes. With large photos it paints
-these at several sizes too, and looks at the detail of the largest results at 100 %.
+`python benchmarks/dials.py MODEL PAINTINGS PHOTOS [--large LARGE_PHOTOS]` prints a curve of
+strengths and one of stroke sizes, by the measures of `impasto evaluate style`. With large photos it
+paints these at several sizes too, and looks at the detail of their results at 100 %.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from impasto.images.colour import luma
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork, gram_matrix
-from impasto.runtime.stylizer import StyleModel
+from impasto.runtime.cores import usable_cores
 from impasto.training.pictures import to_tensor
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -55,7 +55,9 @@ def main() -> None:
     photos = _read(arguments.photos)[:: arguments.every]
     large = _read(arguments.large) if arguments.large else []
     prepared = [PreparedPhoto.of(photo, network) for photo in photos]
-    print(f"{len(photos)} photos, {len(large)} large ones; {describe_machine()}\n")
+    print(
+        f"{len(photos)} photos, {len(large)} large ones; {describe_machine(usable_cores(), ())}\n"
+    )
     print("| style | dial | " + " | ".join(MEASURES) + " |")
     print("|" + " --- |" * (2 + len(MEASURES)))
     details: list[str] = []
@@ -64,15 +66,13 @@ def main() -> None:
             continue
         painting = read_image(paintings[name]).rgb
         style, target = model.with_blend({name: 1.0}), see_painting(network, painting)
-        for dial, options in _settings():
-            results = [style.paint(photo, **options) for photo in photos]
+        for dial, strength, size in _settings():
+            results = [style.paint(p, strength=strength, stroke_size=size) for p in photos]
             _row(name, dial, measure_style(prepared, results, target, loss_network=network))
         for size_px in SIZES_PX if large else ():
             sized = [resize_longer_side(photo, size_px) for photo in large]
             results = [style.paint(photo) for photo in sized]
-            _row(
-                name, f"{size_px} px", measure_style(sized, results, target, loss_network=network)
-            )
+            _row(name, f"{size_px} px", measure_style(sized, results, target, loss_network=network))
             if size_px > SIZES_PX[0]:
                 values = [
                     _detail(photo, result, painting, network)
@@ -88,11 +88,12 @@ def main() -> None:
         print("\n".join(details))
 
 
-def _settings() -> Iterator[tuple[str, dict[str, float]]]:
+def _settings() -> Iterator[tuple[str, float, float]]:
+    """Yields each dial's name, strength and stroke size."""
     for strength in STRENGTHS:
-        yield f"strength {strength:g}", {"strength": strength}
+        yield f"strength {strength:g}", strength, 1.0
     for size in STROKE_SIZES:
-        yield f"strokes {size:g}", {"stroke_size": size}
+        yield f"strokes {size:g}", 1.0, size
 
 
 def _read(folder: Path) -> list[Picture]:

@@ -284,8 +284,8 @@ def test_octaves_halve_result_photo_and_painting(make_task):
         *halves,
         {layer: gram[sets] for layer, gram in level.targets.items()},
         {layer: 2.0 * weight[sets] for layer, weight in level.weights.items()},
-        level.content_weight,
-        {layer: usual[sets] for layer, usual in level.usual.items()},
+        content_weight=level.content_weight,
+        references={layer: usual[sets] for layer, usual in level.usual.items()},
     )
     fine = one.terms(output, images, sets)[0]
     both = two.terms(output, images, sets)[0]

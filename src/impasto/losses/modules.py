@@ -130,6 +130,7 @@ class PerceptualLoss(nn.Module):
         content_images: Tensor,
         style_targets: Mapping[str, Tensor],
         style_weights: Mapping[str, Tensor] | None = None,
+        *,
         content_weight: float | None = None,
         references: Mapping[str, Tensor] | None = None,
     ) -> Comparison:

@@ -76,7 +76,6 @@ class DraftNetwork(nn.Module):
                 padding_mode="reflect",
             )
 
-
         def blocks(channels: int, dilations: tuple[int, ...]) -> nn.ModuleList:
             return nn.ModuleList(
                 convolution(channels, channels, dilation=d) for one in dilations for d in (one, 1)

@@ -142,8 +142,9 @@ class OctaveLoss:
                 self._view(images, octave, number),
                 {layer: gram[sets] for layer, gram in level.targets.items()},
                 {layer: weight[sets] * scales for layer, weight in level.weights.items()},
-                level.content_weight,
-                level.usual and {layer: value[sets] for layer, value in level.usual.items()},
+                content_weight=level.content_weight,
+                references=level.usual
+                and {layer: value[sets] for layer, value in level.usual.items()},
             )
             content, style = content + found.content, style + found.style
             kept = kept + found.kept / len(self.levels)
