@@ -42,7 +42,7 @@ from impasto.cli.settings import parse_memory
 from impasto.evaluation import machine
 from impasto.evaluation.machine import describe_machine
 from impasto.export import export_network, load_weights, save_weights
-from impasto.images.rows import DEFAULT_MEMORY
+from impasto.images.mapping import DEFAULT_MEMORY
 from impasto.networks import (
     NETWORKS,
     DraftRefineNetwork,

@@ -2,10 +2,13 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +17,8 @@ from PIL import Image
 from tiny_models import SPECS, exported
 
 from impasto.cli import running
-from impasto.images import regions
+from impasto.errors import ModelError
+from impasto.images import mapping, regions
 from impasto.images.reading import read_image
 from impasto.runtime import draft_refine
 
@@ -28,10 +32,22 @@ def model(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def temporary_folder(tmp_path, monkeypatch):
+    """Nothing is to lie here: a system's temporary folder often is memory."""
     folder = tmp_path / "temporary"
     folder.mkdir()
+    monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
+
+
+@pytest.fixture
+def mapped_in(monkeypatch):
+    """The folders of the files that were mapped."""
+    folders = set()
+    make = mapping.mapped
+    for module in (mapping, regions):
+        monkeypatch.setattr(module, "mapped", lambda *a: folders.add(a[1]) or make(*a))
+    return folders
 
 
 @pytest.fixture
@@ -139,13 +155,86 @@ def test_pictures_of_libvips_are_worked_on_one_after_the_other(
     assert events == ["read_huge", "read_huge done", "write_huge", "write_huge done"] * 3
 
 
+def test_files_lie_where_the_result_will(
+    run_cli, folder, model, tmp_path, temporary_folder, mapped_in, monkeypatch
+):
+    line = ["stylize", folder / "c.png", "-m", model, "--memory", SMALL, "-o"]
+    (tmp_path / "there").mkdir()
+    for name, where in [("there/x.png", "there"), ("new/below/x.png", "")]:
+        assert run_cli(*line, tmp_path / name)[0] == 0
+        assert mapped_in == {tmp_path / where}
+        mapped_in.clear()
+    monkeypatch.setenv("TMPDIR", str(temporary_folder))
+    assert run_cli(*line, tmp_path / "there" / "y.png")[0] == 0
+    assert mapped_in == {temporary_folder}
+
+
+def test_a_full_disk_is_told_before_the_painting(run_cli, folder, model, tmp_path, monkeypatch):
+    """It has room for the picture and smaller ones of it, but not for the result too."""
+    usage = namedtuple("Usage", "total used free")
+    left = 640 * 400 * 3 * 17 // 10
+    make = mapping.mapped
+
+    def mapped(shape, where):
+        nonlocal left
+        picture = make(shape, where)
+        left -= picture.size
+        return picture
+
+    for module in (mapping, regions):
+        monkeypatch.setattr(module, "mapped", mapped)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, left))
+    painted = []
+    monkeypatch.setattr(draft_refine, "run_on_picture", lambda *_: painted.append(1))
+    target = tmp_path / "b.tif"
+    code, out, err = run_cli(
+        "stylize", folder / "b.tif", "-m", model, "--memory", SMALL, "-o", target
+    )
+    assert (code, out, err.count("\n"), painted) == (1, "", 1, [])
+    assert f"a picture of 400x640 needs 1 MiB more temporary space, and {tmp_path} has" in err
+    assert not target.exists()
+
+
+def mapped_files(folder):
+    """Files in a folder that are mapped into this process, named or not."""
+    maps = Path("/proc/self/maps").read_text(errors="replace").splitlines()
+    return [line for line in maps if f" {folder}/" in line]
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="does not list what is mapped")
+def test_each_picture_of_a_folder_gives_its_room_back(
+    run_cli, folder, model, tmp_path, monkeypatch
+):
+    held, out = [], tmp_path / "out"
+    out.mkdir()
+    read, paint = running.read_huge, draft_refine.DraftRefinePainter.paint
+
+    def counting(*args, **settings):
+        held.append(len(mapped_files(out)))
+        return read(*args, **settings)
+
+    def failing(self, rgb, *args):
+        if len(held) == 2:
+            paint(self, rgb, *args)
+            raise ModelError("the model fails") from ValueError("of its own")
+        return paint(self, rgb, *args)
+
+    monkeypatch.setattr(running, "read_huge", counting)
+    monkeypatch.setattr(draft_refine.DraftRefinePainter, "paint", failing)
+    line = ["stylize", folder, "-m", model, "--memory", SMALL, "-o", f"{out}/"]
+    code, _, err = run_cli(*line, "--format", "png")
+    assert (code, "b.tif: the model fails" in err) == (1, True)
+    assert held == [0, 0, 0]
+    assert mapped_files(out) == []
+
+
 def test_damage_is_told_in_one_line(run_cli, folder, model, tmp_path, temporary_folder):
     path = folder / "a.jpg"
     path.write_bytes(path.read_bytes()[:9000])
     code, out, err = run_cli("stylize", path, "-m", model, "--memory", SMALL)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert f"impasto: {path} is damaged or truncated: " in err
-    assert not list(folder.glob("a.*_*")) and not list(folder.glob(".*"))
+    assert sorted(found.name for found in folder.iterdir()) == ["a.jpg", "b.tif", "c.png"]
     assert list(temporary_folder.iterdir()) == []
 
 
@@ -192,14 +281,15 @@ main(sys.argv[2:])
 def test_after_a_kill_nothing_is_left_and_the_same_line_works(
     run_cli, folder, model, tmp_path, temporary_folder
 ):
-    target = tmp_path / "b.tif"
+    target = tmp_path / "out" / "b.tif"
+    target.parent.mkdir()
     line = ["stylize", folder / "b.tif", "-m", model, "--memory", SMALL, "-o", target]
     line = [str(part) for part in line]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(temporary_folder), *line], check=False
     )
     assert killed.returncode == -signal.SIGKILL
-    assert not target.exists()
+    assert list(target.parent.iterdir()) == []
     assert list(temporary_folder.iterdir()) == []
     assert run_cli(*line)[0] == 0
     assert read_image(target).rgb.shape == (640, 400, 3)

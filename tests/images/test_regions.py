@@ -1,10 +1,10 @@
 """Pictures that go through libvips come out as those that go through Pillow."""
 
+import dataclasses
 import errno
 import io
 import os
 import sys
-import tempfile
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ from PIL import Image
 
 from impasto.errors import ImageReadError, ImageTooLargeError, OutputError
 from impasto.images import regions
+from impasto.images.mapping import is_mapped, mapped
 from impasto.images.reading import Photo, read_image
-from impasto.images.regions import can_write, in_memory, read_huge, write_huge
-from impasto.images.rows import Scratch
+from impasto.images.regions import can_write, read_huge, write_huge
 from impasto.images.writing import write_image
 
 HEIGHT, WIDTH = 150, 203
@@ -105,11 +105,12 @@ def test_every_kind_is_read_as_by_pillow(name, tmp_path):
     path = tmp_path / "picture"
     SOURCES[name](path)
     expected = read_image(path)
-    with Scratch() as scratch:
-        found = in_memory(read_huge(path, scratch, max_pixels=10**6, memory=0))
+    found = read_huge(path, tmp_path, max_pixels=10**6, memory=0)
+    assert is_mapped(found.rgb)
     np.testing.assert_array_equal(found.rgb, expected.rgb)
     assert (found.alpha is None) == (expected.alpha is None)
     if found.alpha is not None:
+        assert is_mapped(found.alpha)
         np.testing.assert_array_equal(found.alpha, expected.alpha)
     for attribute in ("exif", "format", "icc_profile", "frames"):
         assert getattr(found, attribute) == getattr(expected, attribute)
@@ -120,16 +121,15 @@ def test_only_pictures_beyond_the_memory_are_taken(tmp_path):
     Image.fromarray(RGB).save(path)
     Image.fromarray(RGB).save(tmp_path / "picture.bmp")
     limits = {"max_pixels": 10**6}
-    with Scratch() as scratch:
-        assert read_huge(path, scratch, **limits) is None
-        assert read_huge(path, scratch, memory=18 * RGB[..., 0].size, **limits) is None
-        assert read_huge(path, scratch, memory=18 * RGB[..., 0].size - 1, **limits)
-        assert read_huge(path, scratch, memory=4 * 18 * RGB[..., 0].size - 1, scale=2, **limits)
-        # What they are, or that they are missing, `read_image` says.
-        assert read_huge(tmp_path / "picture.bmp", scratch, memory=0, **limits) is None
-        assert read_huge(tmp_path / "missing.png", scratch, memory=0, **limits) is None
-        with pytest.raises(ImageTooLargeError, match="is 203x150, above the limit of 30,000"):
-            read_huge(path, scratch, memory=0, max_pixels=30_000)
+    assert read_huge(path, tmp_path, **limits) is None
+    assert read_huge(path, tmp_path, memory=18 * RGB[..., 0].size, **limits) is None
+    assert read_huge(path, tmp_path, memory=18 * RGB[..., 0].size - 1, **limits)
+    assert read_huge(path, tmp_path, memory=4 * 18 * RGB[..., 0].size - 1, scale=2, **limits)
+    # What they are, or that they are missing, `read_image` says.
+    assert read_huge(tmp_path / "picture.bmp", tmp_path, memory=0, **limits) is None
+    assert read_huge(tmp_path / "missing.png", tmp_path, memory=0, **limits) is None
+    with pytest.raises(ImageTooLargeError, match="is 203x150, above the limit of 30,000"):
+        read_huge(path, tmp_path, memory=0, max_pixels=30_000)
 
 
 def test_without_pyvips_errors_about_size_name_the_extra(tmp_path, monkeypatch):
@@ -140,8 +140,7 @@ def test_without_pyvips_errors_about_size_name_the_extra(tmp_path, monkeypatch):
     assert "impasto[huge]" not in str(caught.value)
     monkeypatch.setitem(sys.modules, "pyvips", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with Scratch() as scratch:
-        assert read_huge(path, scratch, max_pixels=10**6, memory=0) is None
+    assert read_huge(path, tmp_path, max_pixels=10**6, memory=0) is None
     with pytest.raises(ImageTooLargeError, match=r'impasto\[huge\].*`pip install "\.\[huge\]"`'):
         read_image(path, max_pixels=1)
 
@@ -153,8 +152,7 @@ def test_every_format_is_written_as_by_pillow(suffix, profile, alpha, tmp_path):
     photo = Photo(RGB, alpha, clean(exif()), "PNG", profile)
     written, expected = tmp_path / f"written{suffix}", tmp_path / f"expected{suffix}"
     write_image(expected, photo)
-    with Scratch() as scratch:
-        write_huge(written, spooled(photo, scratch))
+    write_huge(written, spooled(photo, tmp_path))
     ours, pillows = read_image(written), read_image(expected)
     atol = 12 if suffix == ".webp" else 1  # the same encoder in another version
     np.testing.assert_allclose(ours.rgb.astype(int), pillows.rgb.astype(int), atol=atol)
@@ -169,8 +167,7 @@ def test_every_format_is_written_as_by_pillow(suffix, profile, alpha, tmp_path):
 def test_pictures_without_exif_get_none(tmp_path):
     for suffix in (".jpg", ".png", ".tif", ".webp"):
         path = tmp_path / f"written{suffix}"
-        with Scratch() as scratch:
-            write_huge(path, spooled(Photo(RGB), scratch), quality=50)
+        write_huge(path, spooled(Photo(RGB), tmp_path), quality=50)
         photo = read_image(path)
         resolution = {0x011A, 0x011B, 0x0128} if suffix == ".tif" else set()
         assert entries(photo.exif).keys() == resolution
@@ -180,8 +177,7 @@ def test_pictures_without_exif_get_none(tmp_path):
 def test_exif_goes_into_big_tiffs_too(tmp_path, monkeypatch):
     monkeypatch.setattr(regions, "_LARGEST_TIFF_BYTES", 1000)
     path = tmp_path / "big.tif"
-    with Scratch() as scratch:
-        write_huge(path, spooled(Photo(RGB, exif=clean(exif())), scratch))
+    write_huge(path, spooled(Photo(RGB, exif=clean(exif())), tmp_path))
     assert path.read_bytes()[2] == 43
     photo = read_image(path)
     np.testing.assert_array_equal(photo.rgb, RGB)
@@ -189,14 +185,14 @@ def test_exif_goes_into_big_tiffs_too(tmp_path, monkeypatch):
     assert pyvips.Image.new_from_file(str(path)).width == WIDTH
 
 
-def spooled(photo, scratch):
+def spooled(photo, folder):
     """The photo as `read_huge` would give it."""
-    rgb, alpha = scratch.room(RGB.shape), None
-    rgb[0:HEIGHT] = photo.rgb
+    rgb, alpha = mapped(RGB.shape, folder), None
+    rgb[:] = photo.rgb
     if photo.alpha is not None:
-        alpha = scratch.room(photo.alpha.shape)
-        alpha[0:HEIGHT] = photo.alpha
-    return regions.HugePhoto(rgb, alpha, photo.exif, photo.format, photo.icc_profile)
+        alpha = mapped(photo.alpha.shape, folder)
+        alpha[:] = photo.alpha
+    return dataclasses.replace(photo, rgb=rgb, alpha=alpha)
 
 
 def clean(block):
@@ -230,8 +226,8 @@ def test_truncated_pictures_are_refused_in_one_line(name, tmp_path):
     else:
         data = path.read_bytes()[: path.stat().st_size // 2]
     path.write_bytes(data)
-    with Scratch() as scratch, pytest.raises(ImageReadError) as caught:
-        read_huge(path, scratch, max_pixels=10**6, memory=0)
+    with pytest.raises(ImageReadError) as caught:
+        read_huge(path, tmp_path, max_pixels=10**6, memory=0)
     message = str(caught.value)
     assert message.startswith(f"{path} is damaged or truncated: ")
     assert "\n" not in message
@@ -245,8 +241,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
         raise pyvips.Error("unable to call tiffsave", detail)
 
     monkeypatch.setattr(regions, "_save", full)
-    with Scratch() as scratch, pytest.raises(OutputError) as caught:
-        write_huge(tmp_path / "x.tif", spooled(Photo(RGB), scratch))
+    with pytest.raises(OutputError) as caught:
+        write_huge(tmp_path / "x.tif", spooled(Photo(RGB), tmp_path))
     assert str(caught.value) == f"cannot write {tmp_path / 'x.tif'}: no space left on the disk"
     assert caught.value.__cause__.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []
@@ -256,15 +252,14 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
 def test_what_libvips_cannot_write_is_told(tmp_path):
     import resource
 
-    with Scratch() as scratch:
-        photo = spooled(Photo(RGB), scratch)
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-        try:
-            with pytest.raises(OutputError, match=r"cannot write .*x\.png: File too large"):
-                write_huge(tmp_path / "x.png", photo)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    photo = spooled(Photo(RGB), tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*x\.png: File too large"):
+            write_huge(tmp_path / "x.png", photo)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -274,8 +269,8 @@ def test_an_interrupt_stops_libvips_and_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(regions, "wait", interrupt)
     folder = tmp_path / "out"
-    with Scratch() as scratch, pytest.raises(KeyboardInterrupt):
-        write_huge(folder / "x.png", spooled(Photo(RGB), scratch))
+    with pytest.raises(KeyboardInterrupt):
+        write_huge(folder / "x.png", spooled(Photo(RGB), tmp_path))
     assert list(folder.iterdir()) == []
 
 
@@ -285,17 +280,14 @@ def test_names_that_are_no_text_will_do(tmp_path):
     path = tmp_path / os.fsdecode(b"photo\xff[a=b].png")
     Image.fromarray(RGB).save(path)
     target = path.with_suffix(".tif")
-    with Scratch() as scratch:
-        write_huge(target, read_huge(path, scratch, max_pixels=10**6, memory=0))
+    write_huge(target, read_huge(path, tmp_path, max_pixels=10**6, memory=0))
     np.testing.assert_array_equal(read_image(target).rgb, RGB)
 
 
-def test_temporary_files_lie_where_python_puts_them(tmp_path, monkeypatch):
+def test_colours_and_transparency_lie_in_the_folder(tmp_path, monkeypatch):
     used = []
-    make = tempfile.TemporaryFile
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: used.append(1) or make())
+    monkeypatch.setattr(regions, "mapped", lambda *a: used.append(a) or mapped(*a))
     path = tmp_path / "picture.png"
     Image.fromarray(RGBA).save(path)
-    with Scratch() as scratch:
-        read_huge(path, scratch, max_pixels=10**6, memory=0)
-    assert len(used) == 2
+    read_huge(path, tmp_path, max_pixels=10**6, memory=0)
+    assert used == [((HEIGHT, WIDTH, 3), tmp_path), ((HEIGHT, WIDTH), tmp_path)]

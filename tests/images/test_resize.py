@@ -83,6 +83,15 @@ def test_resized_rows_are_those_of_the_whole(size, gap, kernel):
         assert np.abs(np.concatenate(parts) - whole).max() <= 1
 
 
+@pytest.mark.parametrize("rows", [slice(0, 9), slice(4, 7)])
+def test_transparency_may_lie_apart(rgb, rows):
+    alpha = rgb[::-1, :, 0]
+    size, kernel = (25, 9), Image.Resampling.LANCZOS
+    apart = resized_rows(rgb, rows, *size, kernel, alpha=alpha)
+    np.testing.assert_array_equal(apart, resized_rows(np.dstack([rgb, alpha]), rows, *size, kernel))
+    assert apart.shape == (rows.stop - rows.start, 25, 4)
+
+
 def test_mirror_up_repeats_the_reflection():
     row = np.array([10, 20, 30], np.uint8)[None, :, None].repeat(3, axis=2)
     enlarged, top, left = mirror_up(row, 9)

@@ -12,8 +12,8 @@ from tiny_models import SPECS, WORKING_PX, exported
 from torch.nn import functional as F
 
 from impasto.errors import ModelError, UsageError
+from impasto.images.mapping import is_mapped, mapped
 from impasto.images.resize import resized_to
-from impasto.images.rows import Scratch
 from impasto.runtime import draft_refine
 from impasto.runtime.metadata import METADATA_KEY, REFINE_KEY
 from impasto.runtime.stylizer import StyleModel
@@ -141,15 +141,15 @@ def test_stroke_sizes_outside_their_range(model, rgb, stroke_size):
         model.paint(rgb, stroke_size=stroke_size)
 
 
-def test_a_picture_in_a_temporary_file_is_painted_alike(model, monkeypatch):
+def test_a_mapped_picture_is_painted_alike(model, tmp_path):
     photo, shares = picture(300, 201), []
     mask = np.full(photo.shape[:2], 200, np.uint8)
     dials = {"strength": 0.2, "keep_colors": True, "mask": mask}
     expected = model.paint(photo, **dials)
-    with Scratch() as scratch:
-        room = scratch.room(photo.shape)
-        room[0 : len(photo)] = photo
-        found = model.paint(room, progress=shares.append, **dials)[:]
+    room = mapped(photo.shape, tmp_path)
+    room[:] = photo
+    found = model.paint(room, progress=shares.append, **dials)
+    assert is_mapped(found)
     np.testing.assert_array_equal(found, expected)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0

@@ -1,6 +1,4 @@
-"""Pictures in temporary files are painted and enlarged as those in memory."""
-
-import contextlib
+"""Pictures in mapped files are painted and enlarged as those in memory."""
 
 import numpy as np
 import pytest
@@ -8,10 +6,9 @@ from PIL import Image
 from tiny_models import SPECS, exported, older_gallery
 
 from impasto.errors import UsageError
-from impasto.images import regions, resize, rows
-from impasto.images.reading import HugePhoto, Photo
-from impasto.images.regions import in_memory
-from impasto.images.rows import Scratch
+from impasto.images import mapping, regions, resize
+from impasto.images.mapping import is_mapped, mapped
+from impasto.images.reading import Photo
 from impasto.runtime.metadata import StyleEntry
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
@@ -36,19 +33,18 @@ def photo():
     return (ramp + rng.integers(0, 25, ramp.shape)).astype(np.uint8)
 
 
-@contextlib.contextmanager
-def in_files():
-    """Temporary files, and several bands for a small picture as long as they are there."""
-    with Scratch() as scratch, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "_BAND_ROWS", 37)
-        patch.setattr(resize, "_BAND_PIXELS", 183 * 150)
-        yield scratch
+@pytest.fixture
+def in_file(tmp_path, monkeypatch):
+    """Puts an array into a mapped file; from then on a small picture has several bands."""
 
+    def put(array):
+        monkeypatch.setattr(mapping, "_BAND_ROWS", 37)
+        monkeypatch.setattr(resize, "_BAND_PIXELS", 183 * 150)
+        picture = mapped(array.shape, tmp_path)
+        picture[:] = array
+        return picture
 
-def filed(array, scratch):
-    room = scratch.room(array.shape)
-    room[0 : len(array)] = array
-    return room
+    return put
 
 
 def assert_alike(found, expected):
@@ -71,39 +67,36 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: "-".join(map(str, s)) or "default")
-def test_every_dial_gives_the_picture_of_the_usual_path(path, photo, setting):
+def test_every_dial_gives_the_picture_of_the_usual_path(path, photo, setting, in_file):
     model = StyleModel(path, threads=1).with_blend({"one": 0.3, "two": 0.7})
     expected = model.paint(photo, **setting)
-    with in_files() as scratch:
-        shares = []
-        painted = model.paint(filed(photo, scratch), progress=shares.append, **setting)
-        found = painted[:]
+    shares = []
+    found = model.paint(in_file(photo), progress=shares.append, **setting)
+    assert is_mapped(found)
     assert_alike(found, expected)
     assert shares == sorted(shares)
     if setting.get("strength") != 0.0:
         assert shares[-1] == 1.0
 
 
-def test_a_masks_shape_is_checked(path, photo):
+def test_a_masks_shape_is_checked(path, photo, in_file):
     model = StyleModel(path, threads=1)
-    with (
-        in_files() as scratch,
-        pytest.raises(UsageError, match="the mask is 10x10 and the photo 183x600"),
-    ):
-        model.paint(filed(photo, scratch), mask=np.zeros((10, 10), np.uint8))
+    with pytest.raises(UsageError, match="the mask is 10x10 and the photo 183x600"):
+        model.paint(in_file(photo), mask=np.zeros((10, 10), np.uint8))
 
 
-def test_a_narrow_picture_is_mirrored_as_in_memory(path):
+def test_a_narrow_picture_is_mirrored_as_in_memory(path, in_file):
     narrow = np.random.default_rng(0).integers(0, 256, (3, 500, 3), np.uint8)
     model = StyleModel(path, threads=1)
-    with in_files() as scratch:
-        found = model.paint(filed(narrow, scratch))[:]
-    assert_alike(found, model.paint(narrow))
+    expected = model.paint(narrow)
+    assert_alike(model.paint(in_file(narrow)), expected)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("with_alpha", [False, True])
-def test_enlarged_with_all_that_belongs_to_it(save_upscaler, tmp_path, photo, scale, with_alpha):
+def test_enlarged_with_all_that_belongs_to_it(
+    save_upscaler, tmp_path, photo, scale, with_alpha, in_file
+):
     model = UpscaleModel(save_upscaler(tmp_path / "conv.onnx", see_px=2), threads=1)
     rgb = photo[:201:2]
     alpha = None
@@ -116,13 +109,13 @@ def test_enlarged_with_all_that_belongs_to_it(save_upscaler, tmp_path, photo, sc
     usual = Photo(rgb, alpha, exif.tobytes(), "TIFF", b"profile")
     setting = {"scale": scale, "tile_px": 40, "match_histogram": with_alpha}
     expected = model.upscale_photo(usual, **setting)
-    with in_files() as scratch:
-        rooms = [None if part is None else filed(part, scratch) for part in (rgb, alpha)]
-        huge = HugePhoto(*rooms, exif.tobytes(), "TIFF", b"profile")
-        found = in_memory(model.upscale_photo(huge, **setting))
+    rooms = [None if part is None else in_file(part) for part in (rgb, alpha)]
+    found = model.upscale_photo(Photo(*rooms, exif.tobytes(), "TIFF", b"profile"), **setting)
+    assert is_mapped(found.rgb)
     assert_alike(found.rgb, expected.rgb)
     assert (found.alpha is None) == (expected.alpha is None)
     if with_alpha:
+        assert is_mapped(found.alpha)
         assert_alike(found.alpha, expected.alpha)
     assert (found.exif, found.icc_profile) == (expected.exif, expected.icc_profile)
 
@@ -140,10 +133,9 @@ def test_a_path_gives_the_same_pillow_image(path, photo, tmp_path, monkeypatch):
     assert_alike(np.asarray(small), np.asarray(large).astype(int))
 
 
-def test_a_narrow_picture_is_enlarged(save_upscaler, tmp_path):
+def test_a_narrow_picture_is_enlarged(save_upscaler, tmp_path, in_file):
     model = UpscaleModel(save_upscaler(tmp_path / "conv.onnx", see_px=2, min_size_px=8), threads=1)
     narrow = np.random.default_rng(0).integers(0, 256, (3, 50, 3), np.uint8)
-    with in_files() as scratch:
-        found = model.upscale(filed(narrow, scratch), scale=4)[:]
+    found = model.upscale(in_file(narrow), scale=4)
     np.testing.assert_array_equal(found, model.upscale(narrow, scale=4))
     assert found.shape == (12, 200, 3)

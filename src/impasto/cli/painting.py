@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from impasto.cli.report import PAINTING
 from impasto.cli.running import Task
 from impasto.cli.settings import PaintSettings
-from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto
+from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
 from impasto.runtime.loading import load_model
 from impasto.runtime.mixing import parse_blend
 
@@ -51,7 +51,7 @@ def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int 
 
         mask = read_mask(settings.mask, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
 
-    def paint(photo: AnyPhoto, progress: Callable[[float], None]) -> AnyPhoto:
+    def paint(photo: Photo, progress: Callable[[float], None]) -> Photo:
         if settings.max_side_px is not None:
             from impasto.images.resize import shrink
 

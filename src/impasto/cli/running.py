@@ -11,7 +11,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
+
+import numpy as np
 
 from impasto.cli.console import Screen, one_line, progress_bar
 from impasto.cli.pipes import check_stdin, check_stdout, read_stdin, write_stdout
@@ -19,16 +21,9 @@ from impasto.cli.plan import PIPE, Job, Plan, check_writable, exists
 from impasto.cli.report import Outcome, Report, Words
 from impasto.cli.settings import Settings, Voice
 from impasto.errors import ImageTooLargeError, ImpastoError, OutputError, UsageError
-from impasto.images.reading import (
-    DEFAULT_MAX_PIXELS,
-    AnyPhoto,
-    HugePhoto,
-    Photo,
-    read_image,
-    without_huge,
-)
+from impasto.images.mapping import is_mapped, scratch_folder
+from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, read_image, without_huge
 from impasto.images.regions import can_write, read_huge, write_huge
-from impasto.images.rows import Scratch
 from impasto.images.writing import (
     LOSSY_FORMATS,
     check_sides,
@@ -44,11 +39,8 @@ _BAR_AFTER_S: Final = 1.0
 _DISK_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
-class Change(Protocol):
-    """What is done with a picture, in memory or in temporary files."""
-
-    def __call__(self, photo: AnyPhoto, progress: Callable[[float], None], /) -> AnyPhoto:
-        """Paints or enlarges it, and tells the share that is done where that takes long."""
+Change = Callable[[Photo, Callable[[float], None]], Photo]
+"""Paints or enlarges a picture, and tells the share that is done where that takes long."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +74,7 @@ class _Item:
     Attributes:
         job: where it comes from and goes to.
         file_format: of the result; unknown until the picture is read where it goes to stdout.
-        photo: as far as it has come.
-        scratch: keeps its temporary files, where it is a huge one.
+        photo: as far as it has come; without its pixels when it is written.
         error: what stopped it.
         skipped: the result was there.
         given: the picture in words.
@@ -92,8 +83,7 @@ class _Item:
 
     job: Job
     file_format: str = ""
-    photo: Photo | HugePhoto | None = None
-    scratch: Scratch = dataclasses.field(default_factory=Scratch)
+    photo: Photo | None = None
     error: ImpastoError | None = None
     skipped: bool = False
     given: str = ""
@@ -156,8 +146,9 @@ class Run:
                 item = self._change(item, screen.share)
                 if writing is not None:
                     yield writing.result()
+                large = _is_large(item)
                 writing = pool.submit(self._write, item)
-                if _is_large(item):
+                if large:
                     yield writing.result()
                     writing = None
             if writing is not None:
@@ -210,7 +201,7 @@ class Run:
         with _timed(item):
             if job.target is not None:
                 check_writable(job.target)
-            item.photo = photo = self._photo(item)
+            item.photo = photo = self._photo(job)
             height, width = photo.rgb.shape[:2]
             item.given = f"{_name(job.source)}: {width}x{height} {photo.format}"
             item.file_format = self._format(job, photo)
@@ -218,9 +209,9 @@ class Run:
             check_sides(item.file_format, *(self._result_px(side) for side in (width, height)))
         return item
 
-    def _photo(self, item: _Item) -> Photo | HugePhoto:
+    def _photo(self, job: Job) -> Photo:
         """Reads a picture; one that is too large for memory stays on the disk, if it can."""
-        job, task = item.job, self._task
+        task = self._task
         max_pixels = self._settings.max_pixels or DEFAULT_MAX_PIXELS
         if job.source is None:
             return read_image(read_stdin(), max_pixels=max_pixels, name="stdin")
@@ -228,7 +219,7 @@ class Run:
         if job.target is not None and can_write(format_of(job.target)):
             huge = read_huge(
                 job.source,
-                item.scratch,
+                scratch_folder(job.target),
                 max_pixels=max_pixels,
                 memory=task.memory,
                 scale=task.scale,
@@ -245,27 +236,27 @@ class Run:
         if photo is None or item.error is not None:
             return item
         with _timed(item):
-            if isinstance(photo, HugePhoto):
-                item.photo = change(photo, progress)
-            else:
-                item.photo = change(photo, progress)
+            item.photo = change(photo, progress)
         return item
 
     def _write(self, item: _Item) -> _Item:
         photo, target, quality = item.photo, item.job.target, self._settings.quality
-        with item.scratch:
-            if photo is None or item.error is not None:
-                return item
+        if photo is None:
+            return item
+        if item.error is None:
             with _timed(item):
-                if isinstance(photo, HugePhoto):
-                    write_huge(str(target), photo, quality=quality)
-                elif target is None:
+                if target is None:
                     write_stdout(encode_image(photo, item.file_format, quality=quality))
+                elif is_mapped(photo.rgb):
+                    write_huge(target, photo, quality=quality)
                 else:
                     write_image(target, photo, quality=quality)
+        # Only its size is wanted from here on: the next picture needs the room.
+        black = np.broadcast_to(np.uint8(0), photo.rgb.shape)
+        item.photo = dataclasses.replace(photo, rgb=black, alpha=None)
         return item
 
-    def _format(self, job: Job, photo: Photo | HugePhoto) -> str:
+    def _format(self, job: Job, photo: Photo) -> str:
         """Returns the result's format; for stdout it may be known only from the photo."""
         if job.target is not None:
             return format_of(job.target)
@@ -302,13 +293,18 @@ def _timed(item: _Item) -> Iterator[None]:
         yield
     except ImpastoError as error:
         item.error = error
+        _drop_frames(error)
     except MemoryError:
         name = _name(item.job.source)
         item.error = ImageTooLargeError(f"{name} does not fit into memory{without_huge()}")
-    except BaseException:  # such as Ctrl-C
-        item.scratch.close()
-        raise
     item.times_s.append(time.perf_counter() - start_s)
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Takes from an error that is kept the frames, which hold the picture."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _is_large(item: _Item) -> bool:
@@ -316,8 +312,7 @@ def _is_large(item: _Item) -> bool:
     photo = item.photo
     # libvips keeps one text of errors for all threads: what it says of one picture must not be
     # taken for another's.
-    huge = isinstance(photo, HugePhoto)
-    return photo is not None and (huge or math.prod(photo.rgb.shape) > _LARGE_BYTES)
+    return photo is not None and (is_mapped(photo.rgb) or math.prod(photo.rgb.shape) > _LARGE_BYTES)
 
 
 def check_plan(plan: Plan, settings: Settings, voice: Voice, *, command: str) -> None:

@@ -20,7 +20,7 @@ from impasto.cli.settings import (
 )
 
 if TYPE_CHECKING:
-    from impasto.images.reading import AnyPhoto
+    from impasto.images.reading import Photo
 
 
 def command(
@@ -107,7 +107,7 @@ def command(
     if verbose:
         print_note(f"model {model} on {upscaler.device}")
 
-    def enlarge(photo: AnyPhoto, progress: Callable[[float], None]) -> AnyPhoto:
+    def enlarge(photo: Photo, progress: Callable[[float], None]) -> Photo:
         return upscaler.upscale_photo(
             photo,
             match_histogram=match_histogram,

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.images.exif import resized_exif
-from impasto.images.reading import AnyPhoto
+from impasto.images.mapping import bands, empty_like, release
+from impasto.images.reading import Photo
 from impasto.images.resize import resized
-from impasto.images.rows import Picture, Rows, WithAlpha, bands, room_like
 
 
-def enlarge_rest(photo: AnyPhoto) -> AnyPhoto:
+def enlarge_rest(photo: Photo) -> Photo:
     """Makes the rest of a photo follow its colours, which have been enlarged.
 
     Alpha is resized bicubically, and EXIF states the new size where it states one.
@@ -22,14 +22,15 @@ def enlarge_rest(photo: AnyPhoto) -> AnyPhoto:
     height, width = photo.rgb.shape[:2]
     alpha = None
     if photo.alpha is not None:
-        alpha = room_like(photo.alpha, (height, width))
+        alpha = empty_like(photo.alpha, (height, width))
         for rows, part in resized(photo.alpha, width, height, Image.Resampling.BICUBIC):
             alpha[rows] = part
+            release(alpha)
     exif = None if photo.exif is None else resized_exif(photo.exif, width, height)
     return dataclasses.replace(photo, alpha=alpha, exif=exif)
 
 
-def fill_hidden(rgb: Picture, alpha: Picture | None) -> Picture:
+def fill_hidden(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     """Returns a picture's colours with those of visible pixels in place of hidden ones.
 
     Whatever lies below full transparency, mostly black, would otherwise colour the edges of
@@ -45,19 +46,22 @@ def fill_hidden(rgb: Picture, alpha: Picture | None) -> Picture:
     """
     if alpha is None:
         return rgb
-    seen = room_like(alpha, alpha.shape)
+    height, width = alpha.shape
     any_seen, all_seen = False, True
-    for rows in bands(*alpha.shape):
-        seen[rows] = visible = _whether_seen(alpha[rows])
-        any_seen, all_seen = any_seen or bool(visible.any()), all_seen and bool(visible.all())
+    for rows in bands(height, width, over=[alpha]):
+        seen = alpha[rows] > 0
+        any_seen, all_seen = any_seen or bool(seen.any()), all_seen and bool(seen.all())
     if all_seen or not any_seen:
         return rgb
-    levels: list[Rows] = [WithAlpha(rgb, seen)]
+    finest = empty_like(rgb, (height, width, 4))
+    for rows in bands(height, width, over=(rgb, alpha, finest)):
+        finest[rows] = np.dstack([rgb[rows], _whether_seen(alpha[rows])])
+    levels = [finest]
     while not all_seen:
         height, width = ((side + 1) // 2 for side in levels[-1].shape[:2])
-        smaller = room_like(rgb, (height, width, 4))
+        smaller = empty_like(rgb, (height, width, 4))
         all_seen = True
-        for rows in bands(height, width):
+        for rows in bands(height, width, over=(levels[-1], smaller)):
             finer_rows = levels[-1][2 * rows.start : 2 * rows.stop]
             # On "RGBA", Pillow weights colours by alpha: hidden ones count for nothing.
             part = np.asarray(Image.fromarray(finer_rows).reduce(2))
@@ -65,15 +69,16 @@ def fill_hidden(rgb: Picture, alpha: Picture | None) -> Picture:
             smaller[rows] = np.dstack([part[..., :3], visible])
             all_seen = all_seen and bool(visible.all())
         levels.append(smaller)
-    filled: Rows = levels.pop()
+    filled = levels.pop()
     for level in reversed(levels):
         height, width = level.shape[:2]
-        finer = room_like(rgb, (height, width, 3))
+        finer = empty_like(rgb, (height, width, 3))
         for rows, around in resized(filled, width, height, Image.Resampling.BILINEAR):
             part = level[rows]
             finer[rows] = np.where(part[..., 3:] > 0, part[..., :3], around[..., :3])
+            release(level, finer)
         filled = finer
-    return finer
+    return filled
 
 
 def _whether_seen(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.rows import Picture, bands, room_like
+from impasto.images.mapping import bands, empty_like
 
 
-def match_histogram(picture: Picture, reference: Picture) -> Picture:
+def match_histogram(picture: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Changes a picture's levels until each channel has the reference's histogram.
 
     Each level goes to the reference's level at the same rank, counted to the middle of the
@@ -26,17 +26,17 @@ def match_histogram(picture: Picture, reference: Picture) -> Picture:
         _table(counts, wanted)
         for counts, wanted in zip(_counts(picture), _counts(reference), strict=True)
     ]
-    matched = room_like(picture, picture.shape)
-    for rows in bands(*picture.shape[:2]):
+    matched = empty_like(picture, picture.shape)
+    for rows in bands(*picture.shape[:2], over=(picture, matched)):
         levels = picture[rows]
         matched[rows] = np.dstack([table[levels[..., c]] for c, table in enumerate(tables)])
     return matched
 
 
-def _counts(picture: Picture) -> NDArray[np.int64]:
+def _counts(picture: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Counts the pixels at each level, (3, 256)."""
     counts = np.zeros((3, 256), np.int64)
-    for rows in bands(*picture.shape[:2]):
+    for rows in bands(*picture.shape[:2], over=[picture]):
         for channel, levels in enumerate(picture[rows].transpose(2, 0, 1)):
             counts[channel] += np.bincount(levels.ravel(), minlength=256)
     return counts

@@ -15,7 +15,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ from impasto.images.folders import is_special
 from impasto.images.frames import count_frames
 from impasto.images.opening import READABLE, open_header
 from impasto.images.profiles import to_srgb
-from impasto.images.rows import RowFile
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 
@@ -58,7 +57,7 @@ class NoRangeError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A decoded picture.
+    """A decoded picture, in memory or mapped from files.
 
     Attributes:
         rgb: (H, W, 3) uint8, sRGB, upright.
@@ -76,21 +75,6 @@ class Photo:
     format: str = ""
     icc_profile: bytes | None = None
     frames: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class HugePhoto:
-    """A decoded picture that lies in temporary files; the attributes are those of `Photo`."""
-
-    rgb: RowFile
-    alpha: RowFile | None = None
-    exif: bytes | None = None
-    format: str = ""
-    icc_profile: bytes | None = None
-    frames: int = 1
-
-
-AnyPhoto = TypeVar("AnyPhoto", Photo, HugePhoto)
 
 
 def read_image(

@@ -1,4 +1,4 @@
-"""Pictures larger than memory: decoded into temporary files and encoded from them, by libvips.
+"""Pictures larger than memory: decoded into mapped files and encoded from them, by libvips.
 
 The header is read as that of every picture, and colours, orientation and what is kept of EXIF
 and profiles are those of `reading` and `writing`; only rows come from libvips and go to it. What
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import re
 import struct
@@ -26,16 +25,10 @@ from impasto.errors import ImageReadError, MissingExtraError, OutputError
 from impasto.images.exif import add_to_tiff, clean_exif, copy_exif
 from impasto.images.folders import is_special
 from impasto.images.frames import count_frames
+from impasto.images.mapping import DEFAULT_MEMORY, HELD_BYTES, bands, mapped, release
 from impasto.images.opening import open_header
 from impasto.images.profiles import to_srgb
-from impasto.images.reading import (
-    DECODE_ERRORS,
-    HugePhoto,
-    Photo,
-    check_size,
-    sixteen_to_eight_bit,
-)
-from impasto.images.rows import DEFAULT_MEMORY, HELD_BYTES, RowFile, Scratch, bands
+from impasto.images.reading import DECODE_ERRORS, Photo, check_size, sixteen_to_eight_bit
 from impasto.images.writing import (
     JPEG_QUALITY,
     LONGEST_JPEG_EXIF,
@@ -88,22 +81,23 @@ _LONGEST_EXIF: Final = 1 << 24  # in bytes; a damaged PNG may state any length
 _NO_RESOLUTION: Final = 72 / 25.4  # pixels per mm, what stands for "unknown"
 
 _BAND_PIXELS: Final = 1 << 22
-_LOOK_EVERY_S: Final = 0.2
+# At 0.2 s, all 70 MB of a picture of 24 megapixels piled up in memory while it was encoded.
+_LOOK_EVERY_S: Final = 0.05
 
 
 def read_huge(
     source: str | Path,
-    scratch: Scratch,
+    folder: Path,
     *,
     max_pixels: int,
     memory: int | None = None,
     scale: int = 1,
-) -> HugePhoto | None:
-    """Reads a picture into temporary files if it is too large to be worked on in memory.
+) -> Photo | None:
+    """Reads a picture into mapped files if it is too large to be worked on in memory.
 
     Args:
         source: a path.
-        scratch: keeps the files.
+        folder: for the files.
         max_pixels: largest width times height accepted, checked before decoding.
         memory: bytes that the picture and its result may take; None is the default.
         scale: how many times as wide and high the result will be.
@@ -115,7 +109,7 @@ def read_huge(
     Raises:
         ImageReadError: it is damaged or truncated.
         ImageTooLargeError: its header states more than ``max_pixels`` pixels.
-        OutputError: there is not enough temporary space.
+        TemporarySpaceError: the folder has no space for it.
     """
     if is_special(Path(source)):
         return None
@@ -130,7 +124,7 @@ def read_huge(
             return None
         check_size(header, max_pixels, str(source))
         image = _open(Path(source), header)
-        return None if image is None else _decode(image, header, file, str(source), scratch)
+        return None if image is None else _decode(image, header, file, str(source), folder)
 
 
 def can_write(file_format: str) -> bool:
@@ -138,25 +132,12 @@ def can_write(file_format: str) -> bool:
     return file_format in _SAVERS
 
 
-def in_memory(photo: HugePhoto) -> Photo:
-    """Reads a picture from its temporary files."""
-    height = photo.rgb.shape[0]
-    return Photo(
-        photo.rgb[0:height],
-        None if photo.alpha is None else photo.alpha[0:height],
-        photo.exif,
-        photo.format,
-        photo.icc_profile,
-        photo.frames,
-    )
-
-
-def write_huge(path: str | Path, photo: HugePhoto, *, quality: int | None = None) -> None:
+def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) -> None:
     """Writes a picture atomically in the format of the path's suffix, as `write_image` does.
 
     Args:
         path: the file; `can_write` tells of its format.
-        photo: the picture, whose rows are overwritten by those that the file holds.
+        photo: the picture, whose pixels are overwritten by those that the file holds.
         quality: 1 to 100 for JPEG and WebP; None takes ours.
 
     Raises:
@@ -166,7 +147,7 @@ def write_huge(path: str | Path, photo: HugePhoto, *, quality: int | None = None
 
     file_format = format_of(path)
     _convert_back(photo, file_format)
-    image, mapped = _map(photo, file_format)
+    image = _as_vips(photo, file_format)
     exif = photo.exif
     if file_format == "JPEG" and len(exif or b"") > LONGEST_JPEG_EXIF:
         exif = None
@@ -184,7 +165,7 @@ def write_huge(path: str | Path, photo: HugePhoto, *, quality: int | None = None
         _attach(image, "icc-profile-data", photo.icc_profile)
     with atomic_path(path) as temporary:
         try:
-            _save(image, saver, temporary, options, mapped)
+            _save(image, saver, temporary, options, photo)
         except pyvips.Error as error:
             raise _cannot_write(Path(path), str(error.detail)) from error
         if file_format == "TIFF" and exif is not None:
@@ -211,10 +192,8 @@ def _open(path: Path, header: ImageFile) -> Any:
     return image if image.format in _TYPES and image.bands >= needed else None
 
 
-def _decode(
-    image: Any, header: ImageFile, file: BinaryIO, name: str, scratch: Scratch
-) -> HugePhoto:
-    """Decodes a picture, upright and as sRGB, into temporary files."""
+def _decode(image: Any, header: ImageFile, file: BinaryIO, name: str, folder: Path) -> Photo:
+    """Decodes a picture, upright and as sRGB, into mapped files."""
     import pyvips
 
     exif, turned = Image.Exif(), _TURNS[1]
@@ -227,11 +206,11 @@ def _decode(
     upright = (width, height) if turned[0] else (height, width)
     profile = header.info.get("icc_profile")
     own_profile = None
-    rgb = scratch.room((*upright, 3))
-    alpha = scratch.room(upright) if header.has_transparency_data else None
+    rgb = mapped((*upright, 3), folder)
+    alpha = mapped(upright, folder) if header.has_transparency_data else None
     region = pyvips.Region.new(image)
     pyvips.Error("")  # takes what libvips has said before
-    for rows in bands(height, width, most_pixels=_BAND_PIXELS):
+    for rows in bands(height, width, most_pixels=_BAND_PIXELS, over=(rgb, alpha)):
         try:
             data = region.fetch(0, rows.start, width, rows.stop - rows.start)
             if header.format == "TIFF":
@@ -248,7 +227,7 @@ def _decode(
     block = None
     with contextlib.suppress(*DECODE_ERRORS):
         block = clean_exif(exif, upright[1], upright[0], srgb=own_profile is None)
-    return HugePhoto(
+    return Photo(
         rgb,
         alpha,
         block,
@@ -289,7 +268,10 @@ def _split(
 
 
 def _put(
-    target: RowFile, values: NDArray[np.uint8], rows: slice, turned: tuple[bool, bool, bool]
+    target: NDArray[np.uint8],
+    values: NDArray[np.uint8],
+    rows: slice,
+    turned: tuple[bool, bool, bool],
 ) -> None:
     """Puts rows of a picture where they belong when it is upright."""
     transposed, upside_down, mirrored = turned
@@ -302,10 +284,11 @@ def _put(
     length = target.shape[1] if transposed else target.shape[0]
     if mirrored if transposed else upside_down:
         rows = slice(length - rows.stop, length - rows.start)
-    if transposed:
-        target[0 : target.shape[0], rows] = values
-    else:
+    if not transposed:
         target[rows] = values
+        return
+    for down in bands(*target.shape[:2], over=[target]):  # each band meets every row
+        target[down, rows] = values[down]
 
 
 def _exif_of(header: ImageFile, file: BinaryIO) -> Image.Exif:
@@ -321,30 +304,29 @@ def _exif_of(header: ImageFile, file: BinaryIO) -> Image.Exif:
     return Image.Image.getexif(header)
 
 
-def _convert_back(photo: HugePhoto, file_format: str) -> None:
-    """Gives the rows the photo's own colours, and a background where transparency is lost."""
+def _convert_back(photo: Photo, file_format: str) -> None:
+    """Gives the pixels the photo's own colours, and a background where transparency is lost."""
     flat = photo.alpha is not None and file_format in _WITHOUT_ALPHA
     if photo.icc_profile is None and not flat:
         return
-    for rows in bands(*photo.rgb.shape[:2], most_pixels=_BAND_PIXELS):
+    height, width = photo.rgb.shape[:2]
+    over = (photo.rgb, photo.alpha)
+    for rows in bands(height, width, most_pixels=_BAND_PIXELS, over=over):
         alpha = photo.alpha[rows] if photo.alpha is not None and flat else None
         image = to_pillow(Photo(photo.rgb[rows], alpha, icc_profile=photo.icc_profile))
         photo.rgb[rows] = np.asarray(on_white(image) if flat else image)
 
 
-def _map(photo: HugePhoto, file_format: str) -> tuple[Any, list[mmap.mmap]]:
-    """Returns the picture as pyvips takes it, and the files that are mapped for it."""
+def _as_vips(photo: Photo, file_format: str) -> Any:
+    """Returns the picture as pyvips takes it."""
     import pyvips
 
     height, width = photo.rgb.shape[:2]
-    mapped = [photo.rgb.map()]
-    image = pyvips.Image.new_from_memory(mapped[0], width, height, 3, "uchar")
+    image = pyvips.Image.new_from_memory(photo.rgb, width, height, 3, "uchar")
     if photo.alpha is not None and file_format not in _WITHOUT_ALPHA:
-        mapped.append(photo.alpha.map())
-        alpha = pyvips.Image.new_from_memory(mapped[1], width, height, 1, "uchar")
+        alpha = pyvips.Image.new_from_memory(photo.alpha, width, height, 1, "uchar")
         image = image.bandjoin(alpha)
-    image = image.copy(interpretation="srgb", xres=_NO_RESOLUTION, yres=_NO_RESOLUTION)
-    return image, mapped
+    return image.copy(interpretation="srgb", xres=_NO_RESOLUTION, yres=_NO_RESOLUTION)
 
 
 def _attach(image: Any, name: str, data: bytes) -> None:
@@ -353,18 +335,14 @@ def _attach(image: Any, name: str, data: bytes) -> None:
     image.set_type(pyvips.GValue.blob_type, name, data)
 
 
-def _save(
-    image: Any, saver: str, path: Path, options: dict[str, Any], mapped: list[mmap.mmap]
-) -> None:
+def _save(image: Any, saver: str, path: Path, options: dict[str, Any], photo: Photo) -> None:
     """Saves in a thread, so that Ctrl-C is noticed meanwhile."""
     image.set_progress(True)  # without it libvips does not look whether it shall stop
     with ThreadPoolExecutor(1) as pool:
         saving = pool.submit(getattr(image, saver), os.fsencode(path), **options)
         try:
             while not wait([saving], _LOOK_EVERY_S).done:
-                if hasattr(mmap, "MADV_DONTNEED"):
-                    for pages in mapped:  # those that were read do not pile up in memory
-                        pages.madvise(mmap.MADV_DONTNEED)
+                release(photo.rgb, photo.alpha)
         except BaseException:
             image.set_kill(True)
             raise

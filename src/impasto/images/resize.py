@@ -18,8 +18,8 @@ from PIL import Image
 
 from impasto.errors import UsageError
 from impasto.images.exif import resized_exif
-from impasto.images.reading import AnyPhoto
-from impasto.images.rows import Picture, Rows, WithAlpha, bands, room_like
+from impasto.images.mapping import bands, empty_like, release
+from impasto.images.reading import Photo
 
 # How far each kernel reaches, in pixels of the picture or of the result, whichever are larger.
 _REACH_PX: Final = {
@@ -33,11 +33,12 @@ _REDUCING_GAP: Final = 3.0
 
 
 def resized(
-    picture: Rows,
+    picture: NDArray[np.uint8],
     width: int,
     height: int,
     kernel: Image.Resampling,
     *,
+    alpha: NDArray[np.uint8] | None = None,
     reducing_gap: float | None = None,
 ) -> Iterator[tuple[slice, NDArray[Any]]]:
     """Resizes a picture, as Pillow's ``resize`` does.
@@ -47,23 +48,30 @@ def resized(
         width: of the result, in px.
         height: likewise.
         kernel: the filter.
+        alpha: (H, W) uint8, which makes (H, W, 3) a picture of (H, W, 4).
         reducing_gap: as for ``resize``.
 
     Yields:
         Bands of the result, from top to bottom: which rows, and their values.
     """
     row_pixels = max(width, math.ceil(picture.shape[0] * picture.shape[1] / height))
-    for rows in bands(height, row_pixels, most_pixels=_BAND_PIXELS):
-        yield rows, resized_rows(picture, rows, width, height, kernel, reducing_gap=reducing_gap)
+    for rows in bands(height, row_pixels, most_pixels=_BAND_PIXELS, over=(picture, alpha)):
+        yield (
+            rows,
+            resized_rows(
+                picture, rows, width, height, kernel, alpha=alpha, reducing_gap=reducing_gap
+            ),
+        )
 
 
 def resized_rows(
-    picture: Rows,
+    picture: NDArray[np.uint8],
     rows: slice,
     width: int,
     height: int,
     kernel: Image.Resampling,
     *,
+    alpha: NDArray[np.uint8] | None = None,
     reducing_gap: float | None = None,
 ) -> NDArray[Any]:
     """Returns some rows of what a picture is at another size; the arguments are `resized`'s."""
@@ -73,7 +81,8 @@ def resized_rows(
         across = max(1, int(whole_width / width / reducing_gap))
         down = max(1, int(whole_height / height / reducing_gap))
     step = whole_height / height
-    part = _part(picture, rows, height, _REACH_PX[kernel] * max(step, 1) + down, align=down)
+    reach_px = _REACH_PX[kernel] * max(step, 1) + down
+    part = _part(picture, alpha, rows, height, reach_px, align=down)
     if across > 1 or down > 1:
         image = Image.fromarray(part.values).reduce((across, down))
         part = _Part(
@@ -119,11 +128,20 @@ class _Part:
         return np.asarray(image.resize(size, kernel, box=(0, top, width, bottom)).convert(mode))
 
 
-def _part(picture: Rows, rows: slice, height: int, reach_px: float, *, align: int = 1) -> _Part:
+def _part(
+    picture: NDArray[np.uint8],
+    alpha: NDArray[np.uint8] | None,
+    rows: slice,
+    height: int,
+    reach_px: float,
+    *,
+    align: int,
+) -> _Part:
     """Reads what rows of a result depend on.
 
     Args:
         picture: the whole.
+        alpha: of the whole, if it is apart.
         rows: of a result.
         height: of the whole result.
         reach_px: how far beyond its own place a row sees, in rows of the picture.
@@ -133,10 +151,13 @@ def _part(picture: Rows, rows: slice, height: int, reach_px: float, *, align: in
     step = whole_height / height
     first = max(0, math.floor(rows.start * step - reach_px) - 1) // align * align
     end = min(whole_height, math.ceil((rows.stop * step + reach_px + 1) / align) * align)
-    return _Part(np.ascontiguousarray(picture[first:end]), first, whole_height, whole_width)
+    values = picture[first:end]
+    if alpha is not None:
+        values = np.dstack([values, alpha[first:end]])
+    return _Part(np.ascontiguousarray(values), first, whole_height, whole_width)
 
 
-def shrink(photo: AnyPhoto, max_side_px: int) -> AnyPhoto:
+def shrink(photo: Photo, max_side_px: int) -> Photo:
     """Returns a photo whose longer side is at most ``max_side_px``, by a Lanczos filter.
 
     Colours are weighted by their opacity, so that what lies unseen below transparency does
@@ -159,19 +180,19 @@ def shrink(photo: AnyPhoto, max_side_px: int) -> AnyPhoto:
         max(1, round(width * max_side_px / longer)),
         max(1, round(height * max_side_px / longer)),
     )
-    rgb = room_like(photo.rgb, (size[1], size[0], 3))
-    alpha = None if photo.alpha is None else room_like(photo.rgb, (size[1], size[0]))
+    rgb = empty_like(photo.rgb, (size[1], size[0], 3))
+    alpha = None if photo.alpha is None else empty_like(photo.rgb, (size[1], size[0]))
     # On "RGBA", Pillow multiplies by alpha before filtering and divides afterwards.
-    picture = photo.rgb if photo.alpha is None else WithAlpha(photo.rgb, photo.alpha)
-    for rows, part in resized(picture, *size, Image.Resampling.LANCZOS):
+    for rows, part in resized(photo.rgb, *size, Image.Resampling.LANCZOS, alpha=photo.alpha):
         rgb[rows] = part[..., :3]
         if alpha is not None:
             alpha[rows] = part[..., 3]
+        release(rgb, alpha)
     exif = None if photo.exif is None else resized_exif(photo.exif, *size)
     return dataclasses.replace(photo, rgb=rgb, alpha=alpha, exif=exif)
 
 
-def resized_to(rgb: Picture, height: int, width: int) -> Picture:
+def resized_to(rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Returns a picture at another size, by a Lanczos filter.
 
     Args:
@@ -184,10 +205,11 @@ def resized_to(rgb: Picture, height: int, width: int) -> Picture:
     """
     if rgb.shape[:2] == (height, width):
         return rgb
-    result = room_like(rgb, (height, width, 3))
+    result = empty_like(rgb, (height, width, 3))
     kernel = Image.Resampling.LANCZOS
     for rows, part in resized(rgb, width, height, kernel, reducing_gap=_REDUCING_GAP):
         result[rows] = part
+        release(result)
     return result
 
 

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelError
+from impasto.images.mapping import empty_like, release
 from impasto.images.resize import mirror_up, resized_to
-from impasto.images.rows import Picture, Rows, WritableRows, room_like
 from impasto.runtime.cores import usable_cores
 from impasto.runtime.metadata import REFINE_KEY
 from impasto.runtime.model_file import check_graph, read_entry
@@ -91,11 +91,11 @@ class DraftRefinePainter:
 
     def paint(
         self,
-        rgb: Picture,
+        rgb: NDArray[np.uint8],
         style_weights: NDArray[np.float32],
         stroke_size: float,
         progress: Progress,
-    ) -> Picture:
+    ) -> NDArray[np.uint8]:
         """Paints a picture.
 
         Args:
@@ -105,7 +105,7 @@ class DraftRefinePainter:
             progress: told the share that is done, after each tile.
 
         Returns:
-            (H, W, 3) uint8, where ``rgb`` is: in memory or in a temporary file.
+            (H, W, 3) uint8, mapped where ``rgb`` is.
 
         Raises:
             ModelError: the model fails on the picture.
@@ -116,14 +116,15 @@ class DraftRefinePainter:
         photos = [rgb]
         for size in reversed(sizes[:-1]):
             photos.append(resized_to(photos[-1], *size))
+        results = [empty_like(photo, photo.shape) for photo in photos]  # a full disk shows now
         photos.reverse()
-        painted = room_like(photos[0], photos[0].shape)
-        painted[0 : sizes[0][0]] = self._draft(photos[0][0 : sizes[0][0]], style_weights)
+        painted = results.pop()
+        painted[:] = self._draft(photos[0], style_weights)
         areas = np.cumsum([high * wide for high, wide in sizes])
         shares = (areas / areas[-1]).tolist()
         progress(shares[0])
         for photo, start, end in zip(photos[1:], shares, shares[1:], strict=False):
-            before, painted = painted, room_like(photo, photo.shape)
+            before, painted = painted, results.pop()
             self._refined(photo, before, style_weights, painted, part(progress, start, end))
         return painted
 
@@ -137,10 +138,10 @@ class DraftRefinePainter:
 
     def _refined(
         self,
-        photo: Rows,
-        before: Rows,
+        photo: NDArray[np.uint8],
+        before: NDArray[np.uint8],
         style_weights: NDArray[np.float32],
-        result: WritableRows,
+        result: NDArray[np.uint8],
         progress: Progress,
     ) -> None:
         """Takes what was painted one step up, to a photo's size."""
@@ -164,6 +165,7 @@ class DraftRefinePainter:
                 rows = slice(tile.top, min(height, tile.top + len(levels)))
                 columns = slice(tile.left, min(width, tile.left + levels.shape[1]))
                 result[rows, columns] = levels[: rows.stop - rows.start, : columns.stop - tile.left]
+                release(result)
                 progress(number / count)
 
 
@@ -238,8 +240,10 @@ class _Tile:
         return result[None]
 
 
-def _tiles(photo: Rows, before: Rows, tile_px: int, halo_px: int) -> Iterator[_Tile]:
-    """Cuts a step into tiles, band by band from above; no row is read before it is needed."""
+def _tiles(
+    photo: NDArray[np.uint8], before: NDArray[np.uint8], tile_px: int, halo_px: int
+) -> Iterator[_Tile]:
+    """Cuts a step into tiles, band by band from above."""
     height, width = photo.shape[:2]
     tops, rows = tile_starts(height, tile_px)
     lefts, columns = tile_starts(width, tile_px)
@@ -262,6 +266,7 @@ def _tiles(photo: Rows, before: Rows, tile_px: int, halo_px: int) -> Iterator[_T
                 across,
                 Taps.of(across, width, before.shape[1]),
             )
+        release(photo, before)
 
 
 def _in_order(
@@ -270,10 +275,7 @@ def _in_order(
     run: Callable[[_Item], _Result],
     items: Iterator[_Item],
 ) -> Iterator[tuple[_Item, _Result]]:
-    """Runs several items at once; yields what each becomes, in their order.
-
-    Files are read and written by the thread that asks, while others compute.
-    """
+    """Runs several items at once; yields what each becomes, in their order."""
     if pool is None:
         for item in items:
             yield item, run(item)

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import UsageError
-from impasto.images.reading import AnyPhoto, Photo, photo_from_image, read_image
-from impasto.images.regions import in_memory, read_huge
-from impasto.images.rows import Scratch
+from impasto.images.mapping import scratch_folder
+from impasto.images.reading import Photo, photo_from_image, read_image
+from impasto.images.regions import read_huge
 from impasto.images.writing import encode_image, to_pillow
-
-
-class Change(Protocol):
-    """What is done with a picture, in memory or in temporary files."""
-
-    def __call__(self, photo: AnyPhoto, /) -> AnyPhoto:
-        """Paints it, or makes it larger."""
 
 
 def change_like_input(
     image: str | Path | bytes | Image.Image | NDArray[np.uint8],
-    change: Change,
+    change: Callable[[Photo], Photo],
     *,
     max_pixels: int,
     memory: int | None = None,
@@ -53,11 +46,9 @@ def change_like_input(
         photo = read_image(image, max_pixels=max_pixels)
         return encode_image(change(photo), photo.format)
     if isinstance(image, (str, Path)):
-        with Scratch() as scratch:
-            huge = read_huge(image, scratch, max_pixels=max_pixels, memory=memory, scale=scale)
-            if huge is not None:
-                return to_pillow(in_memory(change(huge)))
-        return to_pillow(change(read_image(image, max_pixels=max_pixels)))
+        huge = read_huge(image, scratch_folder(), max_pixels=max_pixels, memory=memory, scale=scale)
+        photo = read_image(image, max_pixels=max_pixels) if huge is None else huge
+        return to_pillow(change(photo))
     if isinstance(image, Image.Image):
         return to_pillow(change(photo_from_image(image, max_pixels=max_pixels)))
     if isinstance(image, np.ndarray):

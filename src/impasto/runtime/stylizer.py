@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelError
 from impasto.images import colour
-from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto
-from impasto.images.rows import Picture, RowFile, bands
+from impasto.images.mapping import bands, empty_like
+from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
 from impasto.runtime.dials import check_dials
 from impasto.runtime.draft_refine import DraftRefinePainter
 from impasto.runtime.mixing import check_names, mixture, painted_share
@@ -181,7 +181,7 @@ class StyleModel:
 
             levels = read_mask(mask, max_pixels=limit)
 
-        def painted(photo: AnyPhoto) -> AnyPhoto:
+        def painted(photo: Photo) -> Photo:
             rgb = self.paint(
                 photo.rgb,
                 strength=strength,
@@ -196,7 +196,7 @@ class StyleModel:
 
     def paint(
         self,
-        rgb: Picture,
+        rgb: NDArray[np.uint8],
         *,
         strength: float = 1.0,
         keep_colors: bool = False,
@@ -204,12 +204,11 @@ class StyleModel:
         stroke_size: float = 1.0,
         memory: int | None = None,
         progress: Progress = nothing,
-    ) -> Picture:
+    ) -> NDArray[np.uint8]:
         """Paints an array, the core that everything else wraps.
 
         Args:
-            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up; in a temporary file it may be
-                larger than memory, and the result is in another one.
+            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
             strength: 0 (the photo, exactly) to 1 (the painting), and beyond it up to 1.5. With an
                 identity among the model's parameter sets these are mixed, and below a quarter
                 the photo itself takes over; else pixels are mixed.
@@ -236,7 +235,10 @@ class StyleModel:
 
             check_mask(mask, height, width)
         if strength == 0.0:
-            return rgb if isinstance(rgb, RowFile) else rgb.copy()
+            same = empty_like(rgb, rgb.shape)
+            for rows in bands(height, width, over=(rgb, same)):
+                same[rows] = rgb[rows]
+            return same
         weights = mixture(self.metadata, self.blend, strength)
         if isinstance(self._painter, WholePainter):
             result = self._painter.paint(rgb, weights, stroke_size, memory, progress)
@@ -245,7 +247,7 @@ class StyleModel:
         share = np.float32(painted_share(self.metadata, strength))
         if share == 1 and not keep_colors and mask is None:
             return result
-        for rows in bands(height, width):
+        for rows in bands(height, width, over=(rgb, result)):
             photo, levels = rgb[rows], result[rows]
             if share != 1 or keep_colors:
                 before, values = _floats(photo), _floats(levels)

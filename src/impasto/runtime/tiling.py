@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.rows import Rows
+from impasto.images.mapping import release
 
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -47,7 +47,7 @@ def default_tile_px(height: int, width: int, *, scale: int, halo_px: int) -> int
 
 
 def run_in_tiles(
-    rgb: Rows,
+    rgb: NDArray[np.uint8],
     network: Network,
     *,
     scale: int,
@@ -75,13 +75,14 @@ def run_in_tiles(
         for columns in _spans(width, tile_px, halo_px, min_size_px):
             result = network(read[:, columns.read])
             yield rows.kept, columns.kept, result[rows.within(scale), columns.within(scale)]
+        release(rgb)
 
 
-def done_share(rgb: Rows, rows: slice, columns: slice) -> float:
+def done_share(rgb: NDArray[np.uint8], rows: slice, columns: slice) -> float:
     """Returns the share of a picture that is done with a tile of `run_in_tiles`."""
     height, width = rgb.shape[:2]
-    done: int = rows.start * width + (rows.stop - rows.start) * columns.stop
-    return done / (height * width)
+    done = rows.start * width + (rows.stop - rows.start) * columns.stop
+    return float(done / (height * width))
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from impasto.errors import ImageTooLargeError, ModelError, UsageError
 from impasto.images.enlarging import enlarge_rest, fill_hidden, halved
-from impasto.images.reading import DEFAULT_MAX_PIXELS, AnyPhoto, without_huge
+from impasto.images.mapping import empty_like, release
+from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, without_huge
 from impasto.images.resize import mirror_up
-from impasto.images.rows import Picture, room_like
 from impasto.runtime.network import open_model, run_on_picture, to_levels
 from impasto.runtime.progress import Progress, nothing
 from impasto.runtime.tiling import default_tile_px, done_share, run_in_tiles
@@ -153,7 +153,7 @@ class UpscaleModel:
         """
         from impasto.runtime.kinds import change_like_input
 
-        def enlarged(photo: AnyPhoto) -> AnyPhoto:
+        def enlarged(photo: Photo) -> Photo:
             return self.upscale_photo(
                 photo,
                 scale=scale,
@@ -171,14 +171,14 @@ class UpscaleModel:
 
     def upscale_photo(
         self,
-        photo: AnyPhoto,
+        photo: Photo,
         *,
         scale: int | None = None,
         match_histogram: bool = False,
         tile_px: int | None = None,
         max_pixels: int | None = None,
         progress: Progress = nothing,
-    ) -> AnyPhoto:
+    ) -> Photo:
         """Enlarges a decoded picture with all that belongs to it; the arguments are `upscale`'s.
 
         What lies hidden below full transparency does not colour the edges.
@@ -195,19 +195,18 @@ class UpscaleModel:
 
     def upscale(
         self,
-        rgb: Picture,
+        rgb: NDArray[np.uint8],
         *,
         scale: int | None = None,
         match_histogram: bool = False,
         tile_px: int | None = None,
         max_pixels: int | None = None,
         progress: Progress = nothing,
-    ) -> Picture:
+    ) -> NDArray[np.uint8]:
         """Enlarges an array, the core that everything else wraps.
 
         Args:
-            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up; in a temporary file it may be
-                larger than memory, and the result is in another one.
+            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
             scale: 2, 4 or 8, as far as the network can; None is the model's own.
             match_histogram: give each channel of the result the histogram of ``rgb``'s, as the
                 paper does (section 4.2).
@@ -239,12 +238,12 @@ class UpscaleModel:
         if min(height, width) >= self.metadata.min_size_px:
             result = self._in_tiles(rgb, scale, tile_px, progress)
         else:
-            mirrored, top, left = mirror_up(rgb[0:height], self.metadata.min_size_px)
+            mirrored, top, left = mirror_up(rgb, self.metadata.min_size_px)
             larger = self._in_tiles(mirrored, scale, tile_px, progress)
             rows = slice(scale * top, scale * (top + height))
             columns = slice(scale * left, scale * (left + width))
-            result = room_like(rgb, (scale * height, scale * width, 3))
-            result[0 : scale * height] = larger[rows, columns]
+            result = empty_like(rgb, (scale * height, scale * width, 3))
+            result[:] = larger[rows, columns]
         if match_histogram:
             from impasto.images import histogram
 
@@ -252,8 +251,8 @@ class UpscaleModel:
         return result
 
     def _in_tiles(
-        self, rgb: Picture, scale: int, tile_px: int | None, progress: Progress
-    ) -> Picture:
+        self, rgb: NDArray[np.uint8], scale: int, tile_px: int | None, progress: Progress
+    ) -> NDArray[np.uint8]:
         """Runs the network; no side of ``rgb`` is below its smallest size."""
         height, width = rgb.shape[:2]
         network_scale, halo_px = self.metadata.scale, self._halo_px(tile_px)
@@ -261,7 +260,7 @@ class UpscaleModel:
             tile_px, halo_px = max(height, width), 0
         elif tile_px is None:
             tile_px = default_tile_px(height, width, scale=network_scale, halo_px=halo_px)
-        result = room_like(rgb, (scale * height, scale * width, 3))
+        result = empty_like(rgb, (scale * height, scale * width, 3))
         tiles = run_in_tiles(
             rgb,
             lambda tile: run_on_picture(self._session, tile),
@@ -276,6 +275,7 @@ class UpscaleModel:
                 slice(scale * columns.start, scale * columns.stop),
             )
             result[at] = to_levels(part if scale == network_scale else halved(part))
+            release(result)
             progress(done_share(rgb, rows, columns))
         return result
 

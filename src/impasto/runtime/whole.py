@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ImageTooLargeError
+from impasto.images.mapping import empty_like
 from impasto.images.resize import mirror_up, resized_to
-from impasto.images.rows import Picture, room_like
 from impasto.runtime.memory import available_bytes
 from impasto.runtime.network import OpenModel, run_on_picture, to_levels
 from impasto.runtime.progress import Progress
@@ -37,12 +37,12 @@ class WholePainter:
 
     def paint(
         self,
-        rgb: Picture,
+        rgb: NDArray[np.uint8],
         style_weights: NDArray[np.float32],
         stroke_size: float,
         memory: int | None,
         progress: Progress,
-    ) -> Picture:
+    ) -> NDArray[np.uint8]:
         """Paints a picture.
 
         Args:
@@ -53,7 +53,7 @@ class WholePainter:
             progress: told when the picture is done.
 
         Returns:
-            (H, W, 3) uint8, where ``rgb`` is: in memory or in a temporary file.
+            (H, W, 3) uint8, mapped where ``rgb`` is.
 
         Raises:
             ImageTooLargeError: it does not fit the memory; the size that does is named.
@@ -62,11 +62,11 @@ class WholePainter:
         height, width = rgb.shape[:2]
         size = [max(1, round(side / stroke_size)) for side in (height, width)]
         self._check_memory(height, width, math.prod(size), memory)
-        work, top, left = mirror_up(resized_to(rgb, *size)[0 : size[0]], self._metadata.min_size_px)
+        result = empty_like(rgb, rgb.shape)  # a full disk shows now
+        work, top, left = mirror_up(resized_to(rgb, *size), self._metadata.min_size_px)
         painted = to_levels(run_on_picture(self._session, work, style_weights))
         painted = painted[top : top + size[0], left : left + size[1]]
-        result = room_like(rgb, rgb.shape)
-        result[0:height] = resized_to(np.ascontiguousarray(painted), height, width)
+        result[:] = resized_to(np.ascontiguousarray(painted), height, width)
         progress(1.0)
         return result
 
