@@ -43,18 +43,13 @@ from impasto.evaluation import machine
 from impasto.evaluation.machine import describe_machine
 from impasto.export import export_network, load_weights, save_weights
 from impasto.images.mapping import DEFAULT_MEMORY
-from impasto.networks import (
-    NETWORKS,
-    DraftRefineNetwork,
-    DraftRefineSpec,
-    NetworkSpec,
-    build_network,
-)
+from impasto.networks import NETWORKS, Spec
 from impasto.runtime.cores import usable_cores
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
+from impasto.training.finish import WORKING_PX
 
 # Runtimes keep their threads spinning for a moment after a run, at the others' cost.
 PAUSE_S = 0.1
@@ -239,15 +234,16 @@ def chosen_models(names: list[str], folder: Path) -> list[Model]:
     return models
 
 
-def fresh_model(spec: NetworkSpec | DraftRefineSpec, path: Path) -> Path:
+def fresh_model(spec: Spec, path: Path) -> Path:
     """Writes a network with fresh weights as a model file, its plain weights beside it."""
     torch.manual_seed(0)
-    network = build_network(spec).eval()
-    sets = getattr(spec, "parameter_sets", 1)
+    network = spec.build().eval()
     metadata = ModelMetadata(
-        styles=tuple(StyleEntry(f"fresh{i}", "Fresh") for i in range(sets)),
+        styles=tuple(StyleEntry(f"fresh{i}", "Fresh") for i in range(spec.parameter_sets)),
         min_size_px=network.spec.min_size_px,
         network=network.spec.to_dict(),
+        working_px=None if spec.halo_px is None else WORKING_PX,
+        halo_px=spec.halo_px,
         weights_sha256=save_weights(network, path.with_suffix(".safetensors")),
     )
     export_network(network, metadata, path)
@@ -334,7 +330,7 @@ def network_alone(model: StyleModel | UpscaleModel, batch: np.ndarray) -> Callab
 def eager(weights: Path, batch: np.ndarray) -> Callable[[], object]:
     """Runs the network in PyTorch."""
     network, inputs = load_weights(weights), [torch.from_numpy(batch)]
-    if isinstance(network, DraftRefineNetwork):
+    if network.spec.holds_many:
         inputs.append(torch.eye(network.spec.parameter_sets)[0])
 
     def run() -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 from onnx import helper, numpy_helper
 
 from impasto.export import export_network
-from impasto.networks import DraftRefineSpec, NetworkSpec, build_network
+from impasto.networks import DraftRefineSpec, NetworkSpec
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata, StyleEntry
 
 SPECS = {
@@ -32,12 +32,12 @@ def exported(spec, path, *, float16=False, **meta):
     else the model shall state is `meta`; ``float16`` is that of `export_network`.
     """
     torch.manual_seed(0)
-    network = build_network(spec)
+    network = spec.build()
     for name, parameter in network.named_parameters():  # norms that do something
         if name.endswith("table"):
             parameter.data += 0.3 * torch.randn(parameter.shape)
-    sets = getattr(spec, "parameter_sets", 1)
-    if isinstance(spec, DraftRefineSpec):
+    sets = spec.parameter_sets
+    if spec.halo_px is not None:
         network.refine.last.weight.data *= 10  # what it adds can be seen
         meta = {"working_px": WORKING_PX, "halo_px": spec.halo_px, "strength": "identity"} | meta
         sets -= 1

@@ -15,7 +15,7 @@ from torch import nn
 
 from impasto.errors import ExportError, OutputError
 from impasto.export import export_network, load_weights, onnx_file, save_weights
-from impasto.networks import NetworkSpec, build_network, spec_from_dict
+from impasto.networks import NetworkSpec, spec_from_dict
 from impasto.runtime.metadata import REFINE_KEY, ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stylizer import StyleModel
@@ -56,7 +56,7 @@ def make_metadata(spec):
 def trained(spec):
     """A network whose weights and running statistics are not those of a fresh one."""
     torch.manual_seed(2)
-    network = build_network(spec)
+    network = spec.build()
     for _ in range(3):
         network(torch.rand(2, 3, 48, 48))
     for module in network.modules():
@@ -112,7 +112,7 @@ def two_parts(tmp_path_factory):
     """A draft and refine network, exported in 16 bits: network, path, its parts by name."""
     spec = TWO_PARTS
     torch.manual_seed(4)
-    network = build_network(spec)
+    network = spec.build()
     for part in (network.draft, network.refine):
         nn.init.normal_(part.style_parameters.table, 1, 0.3)
     network.refine.last.weight.data *= 5
@@ -230,7 +230,7 @@ def ready(exported, monkeypatch):
     model = onnx.load(path)
     del model.metadata_props[:]
     monkeypatch.setattr(onnx_file, "_to_onnx", lambda _: model)
-    fresh = build_network(network.spec)
+    fresh = network.spec.build()
     fresh.load_state_dict(network.state_dict())
     return fresh
 

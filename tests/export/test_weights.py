@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 import impasto.export
 from impasto.errors import ModelError, OutputError
 from impasto.export import load_weights, save_weights
-from impasto.networks import NetworkSpec, build_network
+from impasto.networks import NetworkSpec
 
 SPECS = [
     NetworkSpec(width=2, residual_blocks=1),
@@ -28,7 +28,7 @@ def test_public_names():
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_network_is_rebuilt_from_its_weights(spec, tmp_path):
     torch.manual_seed(5)
-    network = build_network(spec)
+    network = spec.build()
     network(torch.rand(2, 3, 48, 48))  # moves the running statistics of batch norm
     path = tmp_path / "wave.safetensors"
     digest = save_weights(network, path)
@@ -44,7 +44,7 @@ def test_a_network_is_rebuilt_from_its_weights(spec, tmp_path):
 
 
 def test_the_same_weights_have_the_same_hash(tmp_path):
-    network = build_network(SPECS[0])
+    network = SPECS[0].build()
     first = save_weights(network, tmp_path / "a.safetensors")
     assert save_weights(network, tmp_path / "b.safetensors") == first
     network.layers[-1].bias.data += 1
@@ -52,20 +52,20 @@ def test_the_same_weights_have_the_same_hash(tmp_path):
 
 
 def test_channels_last_networks_are_saved_the_same(tmp_path):
-    network = build_network(SPECS[0])
+    network = SPECS[0].build()
     first = save_weights(network, tmp_path / "a.safetensors")
     other = network.to(memory_format=torch.channels_last)
     assert save_weights(other, tmp_path / "b.safetensors") == first
 
 
 def test_the_spec_can_be_read_without_impasto(tmp_path):
-    save_weights(build_network(SPECS[1]), tmp_path / "a.safetensors")
+    save_weights(SPECS[1].build(), tmp_path / "a.safetensors")
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()["network"]) == SPECS[1].to_dict()
 
 
 def damaged_files(folder):
-    network = build_network(SPECS[0])
+    network = SPECS[0].build()
     good = folder / "good.safetensors"
     save_weights(network, good)
     state = network.state_dict()
@@ -104,5 +104,5 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="no space left on the disk"):
-        save_weights(build_network(SPECS[0]), tmp_path / "a.safetensors")
+        save_weights(SPECS[0].build(), tmp_path / "a.safetensors")
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ from tiny_models import SPECS
 from torch.nn import functional as F
 
 from impasto.errors import UsageError
-from impasto.networks import build_network, spec_from_dict
+from impasto.networks import spec_from_dict
 
 TINY = SPECS["draft_refine"]
 
@@ -14,7 +14,7 @@ TINY = SPECS["draft_refine"]
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    made = build_network(TINY).eval()
+    made = TINY.build().eval()
     for part in (made.draft, made.refine):
         torch.nn.init.normal_(part.style_parameters.table, 1.0, 0.5)
     torch.nn.init.normal_(made.refine.last.weight, 0.0, 0.1)
@@ -69,7 +69,7 @@ def test_padding_at_the_end_mirrors(network):
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_refining_takes_off_the_halo_and_sees_no_further(blocks):
     spec = dataclasses.replace(TINY, refine_blocks=blocks)
-    refine = build_network(spec).refine
+    refine = spec.build().refine
     halo, weights = spec.halo_px, torch.ones(3) / 3
     photos, drafts = torch.rand(2, 1, 3, 32 + 2 * halo, 48 + 2 * halo)
     with torch.no_grad():
@@ -81,7 +81,7 @@ def test_refining_takes_off_the_halo_and_sees_no_further(blocks):
 
 
 def test_a_fresh_network_leaves_the_draft_nearly_as_it_is(network):
-    fresh, halo = build_network(TINY).refine, TINY.halo_px
+    fresh, halo = TINY.build().refine, TINY.halo_px
     photos, drafts = torch.rand(2, 1, 3, 40, 40)
     change = fresh(photos, drafts, torch.ones(3) / 3) - drafts[..., halo:-halo, halo:-halo]
     assert 0 < change.abs().mean() < 0.2

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.networks import PAPER, RELEASED, SHIPPED, NetworkSpec, build_network, spec_from_dict
+from impasto.networks import PAPER, RELEASED, SHIPPED, NetworkSpec, spec_from_dict
 from impasto.networks.nearest_conv import NearestConv
 from impasto.networks.style_network import MEAN_RGB
 
@@ -23,7 +23,7 @@ def parameters(network, *kinds):
 def sizes(spec, height, width):
     """Heights after each stage, found by hooks."""
     found = []
-    network = build_network(spec).eval()
+    network = spec.build().eval()
     for layer in network.layers:
         layer.register_forward_hook(lambda _m, _i, out: found.append(tuple(out.shape[1:])))
     with torch.no_grad():
@@ -47,7 +47,7 @@ PAPER_NORMS = 3_200
     ],
 )
 def test_parameter_counts(spec, convolutions, norms):
-    network = build_network(spec)
+    network = spec.build()
     last_bias = 3
     assert (
         parameters(network, nn.Conv2d, nn.ConvTranspose2d, NearestConv) == convolutions + last_bias
@@ -60,7 +60,7 @@ def test_parameter_counts(spec, convolutions, norms):
 
 
 def test_layers_of_the_paper():
-    network = build_network(PAPER)
+    network = PAPER.build()
     found = [
         (m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0])
         for m in network.modules()
@@ -116,7 +116,7 @@ def test_any_size_comes_back_unchanged(norm, upsampling, padding):
     spec = NetworkSpec(
         width=2, residual_blocks=2, norm=norm, upsampling=upsampling, padding=padding
     )
-    network = build_network(spec).eval()
+    network = spec.build().eval()
     smallest = spec.min_size_px
     with torch.no_grad():
         for height in range(smallest, smallest + 6):
@@ -128,7 +128,7 @@ def test_any_size_comes_back_unchanged(norm, upsampling, padding):
 
 @pytest.mark.parametrize("spec", [PAPER, RELEASED, SHIPPED])
 def test_presets_take_their_smallest_size(spec):
-    network = build_network(spec).eval()
+    network = spec.build().eval()
     smallest = spec.min_size_px
     assert smallest == (5 if spec == SHIPPED else 41)
     with torch.no_grad():
@@ -146,12 +146,12 @@ def test_one_pixel_less_than_the_minimum_fails(norm, padding, blocks):
         assert padding in ("replicate", "zero")
         return
     with torch.no_grad(), pytest.raises((RuntimeError, ValueError)):
-        build_network(spec).eval()(torch.rand(1, 3, below, below))
+        spec.build().eval()(torch.rand(1, 3, below, below))
 
 
 @pytest.mark.parametrize("output", ["tanh_0_255", "tanh_150"])
 def test_the_last_layer_is_scaled_to_pixels(output):
-    network = build_network(NetworkSpec(width=2, residual_blocks=1, output=output)).eval()
+    network = NetworkSpec(width=2, residual_blocks=1, output=output).build().eval()
     last = network.layers[-1]
     mean = torch.tensor(MEAN_RGB)
     nn.init.zeros_(last.weight)
@@ -167,7 +167,7 @@ def test_the_last_layer_is_scaled_to_pixels(output):
 
 
 def test_the_paper_network_stays_in_range():
-    network = build_network(NetworkSpec(width=4, output="tanh_0_255"))
+    network = NetworkSpec(width=4, output="tanh_0_255").build()
     network.layers[-1].weight.data *= 100
     result = network(torch.rand(2, 3, 32, 32))
     assert result.min() >= 0
@@ -178,7 +178,7 @@ def test_the_paper_network_stays_in_range():
 
 def test_instance_norm_sees_the_whole_picture():
     spec = NetworkSpec(width=4, residual_blocks=1, norm="instance")
-    network = build_network(spec).eval()
+    network = spec.build().eval()
     images = torch.rand(1, 3, 100, 100)
     changed = images.clone()
     changed[:, :, :8, :8] = 0
@@ -193,7 +193,7 @@ def test_a_shift_of_the_photo_shifts_the_painting(upsampling, padding):
     spec = NetworkSpec(
         width=4, residual_blocks=1, norm="batch", upsampling=upsampling, padding=padding
     )
-    network = build_network(spec).eval()
+    network = spec.build().eval()
     border = 36  # an output pixel sees 28 px around itself, and the shift is 8 px
     images = torch.rand(1, 3, 2 * border + 20, 2 * border + 24)
     with torch.no_grad():
@@ -208,7 +208,7 @@ def test_a_shift_of_the_photo_shifts_the_painting(upsampling, padding):
 def test_no_border_on_a_plain_picture(upsampling, padding):
     # Not with instance norm, which divides rounding noise by a deviation of nearly zero.
     spec = NetworkSpec(width=4, norm="batch", upsampling=upsampling, padding=padding)
-    network = build_network(spec).eval().double()
+    network = spec.build().eval().double()
     colour = torch.tensor([0.9, 0.4, 0.1], dtype=torch.float64).view(1, 3, 1, 1)
     with torch.no_grad():
         result = network(colour.expand(1, 3, 37, 42))
@@ -216,7 +216,7 @@ def test_no_border_on_a_plain_picture(upsampling, padding):
 
 
 def test_zero_padding_does_leave_a_border():
-    network = build_network(NetworkSpec(width=4, norm="batch", padding="zero")).eval()
+    network = NetworkSpec(width=4, norm="batch", padding="zero").build().eval()
     with torch.no_grad():
         result = network(torch.full((1, 3, 37, 42), 0.9))
     assert (result - result[:, :, 20:21, 20:21]).abs().max() > 1e-3
@@ -225,7 +225,7 @@ def test_zero_padding_does_leave_a_border():
 def test_building_is_determined_by_the_seed():
     def state(seed):
         torch.manual_seed(seed)
-        return build_network(NetworkSpec(width=2)).state_dict()
+        return NetworkSpec(width=2).build().state_dict()
 
     first, again, other = state(3), state(3), state(4)
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -234,8 +234,8 @@ def test_building_is_determined_by_the_seed():
 
 @pytest.mark.parametrize("spec", [PAPER, SHIPPED])
 def test_a_network_is_rebuilt_from_spec_and_weights(spec):
-    network = build_network(spec).eval()
-    twin = build_network(spec_from_dict(network.spec.to_dict())).eval()
+    network = spec.build().eval()
+    twin = spec_from_dict(network.spec.to_dict()).build().eval()
     twin.load_state_dict(network.state_dict())
     images = torch.rand(1, 3, 45, 42)
     with torch.no_grad():
@@ -243,7 +243,7 @@ def test_a_network_is_rebuilt_from_spec_and_weights(spec):
 
 
 def test_pictures_of_a_batch_do_not_mix():
-    network = build_network(NetworkSpec(width=4, norm="instance")).eval()
+    network = NetworkSpec(width=4, norm="instance").build().eval()
     images = torch.rand(3, 3, 21, 30)
     with torch.no_grad():
         together = network(images)

@@ -10,7 +10,6 @@ from impasto.networks import (
     FastUpscaler,
     FastUpscalerSpec,
     PaperUpscalerSpec,
-    build_network,
     spec_from_dict,
 )
 from impasto.networks.upscaler import skip_kernel
@@ -26,7 +25,7 @@ SMALL = [
 
 def eval_network(spec, seed=0):
     torch.manual_seed(seed)
-    network = build_network(spec).eval()
+    network = spec.build().eval()
     for name, parameter in network.named_parameters():  # beyond the small start of the tail
         if name.startswith("tail"):
             parameter.data.normal_(std=0.1)
@@ -47,11 +46,11 @@ def test_a_spec_survives_its_file(spec):
 
 
 def test_the_papers_network_has_the_papers_layers():
-    network = build_network(PaperUpscalerSpec())
+    network = PaperUpscalerSpec().build()
     shapes = [tuple(p.shape) for p in network.parameters() if p.ndim == 4]
     trunk, up = [(64, 64, 3, 3)] * 8, [(64, 64, 3, 3)] * 2
     assert shapes == [(64, 3, 9, 9), *trunk, *up, (3, 64, 9, 9)]
-    eight = build_network(PaperUpscalerSpec(scale=8))
+    eight = PaperUpscalerSpec(scale=8).build()
     assert sum(p.ndim == 4 for p in eight.parameters()) == len(shapes) + 1
 
 

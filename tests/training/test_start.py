@@ -14,7 +14,6 @@ from tiny_models import SPECS
 from impasto.data import PhotoCrops, open_photos
 from impasto.errors import ModelError, UsageError
 from impasto.export import export_network, load_weights, save_weights
-from impasto.networks import build_network
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stylizer import StyleModel
@@ -33,7 +32,7 @@ def write_model(folder, spec=SPEC, **changed):
     """A model of three styles and an identity, whose weights are random."""
     folder.mkdir()
     torch.manual_seed(3)
-    network = build_network(spec)
+    network = spec.build()
     for part in (network.draft, network.refine):
         torch.nn.init.normal_(part.style_parameters.table, 1.0, 0.5)
     sha256 = save_weights(network, folder / "old.safetensors")
@@ -161,7 +160,7 @@ def begun(config, old):
     photos = open_photos(config.photos)
     crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
     task = StyleTask(config, photos, photos, torch.device("cpu"))
-    network = build_network(config.network)
+    network = config.network.build()
     begin(network, config.add_to, config, task, crops)
     before = load_weights(old.with_suffix(".safetensors"))
     return [

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from impasto.data import open_photos
 from impasto.errors import ModelError, ResumeError, UsageError
 from impasto.export import load_weights
-from impasto.networks import FastUpscalerSpec, PaperUpscalerSpec, build_network
+from impasto.networks import FastUpscalerSpec, PaperUpscalerSpec
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.upscaler import UpscaleModel
 from impasto.training import export_run, export_style_targets, make_upscaler_config, train
@@ -228,7 +228,7 @@ def test_a_run_begins_with_another_models_trunk(run, config, tmp_path, photos):
     assert eight.started_from == read_model_file(model)[1].weights_sha256
     source = open_photos(photos)
     task = make_task(eight, source, source, torch.device("cpu"))
-    network = build_network(eight.network)
+    network = eight.network.build()
     tail = network.tail.weight.clone()
     task.begin(network)
     old = load_weights(model.with_suffix(".safetensors"))
@@ -243,7 +243,7 @@ def test_a_model_that_fits_nowhere_is_refused(run, config, tmp_path, photos):
     source = open_photos(photos)
     task = make_task(other, source, source, torch.device("cpu"))
     with pytest.raises(ModelError, match="fits the network nowhere"):
-        task.begin(build_network(other.network))
+        task.begin(other.network.build())
 
 
 def test_settings_that_make_another_run_are_refused_at_resume(run, tmp_path):

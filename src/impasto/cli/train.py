@@ -24,6 +24,7 @@ from impasto.cli.training import (
 from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
 from impasto.networks import NETWORKS, NetworkSpec
+from impasto.networks.registry import MANY_STYLES
 from impasto.runtime.loading import model_path
 from impasto.training.config import NETWORK_SETTINGS, TrainingConfig
 from impasto.training.recipes import make_config, read_recipe
@@ -137,7 +138,7 @@ def _options() -> Options:
                 typer.Option(
                     "--network",
                     metavar="|".join(NETWORKS),
-                    help="The network; one style but for draft_refine. [default: draft_refine]",
+                    help=f"The network; one style but for {MANY_STYLES}. [default: {MANY_STYLES}]",
                 ),
             ],
             None,

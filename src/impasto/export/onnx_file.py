@@ -25,7 +25,7 @@ from impasto.export.rewriting import (
     widen_last_convolution,
 )
 from impasto.images.writing import atomic_path
-from impasto.networks import DraftRefineNetwork, Network
+from impasto.networks import Network
 from impasto.runtime.metadata import METADATA_KEY, REFINE_KEY, ModelMetadata
 from impasto.runtime.session import (
     DRAFT_INPUT_NAME,
@@ -90,7 +90,7 @@ def export_network(
     """
     network = network.cpu().eval()
     main, refine = _parts(network)
-    halo_px = network.spec.halo_px if isinstance(network, DraftRefineNetwork) else None
+    halo_px = network.spec.halo_px
     if metadata.halo_px != halo_px or (metadata.working_px is None) != (halo_px is None):
         raise ExportError(
             f"{path.name} was not written: its metadata states working_px "
@@ -111,20 +111,14 @@ def export_network(
 
 def _parts(network: Network) -> tuple[_Part, _Part | None]:
     """Returns the network of the file's graph, and the one that is kept beside it."""
-    smallest = network.spec.min_size_px
-    if isinstance(network, DraftRefineNetwork):
-        spec = network.spec
-        return (
-            _Part(network.draft, (INPUT_NAME,), smallest, parameter_sets=spec.parameter_sets),
-            _Part(
-                network.refine,
-                (PHOTO_INPUT_NAME, DRAFT_INPUT_NAME),
-                2 * spec.halo_px + 2,
-                2,
-                spec.parameter_sets,
-            ),
-        )
-    return _Part(network, (INPUT_NAME,), smallest), None
+    spec = network.spec
+    sets = spec.parameter_sets if spec.holds_many else None
+    whole, refining = network.parts()
+    main = _Part(whole, (INPUT_NAME,), spec.min_size_px, parameter_sets=sets)
+    if refining is None or spec.halo_px is None:
+        return main, None
+    pictures = (PHOTO_INPUT_NAME, DRAFT_INPUT_NAME)
+    return main, _Part(refining, pictures, 2 * spec.halo_px + 2, 2, sets)
 
 
 def _compared(

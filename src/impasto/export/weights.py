@@ -12,7 +12,7 @@ from torch import Tensor
 
 from impasto.errors import ModelError, UsageError
 from impasto.images.writing import atomic_path
-from impasto.networks import Network, build_network, spec_from_dict
+from impasto.networks import Network, spec_from_dict
 
 
 def save_weights(network: Network, path: Path, *, float16: bool = False) -> str:
@@ -51,7 +51,7 @@ def load_weights(path: str | Path) -> Network:
         with safe_open(path, framework="pt") as file:
             spec = spec_from_dict(json.loads((file.metadata() or {})["network"]))
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network = build_network(spec)
+        network = spec.build()
         network.load_state_dict(state)
     except (
         OSError,

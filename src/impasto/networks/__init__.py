@@ -1,4 +1,4 @@
-"""Image transformation networks, each rebuilt from its `NetworkSpec`."""
+"""Image transformation networks, each rebuilt from its `Spec`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
 from impasto.networks.draft_refine_spec import DraftRefineSpec
-from impasto.networks.saved_spec import NETWORKS, AnySpec, StyleSpec, UpscalerSpec, spec_from_dict
-from impasto.networks.spec import PAPER, RELEASED, SHIPPED, NetworkSpec
-from impasto.networks.upscaler_spec import UPSCALERS, FastUpscalerSpec, PaperUpscalerSpec
+from impasto.networks.registry import NETWORKS, UPSCALERS, spec_from_dict
+from impasto.networks.spec import PAPER, RELEASED, SHIPPED, NetworkSpec, Spec, StyleSpec
+from impasto.networks.upscaler_spec import FastUpscalerSpec, PaperUpscalerSpec, UpscalerSpec
 
 if TYPE_CHECKING:
-    from impasto.networks.building import Network, build_network
     from impasto.networks.draft_refine import DraftRefineNetwork
+    from impasto.networks.network import Network
     from impasto.networks.style_network import StyleNetwork
     from impasto.networks.upscaler import FastUpscaler, PaperUpscaler
 
@@ -22,7 +22,6 @@ __all__ = [
     "RELEASED",
     "SHIPPED",
     "UPSCALERS",
-    "AnySpec",
     "DraftRefineNetwork",
     "DraftRefineSpec",
     "FastUpscaler",
@@ -31,20 +30,19 @@ __all__ = [
     "NetworkSpec",
     "PaperUpscaler",
     "PaperUpscalerSpec",
+    "Spec",
     "StyleNetwork",
     "StyleSpec",
     "UpscalerSpec",
-    "build_network",
     "spec_from_dict",
 ]
 
 _MODULES = {
     "DraftRefineNetwork": "impasto.networks.draft_refine",
     "FastUpscaler": "impasto.networks.upscaler",
-    "Network": "impasto.networks.building",
+    "Network": "impasto.networks.network",
     "PaperUpscaler": "impasto.networks.upscaler",
     "StyleNetwork": "impasto.networks.style_network",
-    "build_network": "impasto.networks.building",
 }
 
 __getattr__ = lazy_names(__name__, _MODULES)

@@ -17,18 +17,24 @@ from torch.nn import functional as F
 from impasto.networks.conditional_norm import StyleParameters, conditional_instance_norm
 from impasto.networks.draft_refine_spec import DraftRefineSpec
 from impasto.networks.nearest_conv import BilinearConv, NearestConv
+from impasto.networks.network import Network
 
 Parameters = Iterator[tuple[Tensor, Tensor]]
 
 
-class DraftRefineNetwork(nn.Module):
+class DraftRefineNetwork(Network):
     """A draft and a refine network that share their styles."""
 
+    spec: DraftRefineSpec
+
     def __init__(self, spec: DraftRefineSpec) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
         self.draft = DraftNetwork(spec)
         self.refine = RefineNetwork(spec)
+
+    def parts(self) -> tuple[nn.Module, nn.Module]:
+        """Returns the draft and the refine network."""
+        return self.draft, self.refine
 
     def forward(
         self, images: Tensor, style_weights: Tensor, drafts: Tensor | None = None

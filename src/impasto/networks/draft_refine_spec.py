@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from impasto.errors import UsageError
-from impasto.networks.spec import check_whole
+from impasto.networks.spec import StyleSpec, check_whole
+
+if TYPE_CHECKING:
+    from impasto.networks.draft_refine import DraftRefineNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
-class DraftRefineSpec:
+class DraftRefineSpec(StyleSpec):
     """Settings of a network that paints a small draft and refines it octave by octave.
 
     Attributes:
@@ -22,6 +25,9 @@ class DraftRefineSpec:
         refine_blocks: residual blocks of the refine network.
         parameter_sets: sets of scales and shifts: the styles, and the identity.
     """
+
+    architecture: ClassVar[str] = "draft_refine"
+    holds_many: ClassVar[bool] = True
 
     half_width: int = 32
     quarter_width: int = 64
@@ -55,6 +61,8 @@ class DraftRefineSpec:
         """Border that the refine network takes off its input on every side."""
         return 4 + 4 * self.refine_blocks
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON-ready values, with the architecture's name."""
-        return {"architecture": "draft_refine", **asdict(self), "dilations": list(self.dilations)}
+    def build(self) -> DraftRefineNetwork:
+        """Builds a `DraftRefineNetwork`, with fresh weights from torch's generator."""
+        from impasto.networks.draft_refine import DraftRefineNetwork
+
+        return DraftRefineNetwork(self)

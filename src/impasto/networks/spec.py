@@ -1,11 +1,16 @@
-"""The description from which a style network of Johnson et al. 2016 is rebuilt."""
+"""The descriptions from which networks are rebuilt; that of Johnson et al. 2016."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.networks.network import Network
+    from impasto.networks.style_network import StyleNetwork
 
 Norm = Literal["batch", "instance"]
 Upsampling = Literal["nearest", "bilinear", "subpixel", "transposed"]
@@ -14,7 +19,56 @@ OutputScaling = Literal["tanh_0_255", "tanh_150"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSpec:
+class Spec(ABC):
+    """Settings of a network, and all that others ask about it.
+
+    A new network is a subclass of `StyleSpec` or `UpscalerSpec`, the `Network` that it builds, and
+    a line in ``registry.py``.
+
+    Attributes:
+        architecture: what files call the network.
+        holds_many: whether it mixes parameter sets, which are then a field, and holds many styles.
+    """
+
+    architecture: ClassVar[str]
+    holds_many: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self) -> Network:
+        """Builds the network, with fresh weights from torch's generator."""
+
+    @property
+    @abstractmethod
+    def min_size_px(self) -> int:
+        """Smallest height and width that the network accepts."""
+
+    @property
+    def parameter_sets(self) -> int:
+        """Sets of scales and shifts: the styles, and the identity."""
+        return 1
+
+    @property
+    def halo_px(self) -> int | None:
+        """Border that its refine network takes off the input on every side; None without one."""
+        return None
+
+    def with_parameter_sets(self, sets: int) -> Self:
+        """Returns the spec with as many parameter sets, or as it is where it holds one style."""
+        changed: dict[str, Any] = {"parameter_sets": sets}
+        return replace(self, **changed) if self.holds_many else self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON-ready values, with the architecture's name."""
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {"architecture": self.architecture, **values}
+
+
+class StyleSpec(Spec):
+    """Settings of a network that paints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec(StyleSpec):
     """Settings of a style network `c9s1-w, d2w, d4w, R4w x blocks, u2w, uw, c9s1-3`.
 
     The layout is that of Johnson et al. 2016, section 3.1 and supplement; every
@@ -34,6 +88,8 @@ class NetworkSpec:
         output: ``tanh_0_255`` scales tanh to [0, 255]; ``tanh_150`` is 150 tanh around
             the loss network's mean colour, as in the released code.
     """
+
+    architecture: ClassVar[str] = "johnson"
 
     width: int = 16
     residual_blocks: int = 5
@@ -68,9 +124,11 @@ class NetworkSpec:
             return self.start_padding_px + 1
         return 5 if self.padding == "reflection" or self.norm == "instance" else 1
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON-ready values, with the architecture's name."""
-        return {"architecture": "johnson", **asdict(self)}
+    def build(self) -> StyleNetwork:
+        """Builds a `StyleNetwork`, with fresh weights from torch's generator."""
+        from impasto.networks.style_network import StyleNetwork
+
+        return StyleNetwork(self)
 
 
 def check_whole(spec: object, names: tuple[str, ...]) -> None:

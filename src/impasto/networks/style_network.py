@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.networks.blocks import ConvNormReLU, ResidualBlock, Upsample, padding_mode
+from impasto.networks.network import Network
 from impasto.networks.spec import NetworkSpec, OutputScaling
 
 MEAN_RGB = (123.68, 116.779, 103.939)
 """Mean colour of ImageNet on the 0..255 scale, subtracted from the input."""
 
 
-class StyleNetwork(nn.Module):
+class StyleNetwork(Network):
     """Turns photos into paintings.
 
     Departures from the paper: convolutions followed by a norm carry no bias (the norm
@@ -21,11 +22,11 @@ class StyleNetwork(nn.Module):
     any input size comes back unchanged.
     """
 
+    spec: NetworkSpec
     mean: Tensor
 
     def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
         w, norm, padding = spec.width, spec.norm, spec.padding
         self.layers = nn.Sequential(
             ConvNormReLU(3, w, 9, norm=norm, padding=padding),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.networks.blocks import ConvNormReLU, ResidualBlock, Upsample, padding_mode
+from impasto.networks.network import Network
 from impasto.networks.style_network import MEAN_RGB, scaled_tanh
 from impasto.networks.upscaler_spec import FastUpscalerSpec, PaperUpscalerSpec, Scale, Skip
 
@@ -16,18 +17,18 @@ CUBIC = -0.5
 """The cubic kernel's slope at 1, as Pillow and MATLAB have it; PyTorch's own is -0.75."""
 
 
-class PaperUpscaler(nn.Module):
+class PaperUpscaler(Network):
     """The super-resolution network of Johnson et al. 2016.
 
     Departure from the paper: convolutions followed by a norm carry no bias, which the norm
     would cancel.
     """
 
+    spec: PaperUpscalerSpec
     mean: Tensor
 
     def __init__(self, spec: PaperUpscalerSpec) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
         w, norm, padding = spec.width, spec.norm, spec.padding
         stages = round(math.log2(spec.scale))
         self.layers = nn.Sequential(
@@ -53,7 +54,7 @@ class PaperUpscaler(nn.Module):
         return scaled_tanh(self.layers(images * 255.0 - self.mean), self.spec.output, self.mean)
 
 
-class FastUpscaler(nn.Module):
+class FastUpscaler(Network):
     """Enlarges pictures with all of its work at the low resolution.
 
     Without norms, which shift colours and blur a network that need only add detail (Lim et al.
@@ -61,9 +62,11 @@ class FastUpscaler(nn.Module):
     added before the sub-pixels are put in place (Shi et al. 2016).
     """
 
+    spec: FastUpscalerSpec
+    enlarging: Tensor
+
     def __init__(self, spec: FastUpscalerSpec) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
         width, outputs = spec.width, 3 * spec.scale**2
         self.head = nn.Conv2d(3, width, 3, padding=1)
         self.trunk = nn.ModuleList(
@@ -76,8 +79,6 @@ class FastUpscaler(nn.Module):
         self.tail.weight.data = 0.1 * start
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
         self.register_buffer("enlarging", skip_kernel(spec.scale, spec.skip), persistent=False)
-
-    enlarging: Tensor
 
     def forward(self, images: Tensor) -> Tensor:
         """Enlarges a batch.

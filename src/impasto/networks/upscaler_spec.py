@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from impasto.errors import UsageError
 from impasto.networks.spec import (
     Norm,
     OutputScaling,
     Padding,
+    Spec,
     Upsampling,
     check_whole,
     check_words,
 )
+
+if TYPE_CHECKING:
+    from impasto.networks.upscaler import FastUpscaler, PaperUpscaler
 
 Scale = Literal[4, 8]
 Skip = Literal["bicubic", "nearest"]
@@ -23,7 +28,36 @@ SCALES: Final = (4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperUpscalerSpec:
+class UpscalerSpec(Spec):
+    """Settings of a network that enlarges.
+
+    Attributes:
+        scale: output size divided by input size.
+    """
+
+    scale: Scale = 4
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            UsageError: a field is out of its range; the message names it.
+        """
+        if self.scale not in SCALES:
+            allowed = " and ".join(map(str, SCALES))
+            raise UsageError(f"scale is {self.scale!r}; allowed are {allowed}")
+
+    @property
+    @abstractmethod
+    def receptive_radius_px(self) -> int | None:
+        """Distance in input pixels beyond which nothing changes an output pixel.
+
+        None for a network that sees the whole picture.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperUpscalerSpec(UpscalerSpec):
     """Settings of the paper's network `c9s1-w, Rw x blocks, uw x log2(scale), c9s1-3`.
 
     Johnson et al. 2016, section 3.1 and supplement: all but the last stages work at the low
@@ -40,7 +74,8 @@ class PaperUpscalerSpec:
         output: as in `NetworkSpec`.
     """
 
-    scale: Scale = 4
+    architecture: ClassVar[str] = "johnson_upscaler"
+
     width: int = 64
     residual_blocks: int = 4
     norm: Norm = "batch"
@@ -54,7 +89,7 @@ class PaperUpscalerSpec:
         Raises:
             UsageError: a field is out of its range; the message names it.
         """
-        _check_scale(self.scale)
+        super().__post_init__()
         check_whole(self, ("width", "residual_blocks"))
         check_words(self, ("norm", "upsampling", "padding", "output"))
         if self.padding == "reflection_start":
@@ -77,13 +112,15 @@ class PaperUpscalerSpec:
         upsampling = sum(2.0 ** (1 - stage) for stage in range(round(math.log2(self.scale))))
         return math.ceil(4 + 2 * self.residual_blocks + upsampling + 4 / self.scale)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON-ready values, with the architecture's name."""
-        return {"architecture": "johnson_upscaler", **asdict(self)}
+    def build(self) -> PaperUpscaler:
+        """Builds a `PaperUpscaler`, with fresh weights from torch's generator."""
+        from impasto.networks.upscaler import PaperUpscaler
+
+        return PaperUpscaler(self)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FastUpscalerSpec:
+class FastUpscalerSpec(UpscalerSpec):
     """Settings of a fast super-resolution network.
 
     A trunk of residual blocks without norms at the low resolution, one sub-pixel convolution
@@ -96,7 +133,8 @@ class FastUpscalerSpec:
         skip: how the copy of the input is enlarged.
     """
 
-    scale: Scale = 4
+    architecture: ClassVar[str] = "fast_upscaler"
+
     width: int = 48
     residual_blocks: int = 8
     skip: Skip = "bicubic"
@@ -107,7 +145,7 @@ class FastUpscalerSpec:
         Raises:
             UsageError: a field is out of its range; the message names it.
         """
-        _check_scale(self.scale)
+        super().__post_init__()
         check_whole(self, ("width", "residual_blocks"))
         check_words(self, ("skip",))
 
@@ -121,18 +159,8 @@ class FastUpscalerSpec:
         """Distance in input pixels beyond which nothing changes an output pixel."""
         return 3 + 2 * self.residual_blocks
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON-ready values, with the architecture's name."""
-        return {"architecture": "fast_upscaler", **asdict(self)}
+    def build(self) -> FastUpscaler:
+        """Builds a `FastUpscaler`, with fresh weights from torch's generator."""
+        from impasto.networks.upscaler import FastUpscaler
 
-
-def _check_scale(scale: object) -> None:
-    if scale not in SCALES:
-        raise UsageError(f"scale is {scale!r}; allowed are {' and '.join(map(str, SCALES))}")
-
-
-UPSCALERS: Final[dict[str, PaperUpscalerSpec | FastUpscalerSpec]] = {
-    "fast": FastUpscalerSpec(),
-    "paper": PaperUpscalerSpec(),
-}
-"""The super-resolution networks by name, as ``impasto train-upscaler --network`` takes them."""
+        return FastUpscaler(self)

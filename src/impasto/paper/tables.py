@@ -36,7 +36,6 @@ from impasto.export import load_weights
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
-from impasto.networks import DraftRefineNetwork
 from impasto.paper.descent import noise, optimize
 from impasto.paper.inputs import Inputs, Rgb, Sizes, StyleModelFile
 from impasto.paper.objective import prepared_loss_network, trained_objective
@@ -192,7 +191,7 @@ def _network_s(model: StyleModelFile, photo: Rgb) -> dict[str, float]:
     """Times a network in PyTorch and in ONNX Runtime; medians in seconds."""
     network = load_weights(weights_of(model.path))
     inputs = [to_tensor(photo)]
-    if isinstance(network, DraftRefineNetwork):  # timed by its draft network on the whole photo
+    if network.spec.holds_many:  # one that refines is timed by its draft of the whole photo
         inputs.append(torch.eye(network.spec.parameter_sets)[0])
     with torch.inference_mode():
         torch_s = _median_s(lambda: network(*inputs))

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from impasto.data.ratios import RATIOS
 from impasto.errors import UsageError
 from impasto.losses.layers import SMALLEST_SIDE_PX, STYLE_LAYERS, StyleReduction
-from impasto.networks.draft_refine_spec import DraftRefineSpec
-from impasto.networks.spec import NetworkSpec
+from impasto.networks import NETWORKS, StyleSpec
+from impasto.networks.registry import MANY_STYLES
 from impasto.runtime.metadata import FORBIDDEN_IN_NAMES, LONGEST_NAME, StyleEntry
 from impasto.training.run_config import RunConfig, numbers, setting
 
 Preset = Literal["paper", "released"]
 
 DEFAULT_STYLE_SCALE = 2.0
-DEFAULT_NETWORK = DraftRefineSpec()
+DEFAULT_NETWORK = NETWORKS[MANY_STYLES]
 NETWORK_SETTINGS = {
     "width": "width",
     "residual_blocks": "residual_blocks",
@@ -64,7 +64,7 @@ class TrainingConfig(RunConfig):
         None, "Full schedule of the paper or of the released code.", cli=False
     )
 
-    network: NetworkSpec | DraftRefineSpec = setting(DEFAULT_NETWORK, "The network.", cli=False)
+    network: StyleSpec = setting(DEFAULT_NETWORK, "The network.", cli=False)
     add_to: Path | None = setting(None, "Model that the run begins with.", cli=False)
     started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
     kept_styles: tuple[StyleEntry, ...] = setting(
@@ -155,9 +155,8 @@ class TrainingConfig(RunConfig):
         if len(set(self.style_layers)) < len(self.style_layers):
             raise UsageError(f"--style-layers is {','.join(self.style_layers)}; name each once")
         self._check_lists()
-        if isinstance(self.network, DraftRefineSpec):
-            spec = replace(self.network, parameter_sets=self.parameter_sets)
-            object.__setattr__(self, "network", spec)
+        spec = self.network.with_parameter_sets(self.parameter_sets)
+        object.__setattr__(self, "network", spec)
 
     def _check_lists(self) -> None:
         if not self.paintings:
@@ -197,10 +196,10 @@ class TrainingConfig(RunConfig):
                 f"--min-zoom is {self.min_zoom:g} and --max-zoom {self.max_zoom:g}; the first "
                 "must not be above the second"
             )
-        if (len(self.paintings) > 1 or self.identity) and not self.refines:
+        if (len(self.paintings) > 1 or self.identity) and not self.network.holds_many:
             raise UsageError(
                 f"{len(self.paintings)} paintings{' with identity' * self.identity}: this network "
-                "holds one style; --network draft_refine holds many"
+                f"holds one style; --network {MANY_STYLES} holds many"
             )
 
     @property
@@ -218,7 +217,7 @@ class TrainingConfig(RunConfig):
     @property
     def refines(self) -> bool:
         """Whether the network has a refine part."""
-        return isinstance(self.network, DraftRefineSpec)
+        return self.network.halo_px is not None
 
     @property
     def parameter_sets(self) -> int:

@@ -13,7 +13,7 @@ from impasto.catalog.own import weights_of
 from impasto.errors import ModelError, ResumeError, UsageError
 from impasto.export import export_network, load_weights, save_weights
 from impasto.images.writing import atomic_path
-from impasto.networks import DraftRefineSpec, Network, build_network
+from impasto.networks import Network
 from impasto.runtime.metadata import ModelMetadata, StyleEntry, Tiling
 from impasto.training.checkpoints import load_checkpoint
 from impasto.training.config import TrainingConfig, style_name
@@ -64,7 +64,7 @@ def export_run(
     """
     tensors, values = load_checkpoint(run_folder)
     config = read_config(run_folder, values)
-    network = build_network(config.network)
+    network = config.network.build()
     try:
         network.load_state_dict(tensors["averaged"])
     except (KeyError, RuntimeError) as error:
@@ -165,8 +165,8 @@ def style_metadata(
         network=spec.to_dict(),
         weights_sha256=weights_sha256,
         recipe=recipe,
-        working_px=WORKING_PX if isinstance(spec, DraftRefineSpec) else None,
-        halo_px=spec.halo_px if isinstance(spec, DraftRefineSpec) else None,
+        working_px=None if spec.halo_px is None else WORKING_PX,
+        halo_px=spec.halo_px,
         strength="identity" if config.identity else "fade",
     )
 

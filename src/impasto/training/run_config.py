@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, ge
 
 from impasto.errors import UsageError
 from impasto.images.writing import atomic_path
-from impasto.networks import SHIPPED, AnySpec, spec_from_dict
+from impasto.networks import SHIPPED, Spec, spec_from_dict
 
 Schedule = Literal["cosine", "wsd", "constant"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
@@ -57,7 +57,7 @@ class RunConfig(ABC):
         None, "Folder, .zip or .tar of photos; the example photos when omitted.", cli=False
     )
     output: Path | None = setting(None, "Run folder.", cli=False)
-    network: AnySpec = setting(SHIPPED, "The network.", cli=False)
+    network: Spec = setting(SHIPPED, "The network.", cli=False)
 
     batch_size: int = setting(4, "Samples per step and device.")
     learning_rate: float = setting(2e-3, "Adam's learning rate.")
@@ -195,15 +195,15 @@ class RunConfig(ABC):
         return cls(**values)
 
 
-def network_from_dict(values: dict[str, Any], allowed: Any) -> AnySpec:
+def network_from_dict(values: dict[str, Any], allowed: type[Spec]) -> Spec:
     """Rebuilds the spec of a run's network.
 
     Raises:
         UsageError: it is one of another task.
     """
     spec = spec_from_dict(values)
-    if type(spec) not in get_args(allowed):
-        raise UsageError(f"a network {spec.to_dict()['architecture']!r} does another task")
+    if not isinstance(spec, allowed):
+        raise UsageError(f"a network {spec.architecture!r} does another task")
     return spec
 
 
@@ -229,8 +229,8 @@ def chosen_settings(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict
 
 def with_spec(
     settings: Mapping[str, Any],
-    base: AnySpec,
-    networks: Mapping[str, AnySpec],
+    base: Spec,
+    networks: Mapping[str, Spec],
     spec_fields: Mapping[str, str],
 ) -> dict[str, Any]:
     """Turns a network's name and the settings of its spec into the spec.
@@ -250,7 +250,7 @@ def with_spec(
     settings = dict(settings)
     changed = {name: settings.pop(name) for name in spec_fields if name in settings}
     spec = settings.get("network", base)
-    if not isinstance(spec, AnySpec):
+    if not isinstance(spec, Spec):
         if not isinstance(spec, str) or spec not in networks:
             raise UsageError(f"--network is {spec!r}; allowed are {', '.join(networks)}")
         spec = networks[spec]

@@ -29,7 +29,7 @@ from impasto.data.crops import collate
 from impasto.data.examples import example_photos_folder
 from impasto.data.shards import ShardSource
 from impasto.errors import DataError, OutputError, ResumeError, UsageError
-from impasto.networks import Network, build_network
+from impasto.networks import Network
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint, restore_optimizer
 from impasto.training.config import TrainingConfig
 from impasto.training.resume import check_same_run, read_config
@@ -191,7 +191,7 @@ def on_device(batch: Any, device: torch.device) -> Any:
 def _network(config: RunConfig, task: Task) -> Network:
     """Builds the network with fresh weights, those frozen that are not learned."""
     torch.manual_seed(config.seed)
-    network = build_network(config.network)
+    network = config.network.build()
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(task.learns(name))
         if parameter.ndim == 4:

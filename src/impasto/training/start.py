@@ -14,6 +14,7 @@ from impasto.catalog import shipped_styles
 from impasto.catalog.own import weights_of
 from impasto.errors import ModelError, UsageError
 from impasto.networks import spec_from_dict
+from impasto.networks.registry import ARCHITECTURES, MANY_STYLES
 from impasto.runtime.model_file import read_model_file
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
     metadata = read_model_file(model)[1]
     if not _holds_many(metadata):
         raise UsageError(
-            f"{model} cannot be added to: its network holds one style, --network draft_refine "
+            f"{model} cannot be added to: its network holds one style, --network {MANY_STYLES} "
             "holds many"
         )
     sha256 = checked_weights(model)
@@ -92,7 +93,8 @@ def checked_weights(model: Path) -> str:
 
 def _holds_many(metadata: ModelMetadata) -> bool:
     """Tells whether a model's network is one that further styles can be added to."""
-    return metadata.network.get("architecture") == "draft_refine"
+    spec = ARCHITECTURES.get(str(metadata.network.get("architecture")))
+    return spec is not None and spec.holds_many
 
 
 def _style_size(model: Path, size: object) -> int:

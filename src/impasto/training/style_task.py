@@ -20,7 +20,7 @@ from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix
 from impasto.losses.balancing import References
 from impasto.losses.functional import lattice_loss, pixel_loss, total_variation_loss
-from impasto.networks import DraftRefineSpec, Network
+from impasto.networks import Network
 from impasto.training.config import TrainingConfig
 from impasto.training.octaves import (
     OctaveLoss,
@@ -122,9 +122,9 @@ class StyleTask:
         self._references = [References.from_dict(v) for v in saved.get("references") or []]
         self.octaves = self._octave_loss()
         self.refining: RefineLoss | None = None
-        if isinstance(config.network, DraftRefineSpec) and config.refine_share:
+        halo_px = config.network.halo_px
+        if halo_px is not None and config.refine_share:
             source = open_photos(config.refine_photos) if config.refine_photos else photos
-            halo_px = config.network.halo_px
             parts = RefineCrops(source, SIDE_PX, WINDOW_PX + 2 * halo_px, seed=config.seed)
             self.refining = RefineLoss(self.loss, self._refine_levels(parts), halo_px)
             self.samples.append(parts)
@@ -313,7 +313,7 @@ class StyleTask:
 
     def paint(self, network: nn.Module, images: Tensor, sets: Tensor) -> Tensor:
         """Runs the network, each picture with its parameter set."""
-        styles = [self._one_hot(sets, images)] if self.config.refines else []
+        styles = [self._one_hot(sets, images)] if self.config.network.holds_many else []
         output: Tensor = network(images, *styles)
         return output
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from impasto.data import Degradation
 from impasto.errors import UsageError
-from impasto.networks import UPSCALERS, FastUpscalerSpec, PaperUpscalerSpec
+from impasto.networks import UPSCALERS, UpscalerSpec
 from impasto.training.run_config import RunConfig, Schedule, chosen_settings, setting, with_spec
 from impasto.training.start import checked_weights
 
@@ -42,9 +42,7 @@ class UpscalerConfig(RunConfig):
         "What is compared with the original: maps of the loss network, which gives sharp "
         "pictures; pixels, which gives faithful ones; or both.",
     )
-    network: FastUpscalerSpec | PaperUpscalerSpec = setting(
-        FastUpscalerSpec(), "The network.", cli=False
-    )
+    network: UpscalerSpec = setting(UPSCALERS["fast"], "The network.", cli=False)
     start_from: Path | None = setting(
         None,
         "Model to begin with, its plain weights beside it; what does not fit its network, as "
@@ -161,7 +159,7 @@ def make_upscaler_config(
     settings = paper_settings() if preset else {}
     if "max_time_s" in chosen and "steps" not in chosen:
         settings.pop("steps", None)
-    settings = with_spec(settings | chosen, FastUpscalerSpec(), UPSCALERS, NETWORK_SETTINGS)
+    settings = with_spec(settings | chosen, UPSCALERS["fast"], UPSCALERS, NETWORK_SETTINGS)
     config = UpscalerConfig(**settings)
     if config.start_from is None:
         return config
