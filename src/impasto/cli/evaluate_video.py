@@ -146,11 +146,11 @@ def _from_file(painted: Path, max_size: int) -> Painter:
 
 
 def _painters(style: str | None, modes: Iterable[str], threads: int | None) -> dict[str, Painter]:
-    from impasto.cli.video_running import Wanted, make_task
+    from impasto.cli.video_running import Wanted, painting_task
     from impasto.video.measuring import changed
 
     def painter(mode: str) -> Painter:
-        task = make_task(Wanted(style=style), None, mode, threads, "auto")
+        task = painting_task(Wanted(style=style), mode, threads, "auto")
         return lambda shots: changed(shots, task.change)
 
     return {mode: painter(mode) for mode in dict.fromkeys(modes)}
