@@ -21,12 +21,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from impasto.cli.batch_running import Task, Wanted, make_plan, make_task
-from impasto.cli.settings import Settings
+from impasto.cli.batch_running import Task, make_plan, painting_task
 from impasto.cluster.manifest import write_manifest
 from impasto.cluster.running import ray_started, run_on_ray
 from impasto.cluster.worker import Result, Work
 from impasto.data.examples import example_photos_folder
+from impasto.dials import Painting, Writing
 from impasto.evaluation.machine import describe_machine
 from impasto.images.folders import iterate_pictures
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--actors", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
 
-    task = make_task(Wanted(style=arguments.style), None, None, None)
+    task = painting_task(arguments.style, None, Painting(), None)
     print(f"\n{arguments.count} photos, {task.how['style']};", end=" ")
     print(describe_machine(1, ("onnxruntime", "pillow", "ray")))
     with tempfile.TemporaryDirectory(prefix="impasto-batch-") as folder:
@@ -97,7 +97,7 @@ def paint(
 ) -> Run:
     """Paints all photos."""
     start, cpu_before = time.perf_counter(), time.process_time()
-    plan = make_plan(str(photos), str(folder), Settings())
+    plan = make_plan(str(photos), str(folder), Writing())
     done_by: collections.Counter[str | None] = collections.Counter()
     times: list[float] = []
     warm_at = 0

@@ -38,7 +38,7 @@ from onnx import helper, shape_inference
 
 from impasto.catalog import Style, Upscaler, list_upscalers, shipped_styles
 from impasto.catalog.own import weights_of
-from impasto.cli.settings import parse_memory
+from impasto.dials import Painting, dials_of
 from impasto.evaluation import machine
 from impasto.evaluation.machine import describe_machine
 from impasto.export import export_network, load_weights, save_weights
@@ -141,7 +141,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    memory = parse_memory(arguments.memory) or 0
+    memory = dials_of(Painting)["memory"].read("--memory", arguments.memory)
     others = [name for name, package in PACKAGES.items() if find_spec(package)]
     headings = (*HEADINGS, *others)
     print(f"| {' | '.join(headings)} |\n|{' --- |' * len(headings)}")

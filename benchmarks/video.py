@@ -28,7 +28,7 @@ from huge import run_measured
 from PIL import Image
 
 import impasto
-from impasto.cli.video_running import Wanted, make_task
+from impasto.cli.video_running import Wanted, painting_task
 from impasto.data.examples import example_photos_folder
 from impasto.evaluation import mean_scores, score_style
 from impasto.evaluation.machine import describe_machine
@@ -36,7 +36,7 @@ from impasto.evaluation.quality import PHOTO_PX, Picture, resize_longer_side
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
 from impasto.runtime.cores import usable_cores
-from impasto.video.changes import Painting
+from impasto.video.changes import FramePainter
 from impasto.video.clips import Clip
 from impasto.video.measuring import Footage, changed, measure, photo_footage
 from impasto.video.moves import Shot, make_clip
@@ -200,10 +200,10 @@ def clips(arguments: argparse.Namespace) -> list[Footage]:
     return made
 
 
-def make_change(arguments: argparse.Namespace, mode: str) -> Painting:
+def make_change(arguments: argparse.Namespace, mode: str) -> FramePainter:
     """Returns what the command does to each frame in a mode."""
-    task = make_task(Wanted(style=arguments.style), None, mode, arguments.threads, "auto")
-    if not isinstance(task.change, Painting):
+    task = painting_task(Wanted(style=arguments.style), mode, arguments.threads, "auto")
+    if not isinstance(task.change, FramePainter):
         raise SystemExit("nothing is painted")
     return task.change
 

@@ -77,7 +77,9 @@ class Process:
         self._log, self._output = folder / "network.log", folder / "output.txt"
         site = LOOPBACK_ONLY.format(log=str(self._log))
         (folder / "sitecustomize.py").write_text(site, encoding="utf-8")
-        variables = {"PYTHONPATH": str(folder), "IMPASTO_HOME": str(folder), "OMP_NUM_THREADS": "1"}
+        places = filter(None, (str(folder), os.environ.get("PYTHONPATH")))
+        variables = {"IMPASTO_HOME": str(folder), "OMP_NUM_THREADS": "1"}
+        variables["PYTHONPATH"] = os.pathsep.join(places)
         self._check_guard(os.environ | variables | environment)
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(

@@ -8,7 +8,7 @@ from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "impasto"
-SERVING_SIDE = ("errors", "images", "runtime", "catalog", "video", "server", "cluster")
+SERVING_SIDE = ("errors", "dials", "images", "runtime", "catalog", "video", "server", "cluster")
 TRAINING_ONLY = (
     "torch",
     "lightning_fabric",

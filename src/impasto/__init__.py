@@ -12,19 +12,21 @@ picture, PyTorch only with `impasto.training` and what stands beside it.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from impasto._version import __version__
+from impasto.dials import Enlarging, Painting, Writing, shows_dials
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Unpack
 
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
     from impasto.catalog import Style
-    from impasto.images.masks import MaskSource
+    from impasto.dials import CallKeywords, EnlargingKeywords
     from impasto.runtime.stylizer import StyleModel
 
 __all__ = ["__version__", "list_styles", "load_model", "stylize", "upscale"]
@@ -35,50 +37,21 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 @overload
 def stylize(
-    image: str | Path | Image,
-    style: str | Path | None = ...,
-    *,
-    strength: float = ...,
-    keep_colors: bool = ...,
-    mask: MaskSource | None = ...,
-    stroke_size: float = ...,
-    max_pixels: int | None = ...,
-    memory: int | None = ...,
+    image: str | Path | Image, style: str | Path | None = ..., **dials: Unpack[CallKeywords]
 ) -> Image: ...
 @overload
 def stylize(
-    image: bytes,
-    style: str | Path | None = ...,
-    *,
-    strength: float = ...,
-    keep_colors: bool = ...,
-    mask: MaskSource | None = ...,
-    stroke_size: float = ...,
-    max_pixels: int | None = ...,
-    memory: int | None = ...,
+    image: bytes, style: str | Path | None = ..., **dials: Unpack[CallKeywords]
 ) -> bytes: ...
 @overload
 def stylize(
-    image: NDArray[np.uint8],
-    style: str | Path | None = ...,
-    *,
-    strength: float = ...,
-    keep_colors: bool = ...,
-    mask: MaskSource | None = ...,
-    stroke_size: float = ...,
-    max_pixels: int | None = ...,
-    memory: int | None = ...,
+    image: NDArray[np.uint8], style: str | Path | None = ..., **dials: Unpack[CallKeywords]
 ) -> NDArray[np.uint8]: ...
+@shows_dials(Painting, Writing, leave_out=("format", "quality", "overwrite"))
 def stylize(
     image: str | Path | bytes | Image | NDArray[np.uint8],
     style: str | Path | None = None,
-    *,
-    strength: float = 1.0,
-    keep_colors: bool = False,
-    mask: MaskSource | None = None,
-    stroke_size: float = 1.0,
-    max_pixels: int | None = None,
-    memory: int | None = None,
+    **dials: Unpack[CallKeywords],
 ) -> Image | bytes | NDArray[np.uint8]:
     """Paints one picture and returns the kind that was given.
 
@@ -87,81 +60,52 @@ def stylize(
             a Pillow image, or a uint8 array of (H, W, 3), (H, W, 4) with alpha or (H, W) grey.
         style: a name of `list_styles`, a blend such as ``"great_wave:0.7,udnie:0.3"`` or a
             model file; None is the first shipped style.
-        strength: 0 (the photo) to 1 (the painting), and beyond it up to 1.5.
-        keep_colors: keep the photo's colours and take only lightness from the painting.
-        mask: a picture of any of these kinds and the same shape: white is painted, black
-            stays photo.
-        stroke_size: multiplies the brush strokes, which are as large relative to the picture
-            whatever its size: .5 to 4.
-        max_pixels: largest picture accepted, checked before decoding; None is 200 million.
-        memory: bytes that a picture from a path and its result may take, before they are worked
-            on in temporary files. None is 1 GiB.
+        **dials: how it is painted.
 
     Returns:
-        The painted picture, of the same size, upright, alpha kept. A file's EXIF and colour
-        profile go with it, in the Pillow image's ``info``.
+        The painted picture, of the same size unless it is above ``max_size``, upright, alpha
+        kept. A file's EXIF and colour profile go with it, in the Pillow image's ``info``.
 
     Raises:
         impasto.errors.ImpastoError: the picture, the style or a setting cannot be used; the
             classes below it say which.
     """
-    return load_model(style)(
-        image,
-        strength=strength,
-        keep_colors=keep_colors,
-        mask=mask,
-        stroke_size=stroke_size,
-        max_pixels=max_pixels,
-        memory=memory,
-    )
+    return load_model(style)(image, **dials)
 
 
 @overload
 def upscale(
     image: str | Path | Image,
     *,
-    scale: int = ...,
     model: str | Path | None = ...,
-    match_histogram: bool = ...,
-    max_pixels: int | None = ...,
+    **dials: Unpack[EnlargingKeywords],
 ) -> Image: ...
 @overload
 def upscale(
-    image: bytes,
-    *,
-    scale: int = ...,
-    model: str | Path | None = ...,
-    match_histogram: bool = ...,
-    max_pixels: int | None = ...,
+    image: bytes, *, model: str | Path | None = ..., **dials: Unpack[EnlargingKeywords]
 ) -> bytes: ...
 @overload
 def upscale(
     image: NDArray[np.uint8],
     *,
-    scale: int = ...,
     model: str | Path | None = ...,
-    match_histogram: bool = ...,
-    max_pixels: int | None = ...,
+    **dials: Unpack[EnlargingKeywords],
 ) -> NDArray[np.uint8]: ...
+@shows_dials(Enlarging, Writing, leave_out=("tile", "format", "quality", "overwrite"))
 def upscale(
     image: str | Path | bytes | Image | NDArray[np.uint8],
     *,
-    scale: int = 2,
     model: str | Path | None = None,
-    match_histogram: bool = False,
-    max_pixels: int | None = None,
+    **dials: Unpack[EnlargingKeywords],
 ) -> Image | bytes | NDArray[np.uint8]:
     """Makes one picture larger and returns the kind that was given.
 
     Args:
         image: a path (gives a Pillow image), a file's bytes (gives bytes of the same format),
             a Pillow image, or a uint8 array of (H, W, 3), (H, W, 4) with alpha or (H, W) grey.
-        scale: 2, 4 or 8 times as wide and high.
         model: ``"photo"`` for usual pictures, ``"sharp"`` or ``"faithful"`` for clean ones, or
             a model file; None is the first of these that there is for the scale.
-        match_histogram: give each channel of the result the histogram of the picture's.
-        max_pixels: largest picture and result accepted, checked before the work; None is 200
-            million.
+        **dials: how it is enlarged.
 
     Returns:
         The larger picture, upright, alpha enlarged too. A file's EXIF and colour profile go
@@ -173,8 +117,11 @@ def upscale(
     """
     from impasto.runtime import loading
 
-    return loading.load_upscaler(model, scale=scale)(
-        image, match_histogram=match_histogram, max_pixels=max_pixels
+    limit = Writing(max_pixels=dials.get("max_pixels")).max_pixels
+    others: dict[str, Any] = {name: value for name, value in dials.items() if name != "max_pixels"}
+    enlarging = Enlarging(**others)
+    return loading.load_upscaler(model, scale=enlarging.scale)(
+        image, match_histogram=enlarging.match_histogram, max_pixels=limit
     )
 
 

@@ -94,7 +94,7 @@ def test_an_upscaler_is_found_by_name_and_scale(upscalers):
     ]:
         with pytest.raises(ModelError, match=message):
             find_upscaler(name, scale)
-    with pytest.raises(UsageError, match="the scale must be 2, 4 or 8, not 3"):
+    with pytest.raises(UsageError, match="scale must be 2, 4 or 8, not 3"):
         find_upscaler("photo", 3)
 
 

@@ -12,7 +12,8 @@ from impasto.cli import running
 from impasto.cli.plan import Job, Plan
 from impasto.cli.report import PAINTING
 from impasto.cli.running import Run, Task
-from impasto.cli.settings import Settings, Voice
+from impasto.cli.settings import Voice
+from impasto.dials import Writing
 from impasto.errors import OutputError
 from impasto.images.reading import Photo
 
@@ -31,7 +32,7 @@ def plan(tmp_path):
 
 def run(plan, change, **settings):
     task = Task(change, PAINTING, {"style": "x"}, "cpu")
-    Run(task, Settings(**settings), Voice(as_json=True)).work(plan)
+    Run(task, Writing(**settings), Voice(as_json=True)).work(plan)
 
 
 def rows(capsys):
@@ -121,7 +122,7 @@ def test_a_result_that_its_format_cannot_hold_is_refused_before_the_work(tmp_pat
         "cpu",
         max_side_px=1000,
     )
-    Run(smaller, Settings(), Voice()).work(Plan([Job(source, target)]))
+    Run(smaller, Writing(), Voice()).work(Plan([Job(source, target)]))
     assert changed == [1]
 
 

@@ -281,7 +281,7 @@ def test_a_sheet_that_cannot_be_written_is_told_before_the_work(
     run_cli, catalog, photo, tmp_path, monkeypatch
 ):
     (tmp_path / "file").touch()
-    monkeypatch.setattr("impasto.runtime.stylizer.StyleModel.paint", None)
+    monkeypatch.setattr("impasto.runtime.stylizer.StyleModel.paint_with", None)
     target = tmp_path / "file" / "sheet.png"
     code, out, err = run_cli("styles", "--sheet", photo, "-o", target)
     assert (code, out, err.count("\n")) == (1, "", 1)

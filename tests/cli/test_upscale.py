@@ -163,8 +163,6 @@ def test_animated_input_gives_its_first_frame_and_a_note(run_cli, upscalers):
         (["empty.png"], "empty.png is empty"),
         (["text.jpg"], "text.jpg is not a picture"),
         (["nothing"], "no pictures in folder nothing"),
-        (["photo.png", "--scale", "3"], "--scale must be 2, 4 or 8, not 3"),
-        (["photo.png", "--scale", "large"], "`impasto upscale --help` says what it takes"),
         (
             ["photo.png", "--scale", "8", "--model", "photo"],
             "no upscaling model 'photo' for scale 8 is there: for t",
@@ -180,8 +178,6 @@ def test_animated_input_gives_its_first_frame_and_a_note(run_cli, upscalers):
             "scale and model disagree: x8.onnx enlarges by 8, not by 2: choose another",
         ),
         (["photo.png", "-m", "whole.onnx", "--tile", "9"], "photo.png: whole.onnx needs the whole"),
-        (["photo.png", "--tile", "0"], "--tile must be at least 1, not 0"),
-        (["photo.png", "--max-pixels", "0"], "--max-pixels must be at least 1, not 0"),
         (["photo.png", "--max-pixels", "100"], "photo.png is 40x31, above the limit of 100 pixels"),
         (
             ["photo.png", "--max-pixels", "4000"],

@@ -1,3 +1,4 @@
+import pickle
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,12 +8,13 @@ import pytest
 import ray
 from PIL import Image
 
-from impasto.cli.batch_running import Painting
-from impasto.cli.settings import PaintSettings
+from impasto.cli.batch_running import MakePainter
 from impasto.cluster.manifest import write_manifest
 from impasto.cluster.worker import MOST_ATTEMPTS, Attempts, Result, Work, Worker
+from impasto.dials import Painting
 from impasto.images.reading import Photo, read_image
 from impasto.runtime.loading import load_model
+from impasto.runtime.stylizer import with_mask
 
 
 def invert(photo):
@@ -134,15 +136,30 @@ def test_a_session_has_one_thread(tiny_model, rgb):
     def threads():
         return len(list(Path("/proc/self/task").iterdir()))
 
-    paint = Painting(tiny_model.read_bytes(), {"negative": 1.0}, PaintSettings())()
+    paint = MakePainter(tiny_model.read_bytes(), {"negative": 1.0}, Painting())()
     paint(Photo(rgb))  # what is made for the first photo is there
     before = threads()
-    paint = Painting(tiny_model.read_bytes(), {"negative": 1.0}, PaintSettings())()
+    paint = MakePainter(tiny_model.read_bytes(), {"negative": 1.0}, Painting())()
     np.testing.assert_array_equal(paint(Photo(rgb)).rgb, 255 - rgb)
     assert threads() == before
     more = load_model(tiny_model, threads=3, device="cpu")
     assert threads() == before + 2
     del more
+
+
+def test_the_mask_goes_to_every_machine(tiny_model, rgb, tmp_path):
+    height, width = rgb.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
+    mask[:, width // 2 :] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    dials = with_mask(Painting(mask=tmp_path / "mask.png"))
+    (tmp_path / "mask.png").unlink()
+    make = pickle.loads(
+        pickle.dumps(MakePainter(tiny_model.read_bytes(), {"negative": 1.0}, dials))
+    )
+    painted = make()(Photo(rgb)).rgb
+    np.testing.assert_array_equal(painted[:, : width // 2], rgb[:, : width // 2])
+    np.testing.assert_array_equal(painted[:, width // 2 :], 255 - rgb[:, width // 2 :])
 
 
 def test_the_manifest_has_every_column_in_its_type(tmp_path):

@@ -186,7 +186,7 @@ def test_upscalers_that_cannot_be_had(upscalers, tiny_upscaler, photo, tmp_path)
         (str(photo), 2, ModelError, "is a picture, not a model: give a model file, or a name such"),
         (upscalers, 2, ModelError, "is a folder, not a model file$"),
         (tiny_upscaler, 8, UsageError, "scale and model disagree: nearest.onnx enlarges by 2 or 4"),
-        ("photo", 3, UsageError, "the scale must be 2, 4 or 8, not 3"),
+        ("photo", 3, UsageError, "scale must be 2, 4 or 8, not 3"),
     ]:
         with pytest.raises(kind, match=message):
             load_upscaler(given, scale=scale)

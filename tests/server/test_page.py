@@ -71,7 +71,7 @@ def test_the_dial_of_brush_strokes_changes_the_painting(page, tmp_path):
     upload(page, path)
     before = np.asarray(shown_image(page, "#after"), float)
     page.get_by_label("Brush strokes").fill("2")
-    expect(page.locator("#stroke-value")).to_contain_text("4.00")
+    expect(page.locator("#stroke_size-value")).to_contain_text("4.00")
     until(lambda: np.abs(np.asarray(shown_image(page, "#after"), float) - before).mean() > 5)
 
 

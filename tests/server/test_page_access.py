@@ -59,7 +59,7 @@ def test_everything_is_reached_by_keyboard(page, picture):
         reached.append(page.evaluate(FOCUSED))
     assert reached == [
         "Skip to the picture", "API", "中文", "Choose a photo", "Use the camera",
-        "Try an example", "strength", "stroke", "keep-colors", "negative",
+        "Try an example", "strength", "stroke_size", "keep_colors", "negative",
     ]  # fmt: skip
     page.locator("input[value=negative]").focus()
     page.keyboard.press("ArrowRight")

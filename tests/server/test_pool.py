@@ -16,15 +16,14 @@ from impasto.server.problems import ProblemError
 def gate(monkeypatch):
     """Keeps workers busy until it is opened; counts what they have begun."""
     opened, begun = threading.Event(), []
-    paint = StyleModel.paint
+    paint = StyleModel.paint_photo
 
-    def slowly(self, rgb, **settings):
-        if "stroke_size" in settings:  # thumbnails are let through
-            begun.append(time.monotonic())
-            opened.wait(30)
-        return paint(self, rgb, **settings)
+    def slowly(*arguments):  # thumbnails, which are arrays, are let through
+        begun.append(time.monotonic())
+        opened.wait(30)
+        return paint(*arguments)
 
-    monkeypatch.setattr(StyleModel, "paint", slowly)
+    monkeypatch.setattr(StyleModel, "paint_photo", slowly)
     opened.begun = begun
     yield opened
     opened.set()

@@ -1,5 +1,6 @@
 """Going on after a stop, whatever became of what was finished, and one run at a time."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 from clip_files import frame_times, packets, pictures, write_clip
 
+from impasto.dials import Painting
 from impasto.errors import OutputError
 from impasto.video import pieces
-from impasto.video.changes import Painting
+from impasto.video.changes import FramePainter
 from impasto.video.clips import Clip
 from impasto.video.joining import join
 from impasto.video.pieces import PieceFolder
@@ -68,7 +70,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path, negative, mon
     whole, result = tmp_path / "whole.mp4", tmp_path / "b.mp4"
     assert render(path, whole, negative, LOSSLESS).frames == 14
 
-    class Stops(Painting):
+    class Stops(FramePainter):
         def apply(self, frame):
             if frame.pts * Fraction(1, 12_800) >= Fraction(10, 25):
                 raise KeyboardInterrupt
@@ -105,9 +107,10 @@ def test_other_settings_or_another_clip_begin_anew(tmp_path, negative, monkeypat
     stopped()
     assert render(path, result, negative, VideoSettings(crf=2)).resumed == 0
     stopped()
-    negative.keep_colors = True
+    timeline = negative.timeline
+    negative.timeline = dataclasses.replace(timeline, dials=Painting(keep_colors=True))
     assert render(path, result, negative, LOSSLESS).resumed == 0
-    negative.keep_colors = False
+    negative.timeline = timeline
     stopped()
     assert render(path, result, negative, LOSSLESS).resumed == 7
     stopped()

@@ -10,16 +10,17 @@ import pytest
 from clip_files import frame_times, packets, pictures, write_clip
 from PIL import ExifTags, Image
 
+from impasto.dials import Painting
 from impasto.errors import OutputError, UsageError, VideoError
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
-from impasto.video.changes import Painting, Upscaling
+from impasto.video.changes import FrameEnlarger, FramePainter
 from impasto.video.clips import FULL, Clip
 from impasto.video.encoding import CODECS, choose_codec
 from impasto.video.joining import CONTAINERS, Extract
 from impasto.video.rendering import VideoSettings, render
 from impasto.video.steadiness import MODES, Steadiness
-from impasto.video.timeline import Dials, Timeline, parse_numbers
+from impasto.video.timeline import Timeline, parse_numbers
 
 LOSSLESS = VideoSettings(crf=1)
 
@@ -173,9 +174,8 @@ def test_another_frame_rate(tmp_path, negative, rate, numbers):
 
 
 def test_dials_follow_the_clips_time(tmp_path, negative):
-    negative.timeline = Timeline(
-        Dials({"negative": 1.0}), strengths=parse_numbers("strength-at", ["0:0", "0.16:1"], 0, 1)
-    )
+    strengths = parse_numbers("strength", ["0:0", "0.16:1"])
+    negative.timeline = Timeline({"negative": 1.0}, tracks={"strength": strengths})
     grey = np.full((48, 64, 3), 40, np.uint8)
     path = write_clip(tmp_path / "a.mp4", [grey] * 5, options={"crf": "1"})
     render(path, tmp_path / "b.mp4", negative, LOSSLESS)
@@ -214,7 +214,7 @@ def test_clips_become_animations_and_animations_clips(tmp_path, negative):
 
 
 def test_upscaling(tmp_path, tiny_upscaler):
-    change = Upscaling(UpscaleModel(tiny_upscaler, threads=1), 2, Steadiness(0.3))
+    change = FrameEnlarger(UpscaleModel(tiny_upscaler, threads=1), 2, Steadiness(0.3))
     path = write_clip(tmp_path / "a.mp4", pictures(4), options={"crf": "1"})
     outcome = render(path, tmp_path / "b.mp4", change, LOSSLESS)
     assert (outcome.width, outcome.height, outcome.frames) == (128, 96, 4)
@@ -260,9 +260,8 @@ def test_transparency_is_laid_on_white_in_a_clip(tmp_path, negative):
     images = [Image.fromarray(rgba)] * 3
     path = tmp_path / "a.png"
     images[0].save(path, save_all=True, append_images=images[1:], duration=100)
-    change = dataclasses.replace(
-        negative, timeline=Timeline(Dials({"negative": 1.0}, strength=0.0))
-    )
+    unpainted = Timeline({"negative": 1.0}, Painting(strength=0.0))
+    change = dataclasses.replace(negative, timeline=unpainted)
     render(path, tmp_path / "b.mp4", change, LOSSLESS)
     for frame in Clip(tmp_path / "b.mp4").frames():
         assert frame.rgb[:, :20].max() < 12 and frame.rgb[:, 28:].min() > 243
@@ -272,9 +271,9 @@ def test_transparency_is_laid_on_white_in_a_clip(tmp_path, negative):
 def test_tiny_clips_are_kept_steady_too(tmp_path, tiny_model, height, width):
     path = write_clip(tmp_path / "a.mp4", pictures(3, height, width))
     steady = MODES["light"]
-    change = Painting(
+    change = FramePainter(
         StyleModel(tiny_model, threads=1),
-        Timeline(Dials({"negative": 1.0})),
+        Timeline({"negative": 1.0}),
         steadiness=steady,
     )
     outcome = render(path, tmp_path / "b.mp4", change, LOSSLESS)

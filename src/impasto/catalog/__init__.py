@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from impasto.catalog.own import own_models
-from impasto.errors import ModelError, UsageError
+from impasto.dials import Enlarging
+from impasto.errors import ModelError
 
 CATALOG_FOLDER = Path(__file__).parent
 
@@ -159,8 +160,7 @@ def find_upscaler(name: str | None, scale: int) -> Upscaler:
         UsageError: there is no such scale.
         ModelError: there is no such network; those of the scale are listed.
     """
-    if scale not in _NETWORK_SCALES:
-        raise UsageError(f"the scale must be 2, 4 or 8, not {scale}")
+    scale = Enlarging(scale=scale).scale
     fitting = [item for item in list_upscalers() if item.scale == _NETWORK_SCALES[scale]]
     for item in fitting:
         if name in (item.name, None):

@@ -9,17 +9,14 @@ import typer
 from impasto.cli import options
 from impasto.cli.console import own_stderr
 from impasto.cli.extras import needs_extra
-from impasto.cli.settings import (
-    Settings,
-    Voice,
-    check_at_least_one,
-    check_settings,
-    pillow_format,
-)
+from impasto.cli.options import Given, takes_dials
+from impasto.cli.settings import Voice, check_at_least_one, check_voice
+from impasto.dials import Painting, Writing
 
 _PLACE: Final = "a folder, or a URL such as s3://bucket/photos"
 
 
+@takes_dials
 def command(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"The photos: {_PLACE}.")],
     destination: Annotated[
@@ -41,34 +38,9 @@ def command(
             "machine.",
         ),
     ] = None,
-    upscale: Annotated[
-        int | None,
-        typer.Option(metavar="2|4|8", help="Enlarge the photos by this in place of painting them."),
-    ] = None,
-    strength: Annotated[
-        float | None,
-        typer.Option(
-            metavar="0..1.5", help="0 leaves the photos, 1 paints them fully.  [default: 1]"
-        ),
-    ] = None,
-    stroke_size: options.StrokeSize = None,
-    keep_colors: Annotated[
-        bool, typer.Option("--keep-colors", help="Keep the photos' colours.")
-    ] = False,
-    memory: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Of each actor, as of `impasto stylize`."),
-    ] = None,
-    max_size: options.MaxSize = None,
-    file_format: options.FileFormat = None,
-    quality: options.Quality = None,
-    overwrite: options.Overwrite = False,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Refuse photos and results with more pixels. [default: 200 million]"
-        ),
-    ] = None,
+    upscale: options.Upscale = None,
+    painting: Annotated[Given, Painting],
+    writing: Annotated[Given, Writing],
     actors: Annotated[
         int | None,
         typer.Option(metavar="N", help="Workers of one core each. [default: one for every core]"),
@@ -90,25 +62,17 @@ def command(
     docs/cluster.md tells of the rest.
     """
     voice = Voice(as_json=as_json, quiet=quiet)
-    settings = Settings(
-        file_format=pillow_format(file_format),
-        quality=quality,
-        max_pixels=max_pixels,
-        overwrite=overwrite,
-    )
-    check_settings(settings, voice, threads=None)
+    files = Writing(**writing)
+    check_voice(voice, threads=None)
     check_at_least_one("actors", actors)
     with needs_extra("cluster", "`impasto batch`"):
         from impasto.cli import batch_running as running
-    wanted = running.Wanted(
-        style=style,
-        strength=strength,
-        stroke_size=stroke_size,
-        keep_colors=keep_colors,
-        memory=memory,
-        max_size=max_size,
-    )
-    task = running.make_task(wanted, upscale, model, max_pixels)
-    plan = running.make_plan(source, destination, settings)
+    given = painting if style is None else {"style": style, **painting}
+    scale = options.read_upscale(upscale, given)
+    if scale is None:
+        task = running.painting_task(style, model, Painting(**painting), files.max_pixels)
+    else:
+        task = running.upscaling_task(scale, model, files.max_pixels)
+    plan = running.make_plan(source, destination, files, mask=painting.get("mask"))
     with own_stderr():
-        running.run(task, plan, settings, voice, actors=actors, address=address)
+        running.run(task, plan, files, voice, actors=actors, address=address)

@@ -8,34 +8,30 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import typer
 
 from impasto.catalog import find_upscaler
-from impasto.cli import painting
 from impasto.cli.console import clock, print_error, print_note, print_result, steps_shown
+from impasto.cli.painting import load
 from impasto.cli.plan import free_target, with_format
 from impasto.cli.report import PAINTING, UPSCALING, Words, summary
 from impasto.cli.running import lossless
-from impasto.cli.settings import (
-    PaintSettings,
-    Settings,
-    Voice,
-    check_painting,
-    check_scale,
-    parse_memory,
-)
+from impasto.cli.settings import Voice
 from impasto.cluster import storage
 from impasto.cluster.manifest import write_manifest
 from impasto.cluster.running import ray_started, run_on_ray
 from impasto.cluster.worker import STATUSES, Change, Job, Result, Status, Work
+from impasto.dials import Painting, Writing
 from impasto.errors import DataError, UsageError
 from impasto.images.opening import READABLE
-from impasto.images.reading import Photo
+from impasto.images.reading import DEFAULT_MAX_PIXELS
 from impasto.images.writing import LOSSY_FORMATS, format_of
 from impasto.runtime.loading import load_model, load_upscaler, model_path, upscaler_path
+from impasto.runtime.stylizer import with_mask
 
 _MOST_ERRORS: Final = 10  # printed one by one; the manifest has them all
 _DEVICE: Final = "cpu"
@@ -43,50 +39,28 @@ _NOT_REACHED: Final = "was not reached: run the same line again"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The options of painting, as they were given.
-
-    Attributes:
-        style: of ``--style``.
-        strength: None is 1.
-        stroke_size: None is 1.
-        keep_colors: keep the photos' colours.
-        memory: of ``--memory``.
-        max_size: of ``--max-size``.
-    """
-
-    style: str | None = None
-    strength: float | None = None
-    stroke_size: float | None = None
-    keep_colors: bool = False
-    memory: str | None = None
-    max_size: int | None = None
-
-
-@dataclass(frozen=True)
-class Painting:
+class MakePainter:
     """Makes, on any machine, what paints a photo.
 
     Attributes:
         model: content of the model file, so that no other machine needs it.
         blend: styles of the model and their shares.
-        settings: how photos are painted.
+        dials: how photos are painted; the mask is read.
     """
 
     model: bytes
     blend: dict[str, float]
-    settings: PaintSettings
+    dials: Painting
 
     def __call__(self) -> Change:
         """Loads the model."""
         with _model_file(self.model) as path:
             painter = load_model(path, threads=1, device=_DEVICE).with_blend(self.blend)
-        task = painting.painting_task(painter, self.settings, None)
-        return lambda photo: task.change(photo, _untold)
+        return partial(painter.paint_photo, dials=self.dials)
 
 
 @dataclass(frozen=True)
-class Upscaling:
+class MakeEnlarger:
     """Makes, on any machine, what enlarges a photo.
 
     Attributes:
@@ -103,11 +77,7 @@ class Upscaling:
         """Loads the model."""
         with _model_file(self.model) as path:
             upscaler = load_upscaler(path, scale=self.scale, threads=1, device=_DEVICE)
-
-        def enlarge(photo: Photo) -> Photo:
-            return upscaler.upscale_photo(photo, max_pixels=self.max_pixels)
-
-        return enlarge
+        return partial(upscaler.upscale_photo, max_pixels=self.max_pixels)
 
 
 @dataclass(frozen=True)
@@ -146,48 +116,46 @@ class Plan:
     results: dict[str, Result] = field(default_factory=dict)
 
 
-def make_task(
-    wanted: Wanted, upscale: int | None, model: str | None, max_pixels: int | None
+def painting_task(
+    style: str | None, model: str | None, dials: Painting, max_pixels: int | None
 ) -> Task:
     """Loads the model once here, so that what is wrong with it is told before anything starts.
 
     Args:
-        wanted: the options of painting.
-        upscale: of ``--upscale``.
+        style: of ``--style``.
         model: of ``--model``.
-        max_pixels: of ``--max-pixels``.
+        dials: how photos are painted.
+        max_pixels: largest mask; None is the default.
 
     Raises:
-        UsageError: options contradict each other, or a number is out of its range.
         ModelError: the model cannot be used.
+        ImageError: the mask cannot be read.
     """
-    if upscale is not None:
-        for name, given in vars(wanted).items():
-            if given is not None and given is not False:
-                flag = name.replace("_", "-")
-                raise UsageError(f"--upscale enlarges in place of painting: leave --{flag} out")
-        return _upscaling(upscale, model, max_pixels)
-    settings = PaintSettings(
-        strength=1.0 if wanted.strength is None else wanted.strength,
-        stroke_size=1.0 if wanted.stroke_size is None else wanted.stroke_size,
-        keep_colors=wanted.keep_colors,
-        max_side_px=wanted.max_size,
-        memory=parse_memory(wanted.memory),
-    )
-    check_painting(settings)
     file = None if model is None else Path(model)
-    painter = painting.load(wanted.style, file, 1, _DEVICE)
-    data = (model_path(wanted.style) if file is None else file).read_bytes()
+    painter = load(style, file, 1, _DEVICE)
+    data = (model_path(style) if file is None else file).read_bytes()
+    ready = with_mask(dials, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
     return Task(
-        Painting(data, painter.blend, settings),
+        MakePainter(data, painter.blend, ready),
         PAINTING,
         {"style": painter.name},
-        max_side_px=settings.max_side_px,
+        max_side_px=dials.max_size,
     )
 
 
-def make_plan(given_source: str, given_destination: str, settings: Settings) -> Plan:
-    """Lists the photos and the results that are there.
+def upscaling_task(scale: int, model: str | None, max_pixels: int | None) -> Task:
+    """Loads the model once here, for the same reason; errors are those of `painting_task`."""
+    name = find_upscaler(None, scale).name if model is None else model
+    load_upscaler(name, scale=scale, threads=1, device=_DEVICE)
+    data = upscaler_path(name, scale).read_bytes()
+    how: dict[str, str | int] = {"model": name, "scale": scale}
+    return Task(MakeEnlarger(data, scale, max_pixels), UPSCALING, how, scale)
+
+
+def make_plan(
+    given_source: str, given_destination: str, settings: Writing, *, mask: Path | None = None
+) -> Plan:
+    """Lists the photos and the results that are there; no result takes the mask's place.
 
     Raises:
         UsageError: a result would replace a photo, or the format has no quality.
@@ -201,7 +169,7 @@ def make_plan(given_source: str, given_destination: str, settings: Settings) -> 
     taken: set[str] = set()
     for entry in storage.list_pictures(source, skip=destination):
         path = Path(storage.relative(entry.name))
-        target = free_target(path, with_format(path, settings.file_format), taken)
+        target = free_target(path, with_format(path, settings.pillow_format), taken)
         outputs[entry] = target.as_posix()
     if not outputs:
         raise DataError(f"no pictures in folder {given_source} (readable: {READABLE})")
@@ -220,7 +188,7 @@ def make_plan(given_source: str, given_destination: str, settings: Settings) -> 
         else:
             plan.results[job.path] = _row(job, "failed", _NOT_REACHED)
             plan.jobs.append(job)
-    _protect_photos(plan)
+    _protect_inputs(plan, mask)
     storage.check_writable(destination)
     return plan
 
@@ -228,7 +196,7 @@ def make_plan(given_source: str, given_destination: str, settings: Settings) -> 
 def run(
     task: Task,
     plan: Plan,
-    settings: Settings,
+    settings: Writing,
     voice: Voice,
     *,
     actors: int | None,
@@ -333,25 +301,21 @@ def _tell(
         raise typer.Exit(1)
 
 
-def _upscaling(scale: int, model: str | None, max_pixels: int | None) -> Task:
-    check_scale("upscale", scale)
-    name = find_upscaler(None, scale).name if model is None else model
-    load_upscaler(name, scale=scale, threads=1, device=_DEVICE)
-    data = upscaler_path(name, scale).read_bytes()
-    how: dict[str, str | int] = {"model": name, "scale": scale}
-    return Task(Upscaling(data, scale, max_pixels), UPSCALING, how, scale)
-
-
-def _check_quality(names: Iterable[str], settings: Settings) -> None:
+def _check_quality(names: Iterable[str], settings: Writing) -> None:
     formats = sorted({format_of(name) for name in names})
     if settings.quality is not None and not LOSSY_FORMATS.intersection(formats):
         raise lossless(formats[0])
 
 
-def _protect_photos(plan: Plan) -> None:
-    """Refuses a run in which a result would take a photo's place."""
+def _protect_inputs(plan: Plan, mask: Path | None) -> None:
+    """Refuses a run in which a result would take the place of a photo or of the mask."""
     photos = {storage.identity(result.path) for result in plan.results.values()}
+    used_mask = None if mask is None else storage.identity(storage.resolve(str(mask)))
     for result in plan.results.values():
+        if storage.identity(result.output) == used_mask:
+            raise UsageError(
+                f"{result.output} is the mask and would be overwritten: choose another DESTINATION"
+            )
         if storage.identity(result.output) in photos:
             raise UsageError(
                 f"{result.output} is a photo and would be overwritten: choose another DESTINATION"
@@ -377,7 +341,3 @@ def _model_file(data: bytes) -> Iterator[Path]:
         path = Path(folder, "model.onnx")
         path.write_bytes(data)
         yield path
-
-
-def _untold(_share: float) -> None:
-    """Hears of progress within one photo."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from impasto.cli.settings import FORMATS
 from impasto.errors import ImpastoError
 
 
@@ -32,11 +31,6 @@ def complete_upscaler(incomplete: str) -> list[str]:
     except ImpastoError:
         return []
     return _beginning(incomplete, list(dict.fromkeys(names)))
-
-
-def complete_format(incomplete: str) -> list[str]:
-    """Returns the formats that begin with what was typed."""
-    return _beginning(incomplete, list(FORMATS))
 
 
 def complete_device(incomplete: str) -> list[str]:

@@ -26,6 +26,7 @@ from impasto.cli.evaluate_video import video
 from impasto.cli.extras import needs_extra
 from impasto.cli.scores import MEAN, ScoreTable, scores_json, write_csv
 from impasto.cli.settings import check_csv
+from impasto.dials import Writing, dials_of
 from impasto.errors import ImageError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -207,10 +208,9 @@ SUBCOMMANDS = {"superres": superres, "style": style, "video": video}
 def _check_numbers(scale: int, jpeg: int | None, max_pixels: int | None) -> None:
     if scale not in SCALES:
         raise UsageError(f"--scale must be 4 or 8, not {scale}")
-    if jpeg is not None and not 1 <= jpeg <= 100:
-        raise UsageError(f"--jpeg must lie between 1 and 100, not {jpeg}")
-    if max_pixels is not None and max_pixels < 1:
-        raise UsageError(f"--max-pixels must be at least 1, not {max_pixels}")
+    known = dials_of(Writing)
+    known["quality"].check("--jpeg", jpeg)
+    known["max_pixels"].check("--max-pixels", max_pixels)
 
 
 def _degradation(text: str) -> Degradation:

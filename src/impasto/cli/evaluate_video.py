@@ -13,8 +13,9 @@ from impasto.cli import options
 from impasto.cli.completion import complete_style
 from impasto.cli.console import own_stderr, print_result, progress_bar
 from impasto.cli.extras import needs_extra
-from impasto.cli.settings import check_at_least_one
+from impasto.dials import Painting, dials_of
 from impasto.errors import UsageError
+from impasto.runtime.cores import check_threads
 
 if TYPE_CHECKING:
     from impasto.video.frames import Picture
@@ -75,8 +76,8 @@ def video(
     the unpainted clip by dense optical flow. Over a photo it is known: a pan, a zoom and a moving
     thing are made, with a camera's noise.
     """
-    check_at_least_one("max-size", max_size)
-    check_at_least_one("threads", threads)
+    dials_of(Painting)["max_size"].check(options.flag("max_size"), max_size)
+    check_threads(threads)
     if frames < 2:
         raise UsageError(
             f"--frames must be at least 2, since neighbours are compared, not {frames}"
@@ -146,11 +147,11 @@ def _from_file(painted: Path, max_size: int) -> Painter:
 
 
 def _painters(style: str | None, modes: Iterable[str], threads: int | None) -> dict[str, Painter]:
-    from impasto.cli.video_running import Wanted, make_task
+    from impasto.cli.video_running import Wanted, painting_task
     from impasto.video.measuring import changed
 
     def painter(mode: str) -> Painter:
-        task = make_task(Wanted(style=style), None, mode, threads, "auto")
+        task = painting_task(Wanted(style=style), mode, threads, "auto")
         return lambda shots: changed(shots, task.change)
 
     return {mode: painter(mode) for mode in dict.fromkeys(modes)}

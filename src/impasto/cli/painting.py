@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.cli.report import PAINTING
 from impasto.cli.running import Task
-from impasto.cli.settings import PaintSettings
-from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
+from impasto.dials import Painting
+from impasto.images.reading import DEFAULT_MAX_PIXELS
 from impasto.runtime.loading import load_model
 from impasto.runtime.mixing import parse_blend
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from impasto.runtime.stylizer import StyleModel
 
 
@@ -34,44 +29,25 @@ def load(style: str | None, model: Path | None, threads: int | None, device: str
     return painter if style is None else painter.with_blend(parse_blend(style))
 
 
-def painting_task(painter: StyleModel, settings: PaintSettings, max_pixels: int | None) -> Task:
+def painting_task(painter: StyleModel, dials: Painting, max_pixels: int | None) -> Task:
     """Makes the task of painting in a style; reads the mask.
 
     Args:
         painter: the style.
-        settings: how the pictures are painted.
+        dials: how the pictures are painted.
         max_pixels: largest mask; None is the default.
 
     Raises:
         ImageError: the mask cannot be read.
     """
-    mask: NDArray[np.uint8] | None = None
-    if settings.mask is not None:
-        from impasto.images.masks import read_mask
+    from impasto.runtime.stylizer import with_mask
 
-        mask = read_mask(settings.mask, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
-
-    def paint(photo: Photo, progress: Callable[[float], None]) -> Photo:
-        if settings.max_side_px is not None:
-            from impasto.images.resize import shrink
-
-            photo = shrink(photo, settings.max_side_px)
-        rgb = painter.paint(
-            photo.rgb,
-            strength=settings.strength,
-            stroke_size=settings.stroke_size,
-            keep_colors=settings.keep_colors,
-            mask=mask,
-            memory=settings.memory,
-            progress=progress,
-        )
-        return dataclasses.replace(photo, rgb=rgb)
-
+    ready = with_mask(dials, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
     return Task(
-        paint,
+        lambda photo, progress: painter.paint_photo(photo, ready, progress),
         PAINTING,
         {"style": painter.name},
         painter.device,
-        max_side_px=settings.max_side_px,
-        memory=settings.memory,
+        max_side_px=dials.max_size,
+        memory=dials.memory,
     )

@@ -19,7 +19,8 @@ from impasto.cli.console import Screen, one_line, progress_bar
 from impasto.cli.pipes import check_stdin, check_stdout, read_stdin, write_stdout
 from impasto.cli.plan import PIPE, Job, Plan, check_writable, exists
 from impasto.cli.report import Outcome, Report, Words
-from impasto.cli.settings import Settings, Voice
+from impasto.cli.settings import Voice
+from impasto.dials import Writing
 from impasto.errors import ImageTooLargeError, ImpastoError, OutputError, UsageError
 from impasto.images.mapping import is_mapped, scratch_folder
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, read_image, without_huge
@@ -93,7 +94,7 @@ class _Item:
 class Run:
     """Works through a plan's pictures; an error stops one picture, not the run."""
 
-    def __init__(self, task: Task, settings: Settings, voice: Voice) -> None:
+    def __init__(self, task: Task, settings: Writing, voice: Voice) -> None:
         """Prepares a run.
 
         Args:
@@ -260,7 +261,7 @@ class Run:
         """Returns the result's format; for stdout it may be known only from the photo."""
         if job.target is not None:
             return format_of(job.target)
-        chosen = self._settings.file_format or writable_format(photo.format)
+        chosen = self._settings.pillow_format or writable_format(photo.format)
         if self._settings.quality is not None and chosen not in LOSSY_FORMATS:
             raise lossless(chosen)
         return chosen
@@ -315,7 +316,7 @@ def _is_large(item: _Item) -> bool:
     return photo is not None and (is_mapped(photo.rgb) or math.prod(photo.rgb.shape) > _LARGE_BYTES)
 
 
-def check_plan(plan: Plan, settings: Settings, voice: Voice, *, command: str) -> None:
+def check_plan(plan: Plan, settings: Writing, voice: Voice, *, command: str) -> None:
     """Refuses a run that cannot do what is asked, before any picture is read.
 
     Args:
@@ -350,11 +351,11 @@ def lossless(file_format: str) -> UsageError:
     )
 
 
-def _check_quality(plan: Plan, settings: Settings) -> None:
+def _check_quality(plan: Plan, settings: Writing) -> None:
     if settings.quality is None:
         return
     formats = [
-        settings.file_format if job.target is None else format_of(job.target) for job in plan.jobs
+        settings.pillow_format if job.target is None else format_of(job.target) for job in plan.jobs
     ]
     if formats and None not in formats and not LOSSY_FORMATS.intersection(formats):
         raise lossless(str(formats[0]))

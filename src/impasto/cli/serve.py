@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from impasto.cli.console import own_stderr, print_note
 from impasto.cli.extras import needs_extra
+from impasto.cli.options import dial_option
 from impasto.cli.serving import Models, example_photo, read_token
-from impasto.cli.settings import parse_memory
+from impasto.dials import Painting, Writing, dials_of
+
+_MAX_PIXELS: Final = dials_of(Writing)["max_pixels"]
+_MEMORY: Final = dials_of(Painting)["memory"]
 
 
 def command(
@@ -79,22 +83,24 @@ def command(
         typer.Option(metavar="MB", help="Largest request.", envvar="IMPASTO_MAX_UPLOAD"),
     ] = 20,
     max_pixels: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Refuse photos and results with more pixels.",
+        str,
+        dial_option(
+            _MAX_PIXELS,
+            "--max-pixels",
+            "Refuse photos and results with more pixels.",
             envvar="IMPASTO_MAX_PIXELS",
         ),
-    ] = 50_000_000,
+    ] = "50000000",
     time_limit: Annotated[
         float,
         typer.Option(metavar="SECONDS", help="For one request.", envvar="IMPASTO_TIME_LIMIT"),
     ] = 60.0,
     memory: Annotated[
         str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="For a picture that a model paints as a whole, such as 2GiB. [default: what "
+        dial_option(
+            _MEMORY,
+            "--memory",
+            "For a picture that a model paints as a whole, such as 2GiB. [default: what "
             "there is, shared among the workers]",
             envvar="IMPASTO_MEMORY",
         ),
@@ -122,9 +128,9 @@ def command(
         workers=workers,
         queue=queue,
         max_upload_bytes=max_upload * 1_000_000,
-        max_pixels=max_pixels,
+        max_pixels=_MAX_PIXELS.read("--max-pixels", max_pixels),
         time_limit_s=time_limit,
-        memory=parse_memory(memory),
+        memory=None if memory is None else _MEMORY.read("--memory", memory),
     )
     with own_stderr():
         running.run(

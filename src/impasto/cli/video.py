@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from impasto.cli import options
 from impasto.cli.console import own_stderr, print_note
 from impasto.cli.extras import needs_extra
-from impasto.cli.settings import Settings, Voice, check_at_least_one, check_settings
+from impasto.cli.options import Given, KeyFrames, takes_dials
+from impasto.cli.settings import Voice, check_voice
+from impasto.dials import Painting, Writing
 
-_KEYS: Final = "can be given again; values change steadily in between"
 
-
+@takes_dials
 def command(
     clip: Annotated[
         Path, typer.Argument(metavar="INPUT", help="A clip, or an animated GIF, WebP or PNG.")
@@ -40,35 +41,17 @@ def command(
             "[default: CLIP.STYLE.mp4 beside the clip, with its suffix]",
         ),
     ] = None,
-    strength: Annotated[
-        float | None,
-        typer.Option(metavar="0..1.5", help="0 leaves the clip, 1 paints it fully.  [default: 1]"),
-    ] = None,
-    stroke_size: options.StrokeSize = None,
-    keep_colors: Annotated[
-        bool, typer.Option("--keep-colors", help="Keep the clip's colours.")
-    ] = False,
-    mask: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Paint where this picture is white, leave the clip where it is black.",
-        ),
-    ] = None,
+    painting: Annotated[Given, Painting],
     style_at: Annotated[
         list[str] | None,
         typer.Option(
-            "--style-at", metavar="TIME:STYLE", help=f"A style from this second on; {_KEYS}."
+            "--style-at",
+            metavar="TIME:STYLE",
+            help="A style from this second on; can be given again; values change steadily in "
+            "between.",
         ),
     ] = None,
-    strength_at: Annotated[
-        list[str] | None,
-        typer.Option("--strength-at", metavar="TIME:0..1.5", help="Likewise, of --strength."),
-    ] = None,
-    stroke_size_at: Annotated[
-        list[str] | None,
-        typer.Option("--stroke-size-at", metavar="TIME:0.5..4", help="Likewise, of --stroke-size."),
-    ] = None,
+    key_frames: Annotated[KeyFrames, Painting],
     steady: Annotated[
         str | None,
         typer.Option(
@@ -77,18 +60,7 @@ def command(
             "[default: light; off with --upscale]",
         ),
     ] = None,
-    upscale: Annotated[
-        int | None,
-        typer.Option(metavar="2|4|8", help="Enlarge the clip by this in place of painting it."),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="As of `impasto stylize`."),
-    ] = None,
-    max_size: Annotated[
-        int | None,
-        typer.Option(metavar="PX", help="Make larger clips smaller: no side above this."),
-    ] = None,
+    upscale: options.Upscale = None,
     start: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Leave out what comes before.")
     ] = None,
@@ -113,7 +85,7 @@ def command(
             help="Rate factor, lower is better and larger. [default: h264 18, hevc 20, others 28]",
         ),
     ] = None,
-    overwrite: options.Overwrite = False,
+    writing: Annotated[Given, Writing, "format", "quality", "max_pixels"],
     device: options.Device = "auto",
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -128,29 +100,23 @@ def command(
     if steady is None:
         steady = "light" if upscale is None else "off"
     voice = Voice(as_json=as_json, quiet=quiet, verbose=verbose)
-    check_settings(Settings(), voice, threads)
-    check_at_least_one("max-size", max_size)
+    check_voice(voice, threads)
     with needs_extra("video", "impasto video"):
         from impasto.cli import video_running as running
         from impasto.video.rendering import VideoSettings
     settings = VideoSettings(
-        codec, crf, max_size, running.extract(start, end), running.frame_rate(fps)
+        codec, crf, painting.get("max_size"), running.extract(start, end), running.frame_rate(fps)
     )
     running.check(settings, steady)
-    wanted = running.Wanted(
-        style=style,
-        model=model,
-        strength=strength,
-        stroke_size=stroke_size,
-        keep_colors=keep_colors,
-        mask=mask,
-        memory=memory,
-        styles=tuple(style_at or ()),
-        strengths=tuple(strength_at or ()),
-        stroke_sizes=tuple(stroke_size_at or ()),
+    wanted = running.Wanted(style, model, painting, style_at or [], key_frames)
+    scale = options.read_upscale(upscale, running.painting_options(wanted))
+    if scale is None:
+        task = running.painting_task(wanted, steady, threads, device)
+    else:
+        task = running.upscaling_task(scale, model, steady, threads, device)
+    result = running.find_result(
+        clip, output, task.label, painting.get("mask"), overwrite=Writing(**writing).overwrite
     )
-    task = running.make_task(wanted, upscale, steady, threads, device)
-    result = running.find_result(clip, output, task.label, mask, overwrite=overwrite)
     if verbose:
         print_note(f"{task.label} on {task.device}")
     with own_stderr():

@@ -12,28 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from impasto.cli.console import clock, one_line, print_note, print_result, steps_shown
+from impasto.cli.options import Given, KeyFrames, flag
 from impasto.cli.plan import check_writable, exists, means_folder
-from impasto.cli.settings import (
-    PaintSettings,
-    Voice,
-    check_painting,
-    check_scale,
-    parse_memory,
-)
+from impasto.cli.settings import Voice
+from impasto.dials import Painting
 from impasto.errors import ImpastoError, OutputError, UsageError
 from impasto.images.folders import real_path
-from impasto.runtime.dials import LARGEST_STRENGTH, LARGEST_STROKE_SIZE, SMALLEST_STROKE_SIZE
 from impasto.video.animations import FORMATS
-from impasto.video.changes import Change, Painting, Upscaling
+from impasto.video.changes import Change, FrameEnlarger, FramePainter
 from impasto.video.encoding import check_codec
 from impasto.video.joining import CONTAINERS, Extract, streams_left_out
 from impasto.video.rendering import VideoSettings, render
 from impasto.video.steadiness import MODES
-from impasto.video.timeline import Dials, Timeline, parse_numbers, parse_styles, parse_time
+from impasto.video.timeline import Timeline, parse_numbers, parse_styles, parse_time
 
 if TYPE_CHECKING:
     from impasto.video.rendering import Outcome
-    from impasto.video.steadiness import Steadiness
 
 _RATES_FPS: Final = (0.01, 1000)
 
@@ -44,27 +38,17 @@ class Wanted:
 
     Attributes:
         style: of ``--style``.
-        model: of ``--model``; with ``--upscale`` the upscaling model.
-        strength: None is 1.
-        stroke_size: None is 1.
-        keep_colors: keep the clip's colours.
-        mask: a picture, white where the clip is painted.
-        memory: of ``--memory``.
+        model: of ``--model``.
+        painting: dials.
         styles: key frames of ``--style-at``.
-        strengths: of ``--strength-at``.
-        stroke_sizes: of ``--stroke-size-at``.
+        key_frames: of dials that are numbers.
     """
 
     style: str | None = None
     model: str | None = None
-    strength: float | None = None
-    stroke_size: float | None = None
-    keep_colors: bool = False
-    mask: Path | None = None
-    memory: str | None = None
+    painting: Given = field(default_factory=dict)
     styles: Sequence[str] = ()
-    strengths: Sequence[str] = ()
-    stroke_sizes: Sequence[str] = ()
+    key_frames: KeyFrames = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,96 +114,75 @@ def frame_rate(fps: float | None) -> Fraction | None:
     return Fraction(fps).limit_denominator(1000)
 
 
-def make_task(
-    wanted: Wanted, upscale: int | None, steady: str, threads: int | None, device: str
-) -> Task:
-    """Loads the model and reads the dials.
+def painting_options(wanted: Wanted) -> list[str]:
+    """Returns the names of the options of painting that were given.
+
+    The largest size is none of them: a clip is made smaller before it is enlarged, too.
+    """
+    dials = [name for name in wanted.painting if name != "max_size"]
+    style = ["style"] if wanted.style is not None else []
+    styles = ["style_at"] if wanted.styles else []
+    return [*style, *dials, *styles, *(f"{name}_at" for name in wanted.key_frames)]
+
+
+def painting_task(wanted: Wanted, steady: str, threads: int | None, device: str) -> Task:
+    """Loads the model and reads key frames and mask.
 
     Raises:
         UsageError: options contradict each other, or a number is out of its range.
         ModelError: the model cannot be used.
         ImageError: the mask cannot be read.
     """
-    if upscale is None:
-        return _painting(wanted, MODES[steady], threads, device)
-    for flag, default in vars(Wanted()).items():
-        if flag != "model" and getattr(wanted, flag) != default:
-            raise UsageError(f"--upscale enlarges in place of painting: leave {_flag(flag)} out")
-    return _upscaling(upscale, wanted.model, MODES[steady], threads, device)
-
-
-def _flag(name: str) -> str:
-    keys = {"styles": "style-at", "strengths": "strength-at", "stroke_sizes": "stroke-size-at"}
-    return f"--{keys.get(name, name.replace('_', '-'))}"
-
-
-def _painting(
-    wanted: Wanted, steadiness: Steadiness | None, threads: int | None, device: str
-) -> Task:
-    from impasto.cli import painting
+    from impasto.cli.painting import load
     from impasto.runtime.loading import model_path
+    from impasto.runtime.stylizer import with_mask
 
     styles = parse_styles("style-at", wanted.styles)
-    strengths = parse_numbers("strength-at", wanted.strengths, 0, LARGEST_STRENGTH)
-    stroke_sizes = parse_numbers(
-        "stroke-size-at", wanted.stroke_sizes, SMALLEST_STROKE_SIZE, LARGEST_STROKE_SIZE
-    )
-    for flag, track, given in (
-        ("style", styles, wanted.style),
-        ("strength", strengths, wanted.strength),
-        ("stroke-size", stroke_sizes, wanted.stroke_size),
-    ):
-        if track is not None and given is not None:
+    tracks = {
+        name: track
+        for name, texts in wanted.key_frames.items()
+        if (track := parse_numbers(name, texts)) is not None
+    }
+    given = {**wanted.painting, **({} if wanted.style is None else {"style": wanted.style})}
+    for name in [*(["style"] if styles else []), *tracks]:
+        if name in given:
+            option = flag(name)
             raise UsageError(
-                f"--{flag} and --{flag}-at contradict each other: begin with --{flag}-at 0:{given}"
+                f"{option} and {option}-at contradict each other: begin with "
+                f"{option}-at 0:{given[name]}"
             )
-    settings = PaintSettings(
-        strength=1.0 if wanted.strength is None else wanted.strength,
-        stroke_size=1.0 if wanted.stroke_size is None else wanted.stroke_size,
-        keep_colors=wanted.keep_colors,
-        mask=wanted.mask,
-        memory=parse_memory(wanted.memory),
-    )
-    check_painting(settings)
     style = wanted.style
     if styles is not None:
         style = ",".join(dict.fromkeys(name for blend in styles.values for name in blend))
     file = None if wanted.model is None else Path(wanted.model)
-    model = painting.load(style, file, threads, device)
-    dials = Dials(model.blend, settings.strength, settings.stroke_size)
+    model = load(style, file, threads, device)
     path = model_path(style) if file is None else file
-    mask = None
-    if settings.mask is not None:
-        from impasto.images.masks import read_mask
-
-        mask = read_mask(settings.mask)
-    change = Painting(
+    dials = with_mask(Painting(**wanted.painting))
+    change = FramePainter(
         model,
-        Timeline(dials, styles, strengths, stroke_sizes),
-        keep_colors=settings.keep_colors,
-        mask=mask,
-        memory=settings.memory,
-        steadiness=steadiness,
+        Timeline(model.blend, dials, styles, tracks),
+        steadiness=MODES[steady],
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
     return Task(change, model.name, model.device, {"style": model.name})
 
 
-def _upscaling(
-    scale: int,
-    model: str | None,
-    steadiness: Steadiness | None,
-    threads: int | None,
-    device: str,
+def upscaling_task(
+    scale: int, model: str | None, steady: str, threads: int | None, device: str
 ) -> Task:
-    check_scale("upscale", scale)
+    """Loads the model.
+
+    Raises:
+        ModelError: the model cannot be used.
+    """
     from impasto.catalog import find_upscaler
     from impasto.runtime.loading import load_upscaler
 
     name = find_upscaler(None, scale).name if model is None else model
     upscaler = load_upscaler(name, scale=scale, threads=threads, device=device)
     how = {"model": name, "scale": scale}
-    return Task(Upscaling(upscaler, scale, steadiness), f"x{scale}", upscaler.device, how)
+    change = FrameEnlarger(upscaler, scale, MODES[steady])
+    return Task(change, f"x{scale}", upscaler.device, how)
 
 
 def find_result(

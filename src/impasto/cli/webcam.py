@@ -9,12 +9,13 @@ from urllib.parse import urlencode
 import typer
 
 from impasto.cli.completion import complete_style
+from impasto.cli.options import Given, takes_dials
 from impasto.cli.serving import BrowserPort, Models, NoBrowser, open_page
-from impasto.cli.settings import check_range
+from impasto.dials import Painting
 from impasto.errors import UsageError
-from impasto.runtime.dials import LARGEST_STRENGTH
 
 
+@takes_dials
 def command(
     *,
     style: Annotated[
@@ -28,9 +29,7 @@ def command(
         ),
     ] = None,
     model: Models = None,
-    strength: Annotated[
-        float, typer.Option(metavar="0..1.5", help="0 leaves the picture, 1 paints it fully.")
-    ] = 1.0,
+    painting: Annotated[Given, Painting, "mask", "memory", "max_size"],
     frame_rate: Annotated[
         int,
         typer.Option(
@@ -48,12 +47,11 @@ def command(
     The picture stays on this machine. Style, strength, mirror, frame rate and recording have
     their controls on the page. Ctrl-C stops it.
     """
-    check_range("strength", strength, 0, LARGEST_STRENGTH)
     if not 1 <= frame_rate <= 60:
         raise UsageError(f"--frame-rate must lie between 1 and 60, not {frame_rate}")
     asked: dict[str, object] = {
         "live": 1,
-        "strength": strength,
+        **{name: str(value).lower() for name, value in painting.items()},
         "rate": frame_rate,
         "mirror": int(not no_mirror),
     }

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.dials import MaskSource
 from impasto.errors import UsageError
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, photo_from_image, read_image
 from impasto.images.resize import resized_rows
-
-MaskSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8] | NDArray[np.bool_]
 
 _ASPECT_TOLERANCE: Final = 0.02
 
@@ -125,6 +124,8 @@ def _array_mask(array: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.uint
             "a mask array must be (H, W) bool or uint8, or (H, W, 3) or (H, W, 4) uint8, "
             f"not {array.dtype} of shape {array.shape}"
         )
+    if array.ndim == 2 and array.dtype == np.uint8:
+        return np.asarray(array, np.uint8)
     levels = array.astype(np.uint8) * np.uint8(255 if array.dtype == np.bool_ else 1)
     if grey:
         return levels

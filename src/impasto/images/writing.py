@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import OutputError, UsageError
+from impasto.dials import Writing
+from impasto.errors import OutputError
 from impasto.images.exif import has_nested_directories
 from impasto.images.profiles import from_srgb
 from impasto.images.reading import Photo
@@ -176,8 +177,7 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
         UsageError: ``quality`` lies outside 1..100.
         OutputError: the format cannot hold the picture (for example JPEG above 65,535 px).
     """
-    if quality is not None and not 1 <= quality <= 100:
-        raise UsageError(f"quality must lie between 1 and 100, not {quality}")
+    quality = Writing(quality=quality).quality
     file_format = writable_format(file_format)
     options = dict(_ENCODER_OPTIONS[file_format])
     if quality is not None and file_format in LOSSY_FORMATS:

@@ -6,16 +6,16 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.dials import Painting, Writing, shows_dials
 from impasto.errors import ModelError
 from impasto.images import colour
 from impasto.images.mapping import bands, empty_like
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
-from impasto.runtime.dials import check_dials
 from impasto.runtime.draft_refine import DraftRefinePainter
 from impasto.runtime.mixing import check_names, mixture, painted_share
 from impasto.runtime.network import LEVELS, open_model, to_levels
@@ -24,11 +24,11 @@ from impasto.runtime.steps import SMALLEST_WORKING_PX
 from impasto.runtime.whole import WholePainter
 
 if TYPE_CHECKING:
-    from typing import overload
+    from typing import Unpack, overload
 
     from PIL.Image import Image
 
-    from impasto.images.masks import MaskSource
+    from impasto.dials import CallKeywords, PaintingKeywords
 
 
 class StyleModel:
@@ -101,150 +101,123 @@ class StyleModel:
     if TYPE_CHECKING:
 
         @overload
-        def __call__(
-            self,
-            image: str | Path | Image,
-            *,
-            strength: float = ...,
-            keep_colors: bool = ...,
-            mask: MaskSource | None = ...,
-            stroke_size: float = ...,
-            max_pixels: int | None = ...,
-            memory: int | None = ...,
-        ) -> Image: ...
+        def __call__(self, image: str | Path | Image, **dials: Unpack[CallKeywords]) -> Image: ...
+        @overload
+        def __call__(self, image: bytes, **dials: Unpack[CallKeywords]) -> bytes: ...
         @overload
         def __call__(
-            self,
-            image: bytes,
-            *,
-            strength: float = ...,
-            keep_colors: bool = ...,
-            mask: MaskSource | None = ...,
-            stroke_size: float = ...,
-            max_pixels: int | None = ...,
-            memory: int | None = ...,
-        ) -> bytes: ...
-        @overload
-        def __call__(
-            self,
-            image: NDArray[np.uint8],
-            *,
-            strength: float = ...,
-            keep_colors: bool = ...,
-            mask: MaskSource | None = ...,
-            stroke_size: float = ...,
-            max_pixels: int | None = ...,
-            memory: int | None = ...,
+            self, image: NDArray[np.uint8], **dials: Unpack[CallKeywords]
         ) -> NDArray[np.uint8]: ...
 
+    @shows_dials(Painting, Writing, leave_out=("format", "quality", "overwrite"))
     def __call__(
         self,
         image: str | Path | bytes | Image | NDArray[np.uint8],
-        *,
-        strength: float = 1.0,
-        keep_colors: bool = False,
-        mask: MaskSource | None = None,
-        stroke_size: float = 1.0,
-        max_pixels: int | None = None,
-        memory: int | None = None,
+        **dials: Unpack[CallKeywords],
     ) -> Image | bytes | NDArray[np.uint8]:
         """Paints a picture of any kind and returns the same kind.
 
         Args:
             image: a path, a file's bytes, a Pillow image, or an array of (H, W, 3), (H, W, 4)
                 with alpha or (H, W) grey, uint8.
-            strength: 0 (the photo) to 1 (the painting), and beyond it up to 1.5.
-            keep_colors: keep the photo's colours and take only lightness from the painting.
-            mask: a picture of any of these kinds: white is painted, black stays photo.
-            stroke_size: multiplies the brush strokes, which are as large relative to the
-                picture whatever its size: .5 to 4.
-            max_pixels: largest picture and mask accepted, checked before decoding; None is
-                200 million.
-            memory: as for `paint`.
+            **dials: how it is painted.
 
         Returns:
-            The painted picture: EXIF orientation applied, alpha kept, the same size. A path
-            or a Pillow image gives a Pillow image, RGB or RGBA; a grey array gives (H, W, 3).
+            The painted picture: EXIF orientation applied, alpha kept, the same size unless it
+            is above ``max_size``. A path or a Pillow image gives a Pillow image, RGB or RGBA; a
+            grey array gives (H, W, 3).
 
         Raises:
-            UsageError: ``strength`` or ``stroke_size`` is out of its range, ``image`` or
-                ``mask`` is of another kind, or the mask has another shape than the picture.
+            UsageError: a dial is out of its range, ``image`` or ``mask`` is of another kind, or
+                the mask has another shape than the picture.
             ImageError: the picture or the mask cannot be read.
             ModelError: the model fails on it.
         """
         from impasto.runtime.kinds import change_like_input
 
+        max_pixels = Writing(max_pixels=dials.get("max_pixels")).max_pixels
         limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
-        levels: NDArray[np.uint8] | None = None
-        if mask is not None:
-            from impasto.images.masks import read_mask
+        others: dict[str, Any] = {
+            name: value for name, value in dials.items() if name != "max_pixels"
+        }
+        painting = with_mask(Painting(**others), max_pixels=limit)
+        return change_like_input(
+            image,
+            lambda photo: self.paint_photo(photo, painting),
+            max_pixels=limit,
+            memory=painting.memory,
+        )
 
-            levels = read_mask(mask, max_pixels=limit)
+    def paint_photo(self, photo: Photo, dials: Painting, progress: Progress = nothing) -> Photo:
+        """Paints a decoded picture with all that belongs to it, at most ``max_size`` large.
 
-        def painted(photo: Photo) -> Photo:
-            rgb = self.paint(
-                photo.rgb,
-                strength=strength,
-                keep_colors=keep_colors,
-                mask=levels,
-                stroke_size=stroke_size,
-                memory=memory,
-            )
-            return dataclasses.replace(photo, rgb=rgb)
+        Arguments and errors are those of `paint_with`.
+        """
+        if dials.max_size is not None:
+            from impasto.images.resize import shrink
 
-        return change_like_input(image, painted, max_pixels=limit, memory=memory)
+            photo = shrink(photo, dials.max_size)
+        return dataclasses.replace(photo, rgb=self.paint_with(photo.rgb, dials, progress))
 
+    @shows_dials(Painting, leave_out=("max_size",))
     def paint(
         self,
         rgb: NDArray[np.uint8],
         *,
-        strength: float = 1.0,
-        keep_colors: bool = False,
-        mask: NDArray[np.uint8] | None = None,
-        stroke_size: float = 1.0,
-        memory: int | None = None,
         progress: Progress = nothing,
+        **dials: Unpack[PaintingKeywords],
+    ) -> NDArray[np.uint8]:
+        """Paints an array; arguments, result and errors are those of `paint_with`.
+
+        Args:
+            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
+            progress: told the share that is done.
+            **dials: how it is painted.
+        """
+        return self.paint_with(rgb, Painting(**dials), progress)
+
+    def paint_with(
+        self, rgb: NDArray[np.uint8], dials: Painting, progress: Progress = nothing
     ) -> NDArray[np.uint8]:
         """Paints an array, the core that everything else wraps.
 
         Args:
-            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up.
-            strength: 0 (the photo, exactly) to 1 (the painting), and beyond it up to 1.5. With an
-                identity among the model's parameter sets these are mixed, and below a quarter
-                the photo itself takes over; else pixels are mixed.
-            keep_colors: luma from the result, chroma from the photo.
-            mask: (h, w) uint8, 255 painted and 0 photo, of any size with the picture's shape.
-            stroke_size: as for a call of the model.
-            memory: bytes that a model which paints a picture whole may take; None is all that
-                there is. Others take little, whatever the picture's size.
+            rgb: (H, W, 3) uint8 sRGB of any size from 1x1 up; in a temporary file it may be
+                larger than memory, and the result is in another one.
+            dials: how it is painted, at its own size. With an identity among the model's
+                parameter sets a strength mixes these, and below a quarter the photo itself
+                takes over; else it mixes pixels. ``memory`` counts for models which paint a
+                picture whole, None is all that there is; others take little, whatever the
+                picture's size.
             progress: told the share that is done.
 
         Returns:
             (H, W, 3) uint8, the same size.
 
         Raises:
-            UsageError: ``strength`` or ``stroke_size`` is out of its range, or the mask has
-                another aspect ratio.
+            UsageError: the mask has another aspect ratio.
             ImageTooLargeError: the picture does not fit the memory.
             ModelError: the model fails on the picture.
         """
-        check_dials(strength, stroke_size)
         height, width = rgb.shape[:2]
-        if mask is not None:
-            from impasto.images.masks import blend, check_mask, mask_rows
+        mask: NDArray[np.uint8] | None = None
+        if dials.mask is not None:
+            from impasto.images.masks import blend, check_mask, mask_rows, read_mask
 
+            mask = read_mask(dials.mask)
             check_mask(mask, height, width)
-        if strength == 0.0:
+        if dials.strength == 0.0:
             same = empty_like(rgb, rgb.shape)
             for rows in bands(height, width, over=(rgb, same)):
                 same[rows] = rgb[rows]
             return same
-        weights = mixture(self.metadata, self.blend, strength)
+        weights = mixture(self.metadata, self.blend, dials.strength)
         if isinstance(self._painter, WholePainter):
-            result = self._painter.paint(rgb, weights, stroke_size, memory, progress)
+            result = self._painter.paint(rgb, weights, dials.stroke_size, dials.memory, progress)
         else:
-            result = self._painter.paint(rgb, weights, stroke_size, progress)
-        share = np.float32(painted_share(self.metadata, strength))
+            result = self._painter.paint(rgb, weights, dials.stroke_size, progress)
+        share = np.float32(painted_share(self.metadata, dials.strength))
+        keep_colors = dials.keep_colors
         if share == 1 and not keep_colors and mask is None:
             return result
         for rows in bands(height, width, over=(rgb, result)):
@@ -272,3 +245,21 @@ class StyleModel:
 
 def _floats(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return rgb.astype(np.float32) / LEVELS
+
+
+def with_mask(dials: Painting, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Painting:
+    """Returns the same dials with the mask read, for many pictures.
+
+    Args:
+        dials: how pictures are painted.
+        max_pixels: largest mask accepted.
+
+    Raises:
+        UsageError: the mask is no picture of any kind.
+        ImageError: the mask cannot be read.
+    """
+    if dials.mask is None:
+        return dials
+    from impasto.images.masks import read_mask
+
+    return dataclasses.replace(dials, mask=read_mask(dials.mask, max_pixels=max_pixels))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.dials import Enlarging, Writing
 from impasto.errors import ImageTooLargeError, ModelError, UsageError
 from impasto.images.enlarging import enlarge_rest, fill_hidden, halved
 from impasto.images.mapping import empty_like, release
@@ -20,9 +21,16 @@ from impasto.runtime.progress import Progress, nothing
 from impasto.runtime.tiling import default_tile_px, done_share, run_in_tiles
 
 if TYPE_CHECKING:
-    from typing import overload
+    from typing import TypedDict, Unpack, overload
 
     from PIL.Image import Image
+
+    class _Keywords(TypedDict, total=False):
+        scale: int | None
+        match_histogram: bool
+        tile_px: int | None
+        max_pixels: int | None
+
 
 # What each network can give. Twice the size is four times the size, halved.
 _SCALES: Final = {4: (2, 4), 8: (8,)}
@@ -93,34 +101,12 @@ class UpscaleModel:
     if TYPE_CHECKING:
 
         @overload
-        def __call__(
-            self,
-            image: str | Path | Image,
-            *,
-            scale: int | None = ...,
-            match_histogram: bool = ...,
-            tile_px: int | None = ...,
-            max_pixels: int | None = ...,
-        ) -> Image: ...
+        def __call__(self, image: str | Path | Image, **dials: Unpack[_Keywords]) -> Image: ...
+        @overload
+        def __call__(self, image: bytes, **dials: Unpack[_Keywords]) -> bytes: ...
         @overload
         def __call__(
-            self,
-            image: bytes,
-            *,
-            scale: int | None = ...,
-            match_histogram: bool = ...,
-            tile_px: int | None = ...,
-            max_pixels: int | None = ...,
-        ) -> bytes: ...
-        @overload
-        def __call__(
-            self,
-            image: NDArray[np.uint8],
-            *,
-            scale: int | None = ...,
-            match_histogram: bool = ...,
-            tile_px: int | None = ...,
-            max_pixels: int | None = ...,
+            self, image: NDArray[np.uint8], **dials: Unpack[_Keywords]
         ) -> NDArray[np.uint8]: ...
 
     def __call__(
@@ -228,6 +214,8 @@ class UpscaleModel:
         """
         scale = self.scale if scale is None else scale
         self._check_scale(scale)
+        match_histogram = Enlarging(match_histogram=match_histogram).match_histogram
+        max_pixels = Writing(max_pixels=max_pixels).max_pixels
         height, width = rgb.shape[:2]
         limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         if height * width * scale**2 > limit:

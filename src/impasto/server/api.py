@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from impasto.dials import FORMATS, Dial, Number, Painting
 from impasto.server import pictures
-from impasto.server.parameters import FormatName, StylizeParameters, UpscaleParameters
+from impasto.server.parameters import (
+    PICTURE,
+    StylizeParameters,
+    UpscaleParameters,
+    description_of,
+    offered,
+)
 from impasto.server.pictures import Picture
 from impasto.server.pool import Task
 from impasto.server.problems import ProblemError
@@ -46,6 +53,16 @@ class UpscalerEntry(BaseModel):
     scales: list[int]
 
 
+class Control(BaseModel):
+    """A dial of painting that has a position: a slider, or a switch where it has no ends."""
+
+    name: str
+    default: float | bool
+    least: float | None = None
+    most: float | None = None
+    by_factors: bool = False
+
+
 class Limits(BaseModel):
     """What the service takes on."""
 
@@ -54,6 +71,7 @@ class Limits(BaseModel):
     time_limit_s: float
     formats: list[str]
     upscalers: list[UpscalerEntry]
+    dials: list[Control]
 
 
 class State(BaseModel):
@@ -62,7 +80,6 @@ class State(BaseModel):
     status: Literal["ok", "ready", "starting", "busy"]
 
 
-_PICTURE: Final = {"type": "string", "format": "binary"}
 _PROBLEM: Final = {
     "description": "What is wrong, in one line.",
     "content": {
@@ -83,7 +100,7 @@ _STATUSES: Final = (400, 401, 413, 415, 422, 500, 503, 504)
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The picture. The header Server-Timing says how long each stage took.",
-        "content": {f"image/{name}": {"schema": _PICTURE} for name in get_args(FormatName)},
+        "content": {f"image/{name}": {"schema": PICTURE} for name in FORMATS},
     },
     **dict.fromkeys(_STATUSES, _PROBLEM),
 }
@@ -105,32 +122,28 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
         summary="Paint a photo in a style, or in a blend of styles",
         response_class=Response,
         responses=_ANSWERS,
-        openapi_extra=_body_of(StylizeParameters),
+        openapi_extra=description_of(StylizeParameters),
     )
-    async def stylize(
-        request: Request, parameters: Annotated[StylizeParameters, Query()]
-    ) -> Response:
+    async def stylize(request: Request) -> Response:
         def prepare(asked: StylizeParameters, data: bytes) -> Callable[[Task], Picture]:
             painter = service.gallery.painter(asked.style)
             return partial(pictures.stylize, data, painter, asked, service.settings)
 
-        return await service.picture(request, parameters, prepare)
+        return await service.picture(request, StylizeParameters, prepare)
 
     @router.post(
         "/v1/upscale",
         summary="Enlarge a photo",
         response_class=Response,
         responses={**_ANSWERS, 501: _PROBLEM},
-        openapi_extra=_body_of(UpscaleParameters),
+        openapi_extra=description_of(UpscaleParameters),
     )
-    async def upscale(
-        request: Request, parameters: Annotated[UpscaleParameters, Query()]
-    ) -> Response:
+    async def upscale(request: Request) -> Response:
         def prepare(asked: UpscaleParameters, data: bytes) -> Callable[[Task], Picture]:
             enlarger = service.gallery.upscaler(asked.model, asked.scale)
             return partial(pictures.upscale, data, enlarger, asked, service.settings)
 
-        return await service.picture(request, parameters, prepare)
+        return await service.picture(request, UpscaleParameters, prepare)
 
 
 def _add_lists(router: APIRouter, service: Service) -> None:
@@ -157,7 +170,7 @@ def _add_lists(router: APIRouter, service: Service) -> None:
         "/v1/styles/{name}/thumbnail",
         summary="Show the example photo in a style",
         response_class=Response,
-        responses={200: {"content": {"image/jpeg": {"schema": _PICTURE}}}, 404: _PROBLEM},
+        responses={200: {"content": {"image/jpeg": {"schema": PICTURE}}}, 404: _PROBLEM},
     )
     async def thumbnail(name: str) -> Response:
         if name not in gallery.styles:
@@ -180,8 +193,13 @@ def _add_lists(router: APIRouter, service: Service) -> None:
             max_upload_bytes=service.settings.max_upload_bytes,
             max_pixels=service.settings.max_pixels,
             time_limit_s=service.settings.time_limit_s,
-            formats=list(get_args(FormatName)),
+            formats=list(FORMATS),
             upscalers=[UpscalerEntry(name=name, scales=known) for name, known in scales.items()],
+            dials=[
+                _control(name, own)
+                for name, own in offered(Painting).items()
+                if own.default is not None
+            ],
         )
 
 
@@ -206,17 +224,13 @@ def _add_health(router: APIRouter, service: Service) -> None:
         return State(status="ready")
 
 
-def _body_of(parameters: type[BaseModel]) -> dict[str, Any]:
-    """Describes a body: a form, whose fields may be the parameters, or a picture alone."""
-    fields = parameters.model_json_schema()["properties"]
-    form = {
-        "type": "object",
-        "required": ["image"],
-        "properties": {"image": _PICTURE, **fields},
-    }
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"multipart/form-data": {"schema": form}, "image/*": {"schema": _PICTURE}},
-        }
-    }
+def _control(name: str, own: Dial) -> Control:
+    if not isinstance(own, Number):
+        return Control(name=name, default=own.default)
+    return Control(
+        name=name,
+        default=own.default,
+        least=own.least,
+        most=own.most,
+        by_factors=own.by_factors,
+    )

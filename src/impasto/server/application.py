@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -21,7 +20,7 @@ from impasto.server.gallery import Gallery
 from impasto.server.guard import Guard
 from impasto.server.observing import Metrics, Observer
 from impasto.server.pool import WorkerPool
-from impasto.server.problems import ProblemError, problem_of, problem_of_parameters
+from impasto.server.problems import ProblemError, problem_of
 from impasto.server.service import Service
 from impasto.server.settings import ServerSettings
 from impasto.server.site import site_routes
@@ -98,9 +97,6 @@ def _exception_handlers() -> dict[Any, Any]:
     def ours(request: Request, error: ImpastoError) -> Response:
         return answer(request, problem_of(error))
 
-    def parameters(request: Request, error: RequestValidationError) -> Response:
-        return answer(request, problem_of_parameters(error.errors()))
-
     def plain(request: Request, error: HTTPException) -> Response:
         code = "not-found" if error.status_code == 404 else "bad-request"
         headers = dict(error.headers or {})
@@ -109,6 +105,5 @@ def _exception_handlers() -> dict[Any, Any]:
     return {
         ProblemError: own,
         ImpastoError: ours,
-        RequestValidationError: parameters,
         HTTPException: plain,
     }

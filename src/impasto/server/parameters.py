@@ -2,96 +2,108 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from impasto.dials import (
+    Choice,
+    Dial,
+    Dials,
+    Enlarging,
+    Number,
+    Painting,
+    Switch,
+    Text,
+    Writing,
+    dial,
+    dials_of,
+)
+from impasto.server.problems import ProblemError
 
-from impasto.images.writing import FORMAT_BY_SUFFIX
-from impasto.runtime.dials import LARGEST_STRENGTH, LARGEST_STROKE_SIZE, SMALLEST_STROKE_SIZE
-from impasto.server.problems import problem_of_parameters
-
-FormatName: TypeAlias = Literal["jpeg", "png", "webp", "tiff", "avif", "bmp"]
+PICTURE: Final = {"type": "string", "format": "binary"}
 
 _LONGEST_TEXT: Final = 1000
+_NUMBERS: Final = {float: "number", int: "integer"}
 
-_Parameters = TypeVar("_Parameters", bound=BaseModel)
-
-
-def _whole_number(value: object) -> object:
-    """Reads the text of a query, which is no literal number yet."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
+_Parameters = TypeVar("_Parameters", bound=Dials)
 
 
-class Output(BaseModel):
-    """How a result is written."""
+@dataclass(frozen=True, kw_only=True)
+class StylizeParameters(Painting, Writing):
+    """How a photo is painted, and by which style."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    format: FormatName | None = Field(None, description="Of the result; else the photo's own.")
-    quality: int | None = Field(
-        None, ge=1, le=100, description="Of jpeg, webp and avif; else 95, and 90 for avif."
-    )
-
-    def format_for(self, photo_format: str) -> str:
-        """Returns Pillow's name of the result's format."""
-        return photo_format if self.format is None else FORMAT_BY_SUFFIX[f".{self.format}"]
-
-
-class StylizeParameters(Output):
-    """How a photo is painted: the dials of ``impasto stylize``."""
-
-    style: str | None = Field(
-        None,
-        max_length=_LONGEST_TEXT,
-        description="A name of /v1/styles, or a blend such as great_wave:0.7,udnie:0.3; "
-        "else the first style.",
-    )
-    strength: float = Field(
-        1.0,
-        ge=0,
-        le=LARGEST_STRENGTH,
-        description="0 is the photo, 1 the painting; beyond it there is more of it.",
-    )
-    stroke_size: float = Field(
-        1.0,
-        ge=SMALLEST_STROKE_SIZE,
-        le=LARGEST_STROKE_SIZE,
-        description="Multiplies the brush strokes.",
-    )
-    keep_colors: bool = Field(False, description="Keep the photo's colours.")
-    max_size: int | None = Field(
-        None, ge=1, le=65_500, description="Make a larger photo smaller: no side above this."
+    style: str | None = dial(
+        Text(
+            "A name of /v1/styles, or a blend such as great_wave:0.7,udnie:0.3.",
+            otherwise="the first style",
+            longest=_LONGEST_TEXT,
+        )
     )
 
 
-class UpscaleParameters(Output):
-    """How a photo is enlarged: the dials of ``impasto upscale``."""
+@dataclass(frozen=True, kw_only=True)
+class UpscaleParameters(Enlarging, Writing):
+    """How a photo is enlarged, and by which model."""
 
-    scale: Annotated[Literal[2, 4, 8], BeforeValidator(_whole_number)] = Field(
-        2, description="How many times as wide and high."
-    )
-    model: str | None = Field(
-        None,
-        max_length=_LONGEST_TEXT,
-        description="An upscaler of /v1/limits; else the first one for the scale.",
-    )
-    match_histogram: bool = Field(
-        False, description="Give the result the photo's distribution of colours."
+    model: str | None = dial(
+        Text(
+            "An upscaler of /v1/limits.",
+            otherwise="the first one for the scale",
+            longest=_LONGEST_TEXT,
+        )
     )
 
 
-def with_fields(parameters: _Parameters, fields: dict[str, str]) -> _Parameters:
-    """Returns the parameters of a query with those of a form, which go before them.
+def offered(kind: type[Dials]) -> dict[str, Dial]:
+    """Returns the dials that a request may have: none of this machine's files and memory."""
+    return {name: own for name, own in dials_of(kind).items() if not own.local}
+
+
+def read_parameters(kind: type[_Parameters], texts: Mapping[str, str]) -> _Parameters:
+    """Reads the parameters of a query or a form.
 
     Raises:
-        ProblemError: a field is none of the parameters, or out of its range.
+        ProblemError: there is no such parameter.
+        UsageError: a text is none of its dial's values.
     """
-    if not fields:
-        return parameters
-    stated: dict[str, Any] = {
-        name: getattr(parameters, name) for name in parameters.model_fields_set
+    for name in texts:
+        if name not in offered(kind):
+            raise ProblemError(
+                422, "bad-parameter", f"there is no parameter {name!r:.60}: /docs lists them"
+            )
+    return kind.from_texts(texts)
+
+
+def description_of(kind: type[Dials]) -> dict[str, Any]:
+    """Describes, for OpenAPI, a query and a body: a form of the same fields, or a picture alone."""
+    fields = {name: _schema(own) for name, own in offered(kind).items()}
+    query = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in fields.items()
+    ]
+    form = {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": PICTURE, **fields},
     }
-    try:
-        return type(parameters).model_validate(stated | fields)
-    except ValidationError as error:
-        raise problem_of_parameters(error.errors()) from error
+    content = {"multipart/form-data": {"schema": form}, "image/*": {"schema": PICTURE}}
+    return {"parameters": query, "requestBody": {"required": True, "content": content}}
+
+
+def _schema(own: Dial) -> dict[str, Any]:
+    otherwise = f" Else {own.otherwise}." if own.otherwise else ""
+    schema: dict[str, Any] = {"type": "string", "description": own.help + otherwise}
+    if own.default is not None:
+        schema["default"] = own.default
+    if isinstance(own, Number):
+        schema |= {"type": _NUMBERS[own.kind], "minimum": own.least}
+        schema |= {} if own.most is None else {"maximum": own.most}
+    elif isinstance(own, Choice):
+        number = isinstance(own.choices[0], int)
+        schema |= {"type": "integer" if number else "string", "enum": list(own.choices)}
+    elif isinstance(own, Switch):
+        schema["type"] = "boolean"
+    elif isinstance(own, Text):
+        schema["maxLength"] = own.longest
+    return schema

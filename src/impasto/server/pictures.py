@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from impasto.dials import Writing
 from impasto.images.reading import Photo, read_image
-from impasto.images.resize import shrink
 from impasto.images.writing import check_sides, encode_image, writable_format
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
-from impasto.server.parameters import Output, StylizeParameters, UpscaleParameters
+from impasto.server.parameters import StylizeParameters, UpscaleParameters
 from impasto.server.pool import Task
 from impasto.server.settings import ServerSettings
 
@@ -55,17 +55,9 @@ def stylize(
     """
     photo = _decode(data, settings, task)
     with task.stage("paint"):
-        if parameters.max_size is not None:
-            photo = shrink(photo, parameters.max_size)
-        rgb = painter.paint(
-            photo.rgb,
-            strength=parameters.strength,
-            keep_colors=parameters.keep_colors,
-            stroke_size=parameters.stroke_size,
-            memory=settings.picture_memory,
-            progress=task.check,
-        )
-    return _encode(dataclasses.replace(photo, rgb=rgb), parameters, task)
+        dials = dataclasses.replace(parameters, memory=settings.picture_memory)
+        painted = painter.paint_photo(photo, dials, task.check)
+    return _encode(painted, parameters, task)
 
 
 def upscale(
@@ -78,7 +70,7 @@ def upscale(
     """Enlarges a photo; arguments and errors as for `stylize`."""
     photo = _decode(data, settings, task)
     height, width = (side * parameters.scale for side in photo.rgb.shape[:2])
-    check_sides(writable_format(parameters.format_for(photo.format)), width, height)
+    check_sides(_format(photo, parameters), width, height)
     with task.stage("upscale"):
         photo = enlarger.upscale_photo(
             photo,
@@ -95,9 +87,14 @@ def _decode(data: bytes, settings: ServerSettings, task: Task) -> Photo:
         return read_image(data, max_pixels=settings.max_pixels, name="the upload")
 
 
-def _encode(photo: Photo, output: Output, task: Task) -> Picture:
-    file_format = writable_format(output.format_for(photo.format))
+def _encode(photo: Photo, writing: Writing, task: Task) -> Picture:
+    file_format = _format(photo, writing)
     with task.stage("encode"):
-        data = encode_image(photo, file_format, quality=output.quality)
+        data = encode_image(photo, file_format, quality=writing.quality)
     height, width = photo.rgb.shape[:2]
     return Picture(data, Image.MIME[file_format], width, height)
+
+
+def _format(photo: Photo, writing: Writing) -> str:
+    """Returns Pillow's name of the result's format."""
+    return writable_format(writing.pillow_format or photo.format)

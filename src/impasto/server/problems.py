@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -19,8 +18,6 @@ from impasto.errors import (
     UnknownStyleError,
     UsageError,
 )
-
-_SHOULD_BE: Final = "Input should be "
 
 
 class ProblemError(Exception):
@@ -83,21 +80,3 @@ def problem_of(error: ImpastoError) -> ProblemError:
     if wrong and not isinstance(error, TemporarySpaceError):
         return ProblemError(422, "bad-parameter", detail)
     return ProblemError(500, "failed", detail)
-
-
-def problem_of_parameters(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
-    """Names the first parameter that was refused, what it must be and what it was."""
-    error, name = errors[0], _parameter(errors[0])
-    if error["type"] == "extra_forbidden":
-        return ProblemError(
-            422, "bad-parameter", f"there is no parameter {name!r}: /docs lists them"
-        )
-    # One that may be of several kinds is refused as each of them.
-    first, *others = (str(other["msg"]) for other in errors if _parameter(other) == name)
-    message = ", or ".join([first, *(text.removeprefix(_SHOULD_BE) for text in others)])
-    detail = f"{name}: {message[:1].lower()}{message[1:]}, not {error.get('input')!r:.60}"
-    return ProblemError(422, "bad-parameter", detail)
-
-
-def _parameter(error: Mapping[str, Any]) -> str:
-    return next((str(part) for part in error["loc"] if part not in ("query", "path")), "request")

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from impasto.dials import Dials
 from impasto.server.gallery import Gallery
 from impasto.server.observing import Metrics, log_fields
-from impasto.server.parameters import with_fields
+from impasto.server.parameters import read_parameters
 from impasto.server.pictures import Picture
 from impasto.server.pool import AbandonedError, Task, WorkerPool
 from impasto.server.problems import ProblemError
 from impasto.server.settings import ServerSettings
 from impasto.server.uploads import read_upload
 
-_Parameters = TypeVar("_Parameters", bound=BaseModel)
+_Parameters = TypeVar("_Parameters", bound=Dials)
 
 # What nginx writes into its log of a request whose sender has left; nobody reads the answer.
 _CLIENT_GONE: Final = 499
@@ -46,28 +46,31 @@ class Service:
     async def picture(
         self,
         request: Request,
-        parameters: _Parameters,
+        kind: type[_Parameters],
         prepare: Callable[[_Parameters, bytes], Callable[[Task], Picture]],
     ) -> Response:
         """Reads a request's picture, has a worker change it and answers with the result.
 
         Args:
             request: of which nothing but the headers has been read.
-            parameters: of its query.
+            kind: of its parameters.
             prepare: makes the work out of all parameters and the picture's file.
 
         Raises:
             ProblemError: there is no place, the time is up, the service stops, or the request
                 cannot be used.
-            ImpastoError: the picture cannot be used.
+            ImpastoError: a parameter or the picture cannot be used.
         """
+        query = dict(request.query_params)
+        read_parameters(kind, query)  # what is wrong there is told before the picture is sent
         limit_s, task = self.settings.time_limit_s, Task()
         try:
             async with asyncio.timeout(limit_s):
                 with self.pool.place() as place:
                     upload = await read_upload(request, self.settings.max_upload_bytes)
                     log_fields(request.state, bytes_in=len(upload.picture))
-                    work = prepare(with_fields(parameters, upload.fields), upload.picture)
+                    asked = read_parameters(kind, query | upload.fields)
+                    work = prepare(asked, upload.picture)
                     picture = await place.run(work, task, request.is_disconnected)
         except TimeoutError as error:
             raise ProblemError(

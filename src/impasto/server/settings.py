@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from impasto.dials import Writing, dials_of
 from impasto.errors import UsageError
 from impasto.runtime.cores import usable_cores
 from impasto.runtime.memory import available_bytes
@@ -87,7 +88,7 @@ class ServerSettings:
         _check_range("port", self.port, 0, 65_535)
         _check_range("workers", self.worker_count, 1, 1024)
         _check_range("queue", self.queue, 0, 100_000)
-        _check_range("max-pixels", self.max_pixels, 1, 1 << 40)
+        dials_of(Writing)["max_pixels"].check("--max-pixels", self.max_pixels)
         if self.max_upload_bytes < 1:
             raise UsageError("--max-upload must be at least 1 MB")
         if not 0 < self.time_limit_s <= 86_400:

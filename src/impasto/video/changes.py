@@ -11,7 +11,7 @@ import numpy as np
 from impasto.images.reading import Photo
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
-from impasto.video.frames import Frame, Picture
+from impasto.video.frames import Frame
 from impasto.video.steadiness import Steadiness
 from impasto.video.timeline import Timeline
 
@@ -37,15 +37,12 @@ class Change(Protocol):
 
 
 @dataclass
-class Painting:
+class FramePainter:
     """Paints frames; implements `Change`.
 
     Attributes:
         model: the styles.
         timeline: the dials.
-        keep_colors: as for `StyleModel.paint`.
-        mask: likewise.
-        memory: likewise.
         steadiness: how frames are kept steady; None is not at all.
         digest: of the model's file.
         scale: 1.
@@ -53,41 +50,31 @@ class Painting:
 
     model: StyleModel
     timeline: Timeline
-    keep_colors: bool = False
-    mask: Picture | None = None
-    memory: int | None = None
     steadiness: Steadiness | None = None
     digest: str = ""
     scale: int = 1
 
     def apply(self, frame: Frame) -> Frame:
         """Paints a frame."""
-        dials = self.timeline.at(float(frame.time_s))
-        frame.rgb = self.model.with_blend(dials.blend).paint(
-            frame.rgb,
-            strength=dials.strength,
-            stroke_size=dials.stroke_size,
-            keep_colors=self.keep_colors,
-            mask=self.mask,
-            memory=self.memory,
-        )
+        blend, dials = self.timeline.at(float(frame.time_s))
+        frame.rgb = self.model.with_blend(blend).paint_with(frame.rgb, dials)
         return frame
 
     def settings(self) -> dict[str, Any]:
         """Returns the model's digests and all dials."""
-        mask = None if self.mask is None else zlib.crc32(self.mask.tobytes())
+        dials = vars(self.timeline.dials)
+        mask = dials["mask"]
+        timeline = (self.timeline.blend, self.timeline.styles, self.timeline.tracks)
         return {
             "model": [self.digest, self.model.metadata.weights_sha256],
-            "timeline": repr(self.timeline),
-            "keep_colors": self.keep_colors,
-            "mask": mask,
-            "memory": self.memory,
+            "timeline": repr(timeline),
+            "dials": dials | {"mask": None if mask is None else zlib.crc32(mask.tobytes())},
             "steadiness": repr(self.steadiness),
         }
 
 
 @dataclass
-class Upscaling:
+class FrameEnlarger:
     """Enlarges frames; implements `Change`.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
+from impasto.dials import Dial, Number, Painting, dials_of
 from impasto.errors import UsageError
 from impasto.runtime.mixing import parse_blend
 
@@ -38,46 +39,36 @@ class Track(Generic[Value]):
 
 
 @dataclass(frozen=True)
-class Dials:
-    """The dials of one frame.
-
-    Attributes:
-        blend: shares of styles, together 1.
-        strength: 0 (the frame) to 1 (the painting).
-        stroke_size: as for `StyleModel.paint`.
-    """
-
-    blend: Blend
-    strength: float = 1.0
-    stroke_size: float = 1.0
-
-
-@dataclass(frozen=True)
 class Timeline:
     """The dials of a clip.
 
     Attributes:
-        steady: what counts where a dial has no key frames.
+        blend: shares of styles, together 1, where there are no key frames of styles.
+        dials: what counts where a dial has no key frames.
         styles: key frames of blends.
-        strengths: of strengths.
-        stroke_sizes: of stroke sizes, which change by equal factors in equal times.
+        tracks: key frames of dials that are numbers, by the dial's name.
     """
 
-    steady: Dials
+    blend: Blend
+    dials: Painting = field(default_factory=Painting)
     styles: Track[Blend] | None = None
-    strengths: Track[float] | None = None
-    stroke_sizes: Track[float] | None = field(default=None)
+    tracks: Mapping[str, Track[float]] = field(default_factory=dict)
 
-    def at(self, time_s: float) -> Dials:
-        """Returns the dials of a frame by when it is shown."""
-        dials = self.steady
-        return Dials(
-            dials.blend if self.styles is None else self.styles.at(time_s, mix_blends),
-            dials.strength if self.strengths is None else self.strengths.at(time_s, mix_evenly),
-            dials.stroke_size
-            if self.stroke_sizes is None
-            else self.stroke_sizes.at(time_s, mix_by_factors),
-        )
+    def at(self, time_s: float) -> tuple[Blend, Painting]:
+        """Returns the blend and the dials of a frame by when it is shown."""
+        blend = self.blend if self.styles is None else self.styles.at(time_s, mix_blends)
+        if not self.tracks:
+            return blend, self.dials
+        known = dials_of(Painting)
+        values: dict[str, Any] = {
+            name: track.at(time_s, mix_by_factors if _by_factors(known[name]) else mix_evenly)
+            for name, track in self.tracks.items()
+        }
+        return blend, replace(self.dials, **values)
+
+
+def _by_factors(dial: Dial) -> bool:
+    return isinstance(dial, Number) and dial.by_factors
 
 
 def mix_evenly(first: float, second: float, share: float) -> float:
@@ -108,22 +99,19 @@ def parse_styles(flag: str, texts: Sequence[str]) -> Track[Blend] | None:
     return _track(flag, texts, "STYLE, such as 12.5:great_wave", parse_blend)
 
 
-def parse_numbers(
-    flag: str, texts: Sequence[str], least: float, most: float
-) -> Track[float] | None:
+def parse_numbers(name: str, texts: Sequence[str]) -> Track[float] | None:
     """Reads key frames such as ``12.5:0.8``.
 
+    Args:
+        name: of a dial of `Painting`.
+        texts: the key frames.
+
     Raises:
-        UsageError: one of them is none, or its number lies outside the range.
+        UsageError: one of them is none, or its number is none of the dial's.
     """
-
-    def number(text: str) -> float:
-        value = float(text)
-        if not least <= value <= most:
-            raise ValueError
-        return value
-
-    return _track(flag, texts, f"a number from {least:g} to {most:g}, such as 12.5:1", number)
+    dial, flag = dials_of(Painting)[name], f"{name.replace('_', '-')}-at"
+    wanted = f"{dial.values}, such as 12.5:{dial.default:g}"
+    return _track(flag, texts, wanted, lambda text: dial.read(f"--{flag}", text))
 
 
 def parse_time(flag: str, text: str) -> float:

@@ -1,5 +1,6 @@
 // The page: what is chosen, what is shown, and what is asked of the service.
 
+import { Dials } from "./dials.js";
 import { Gallery } from "./gallery.js";
 import { Live } from "./live.js";
 import { openPhoto, save } from "./photo.js";
@@ -21,6 +22,7 @@ const query = new URLSearchParams(location.search);
 const live = new Live(liveSettings, tellLive, liveFailed);
 let gallery;
 let limits;
+let dials;
 let photo;
 let job; // of the picture that is being painted, if any
 let status = ["", {}];
@@ -69,8 +71,7 @@ function show(mode) {
 // --- how it is painted ----------------------------------------------------------------------
 
 function showDials() {
-  $("strength-value").textContent = `${$("strength").value} %`;
-  $("stroke-value").textContent = `× ${(2 ** $("stroke").value).toFixed(2)}`;
+  dials.show();
   $("rate-value").textContent = $("rate").value;
   $("share-value").textContent = `${$("share").value} %`;
 }
@@ -83,12 +84,7 @@ function style() {
 }
 
 function settings() {
-  return {
-    style: style(),
-    strength: $("strength").value / 100,
-    stroke_size: (2 ** $("stroke").value).toFixed(3),
-    keep_colors: $("keep-colors").checked,
-  };
+  return { style: style(), ...dials.values() };
 }
 
 function offerBlend() {
@@ -223,9 +219,7 @@ async function enlarge(painting, scale, signal) {
 
 function liveSettings() {
   return {
-    style: style(),
-    strength: $("strength").value / 100,
-    keep_colors: $("keep-colors").checked,
+    ...settings(),
     mirror: $("mirror").checked,
     rate: Number($("rate").value),
   };
@@ -317,8 +311,8 @@ function later(work) {
 
 function listen() {
   const repaintLater = later(() => !live.running && repaint());
-  for (const id of ["strength", "stroke", "share", "keep-colors", "rate"]) {
-    $(id).addEventListener("input", () => {
+  for (const input of [...dials.inputs, $("share"), $("rate")]) {
+    input.addEventListener("input", () => {
       showDials();
       repaintLater();
     });
@@ -379,8 +373,8 @@ async function main() {
   writeTexts();
   const [{ styles }, known] = await Promise.all([getJson("v1/styles"), getJson("v1/limits")]);
   limits = known;
+  dials = new Dials($("dials"), limits.dials, query);
   gallery = new Gallery(styles, query.get("style"), styleChanged);
-  if (query.has("strength")) $("strength").value = 100 * query.get("strength");
   if (query.has("rate")) $("rate").value = query.get("rate");
   if (query.has("mirror")) $("mirror").checked = query.get("mirror") === "1";
   write();
