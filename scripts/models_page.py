@@ -88,8 +88,10 @@ def models_page(note: str) -> str:
 
 
 def _model(path: Path, styles: list[Style]) -> Iterator[str]:
-    crops = read_model_file(path)[1].recipe["crop_px"]
-    crops_px = " and ".join(map(str, crops if isinstance(crops, list) else [crops]))
+    recipe = read_model_file(path)[1].recipe
+    heights, ratio = recipe["crop_px"], recipe.get("crop_ratio", 1)
+    sizes = heights if isinstance(heights, list) else [heights]
+    crops_px = " and ".join(f"{round(px * ratio)}x{px}" for px in sizes)
     yield f"## `{path.stem}`"
     yield _facts(path, styles[0].recipe, f"crops of {crops_px} px")
     paintings = [f"{style.title}, {style.artist}, {style.year}" for style in styles]
