@@ -31,7 +31,7 @@ NAMES = ["sea", "sand", "sky"]
 def write_model(folder, spec=SPEC, **changed):
     """A model of three styles and an identity, whose weights are random."""
     folder.mkdir()
-    torch.manual_seed(3)
+    torch.manual_seed(13)
     network = spec.build()
     for part in (network.draft, network.refine):
         torch.nn.init.normal_(part.style_parameters.table, 1.0, 0.5)
