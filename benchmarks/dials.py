@@ -55,9 +55,8 @@ def main() -> None:
     photos = _read(arguments.photos)[:: arguments.every]
     large = _read(arguments.large) if arguments.large else []
     prepared = [PreparedPhoto.of(photo, network) for photo in photos]
-    print(
-        f"{len(photos)} photos, {len(large)} large ones; {describe_machine(usable_cores(), ())}\n"
-    )
+    machine = describe_machine(usable_cores(), ("onnxruntime", "torch"))
+    print(f"{len(photos)} photos, {len(large)} large ones; {machine}\n")
     print("| style | dial | " + " | ".join(MEASURES) + " |")
     print("|" + " --- |" * (2 + len(MEASURES)))
     details: list[str] = []
@@ -70,7 +69,9 @@ def main() -> None:
             results = [style.paint(p, strength=strength, stroke_size=size) for p in photos]
             _row(name, dial, measure_style(prepared, results, target, loss_network=network))
         for size_px in SIZES_PX if large else ():
-            sized = [resize_longer_side(photo, size_px) for photo in large]
+            sized = [resize_longer_side(p, size_px) for p in large if max(p.shape) >= size_px]
+            if not sized:  # an enlarged photo has no detail to compare with
+                continue
             results = [style.paint(photo) for photo in sized]
             _row(name, f"{size_px} px", measure_style(sized, results, target, loss_network=network))
             if size_px > SIZES_PX[0]:
