@@ -12,10 +12,10 @@ picture, PyTorch only with `impasto.training` and what stands beside it.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from impasto._version import __version__
-from impasto.dials import Enlarging, Painting, Writing, shows_dials
+from impasto.dials import Enlarging, Painting, Writing, shows_dials, without_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,9 +117,8 @@ def upscale(
     """
     from impasto.runtime import loading
 
-    limit = Writing(max_pixels=dials.get("max_pixels")).max_pixels
-    others: dict[str, Any] = {name: value for name, value in dials.items() if name != "max_pixels"}
-    enlarging = Enlarging(**others)
+    own, limit = without_limit(dials)
+    enlarging = Enlarging(**own)
     return loading.load_upscaler(model, scale=enlarging.scale)(
         image, match_histogram=enlarging.match_histogram, max_pixels=limit
     )

@@ -436,6 +436,16 @@ class EnlargingKeywords(TypedDict, total=False):
     max_pixels: int | None
 
 
+def without_limit(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
+    """Splits a call's keywords into those of its dials, and ``max_pixels``.
+
+    Raises:
+        UsageError: ``max_pixels`` is none of its dial's values.
+    """
+    limit = Writing(max_pixels=keywords.get("max_pixels")).max_pixels
+    return {name: value for name, value in keywords.items() if name != "max_pixels"}, limit
+
+
 def dials_of(kind: type[Dials]) -> dict[str, Dial]:
     """Returns the dials of a dataclass by their names."""
     return {item.name: item.metadata["dial"] for item in fields(kind) if "dial" in item.metadata}

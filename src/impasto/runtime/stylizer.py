@@ -6,12 +6,12 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.dials import Painting, Writing, shows_dials
+from impasto.dials import Painting, Writing, shows_dials, without_limit
 from impasto.errors import ModelError
 from impasto.images import colour
 from impasto.images.mapping import bands, empty_like
@@ -135,12 +135,9 @@ class StyleModel:
         """
         from impasto.runtime.kinds import change_like_input
 
-        max_pixels = Writing(max_pixels=dials.get("max_pixels")).max_pixels
+        own, max_pixels = without_limit(dials)
         limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
-        others: dict[str, Any] = {
-            name: value for name, value in dials.items() if name != "max_pixels"
-        }
-        painting = with_mask(Painting(**others), max_pixels=limit)
+        painting = with_mask(Painting(**own), max_pixels=limit)
         return change_like_input(
             image,
             lambda photo: self.paint_photo(photo, painting),
