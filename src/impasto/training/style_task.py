@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -144,8 +145,8 @@ class StyleTask:
         # At the smallest size shapes may move as the strokes need it.
         content_octaves = max(1, config.octaves - 1)
         levels = []
-        for octave, size_px in enumerate(config.style_sizes_px[: config.octaves]):
-            targets = self._targets(size_px, config.style_layers)
+        sizes_px = config.style_sizes_px[: config.octaves]
+        for octave, targets in enumerate(self._targets(sizes_px, config.style_layers)):
             content_weight = config.content_weight / content_octaves * (octave < content_octaves)
             if auto:
                 if self._references:
@@ -169,10 +170,8 @@ class StyleTask:
         """Makes what refined pictures are compared with, one level for each ratio."""
         config = self.config
         layers = tuple(name for name in config.style_layers if name not in DEEPEST_LAYERS)
-        targets = [
-            self._targets(size_px, layers or config.style_layers)
-            for size_px in config.style_sizes_px[config.octaves :]
-        ]
+        sizes_px = config.style_sizes_px[config.octaves :]
+        targets = self._targets(sizes_px, layers or config.style_layers)
         # Octaves whose weights were given have none.
         references = self._references[config.octaves * (config.style_weight == "auto") :]
         if not references:
@@ -181,15 +180,15 @@ class StyleTask:
         levels = [balanced_level(*pair) for pair in zip(targets, references, strict=True)]
         return [with_identity(level) if self.identity else level for level in levels]
 
-    def _targets(self, size_px: int, layers: tuple[str, ...]) -> dict[str, Tensor]:
-        """Gram matrices of all paintings at a size, ``(paintings, C, C)`` by layer."""
+    def _targets(self, sizes_px: Sequence[int], layers: tuple[str, ...]) -> list[dict[str, Tensor]]:
+        """Gram matrices of all paintings, for each size ``(paintings, C, C)`` by layer."""
         network = self.loss.loss_network
-        return stacked(
-            [
-                read_painting(path).at(size_px).grams(network, layers, size_px, self.device)
-                for path in self.config.paintings
-            ]
-        )
+        found: list[list[dict[str, Tensor]]] = [[] for _ in sizes_px]
+        for path in self.config.paintings:
+            painting = read_painting(path)  # decoded once, and one at a time in memory
+            for grams, size_px in zip(found, sizes_px, strict=True):
+                grams.append(painting.at(size_px).grams(network, layers, size_px, self.device))
+        return [stacked(grams) for grams in found]
 
     @property
     def warnings(self) -> list[str]:
