@@ -75,6 +75,25 @@ def test_the_camera_takes_a_photo_and_records(page, tmp_path):
     assert page.locator("#camera").evaluate("video => video.srcObject") is None
 
 
+# The styles are told only when the test calls `answer`.
+SLOW_STYLES = """
+const asked = new Promise((answer) => { window.answer = answer; });
+const get = window.fetch.bind(window);
+window.fetch = async (address, ...rest) => {
+  if (`${address}`.endsWith("v1/styles")) await asked;
+  return get(address, ...rest);
+};
+"""
+
+
+def test_the_camera_may_be_asked_for_before_the_styles_are_known(new_page):
+    page = new_page("?style=dusk", script=SLOW_STYLES)
+    page.get_by_role("button", name="Use the camera").click()
+    page.evaluate("answer()")
+    until(lambda: page.locator("#live-facts").text_content())
+    expect(page.get_by_role("radio", checked=True)).to_have_value("dusk")
+
+
 # Two cameras, both the one of the film, which look at oneself and away.
 TWO_CAMERAS = """
 const { mediaDevices } = navigator;

@@ -116,14 +116,15 @@ function offerScales() {
 
 // --- painting a photo -----------------------------------------------------------------------
 
-/** Runs one thing at a time: what was begun before is given up. */
+/** Runs one thing at a time, once the styles are known: what was begun before is given up. */
 async function alone(work) {
   job?.abort();
   const own = (job = new AbortController());
   complain(undefined);
   $("busy").hidden = false;
   try {
-    await work(own.signal);
+    await loading;
+    if (!own.signal.aborted) await work(own.signal);
   } catch (error) {
     if (job === own) {
       say("");
@@ -178,9 +179,10 @@ function wipe() {
   const step = (now) => {
     const share = still ? 1 : Math.min(1, Math.max(0, (now - start) / 1100));
     compare(100 * (1 - share) ** 3);
-    if (share < 1 && document.activeElement !== $("compare")) requestAnimationFrame(step);
+    if (share < 1) requestAnimationFrame(next);
   };
-  requestAnimationFrame(step);
+  const next = (now) => document.activeElement !== $("compare") && step(now);
+  step(start);
 }
 
 function compare(percent) {
@@ -309,7 +311,7 @@ function later(work) {
   };
 }
 
-function listen() {
+function listenToDials() {
   const repaintLater = later(() => !live.running && repaint());
   for (const input of [...dials.inputs, $("share"), $("rate")]) {
     input.addEventListener("input", () => {
@@ -317,6 +319,9 @@ function listen() {
       repaintLater();
     });
   }
+}
+
+function listen() {
   $("second").addEventListener("change", styleChanged);
   $("compare").addEventListener("input", () => compare($("compare").value));
   for (const button of document.querySelectorAll(".choose")) {
@@ -333,8 +338,9 @@ function listen() {
     open(new File([await getBlob("v1/example")], "example.jpg"));
   });
   $("download").addEventListener("click", download);
-  $("language").addEventListener("click", () => {
+  $("language").addEventListener("click", async () => {
     changeLanguage();
+    await loading;
     write();
   });
   listenToCamera();
@@ -369,17 +375,19 @@ function listenToDrops() {
   });
 }
 
-async function main() {
-  writeTexts();
+async function load() {
   const [{ styles }, known] = await Promise.all([getJson("v1/styles"), getJson("v1/limits")]);
   limits = known;
   dials = new Dials($("dials"), limits.dials, query);
   gallery = new Gallery(styles, query.get("style"), styleChanged);
   if (query.has("rate")) $("rate").value = query.get("rate");
   if (query.has("mirror")) $("mirror").checked = query.get("mirror") === "1";
+  listenToDials();
   write();
-  listen();
-  if (query.has("live")) openCamera();
 }
 
-main().catch(complain);
+writeTexts();
+const loading = load();
+loading.catch(complain);
+listen();
+if (query.has("live")) openCamera();
