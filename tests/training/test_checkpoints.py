@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from pytorch_optimizer import SOAP
 from safetensors import SafetensorError
 from torch import nn
 
@@ -11,9 +12,9 @@ from impasto.training import checkpoints
 from impasto.training.checkpoints import (
     has_checkpoint,
     load_checkpoint,
-    optimizer_tensors,
     restore_optimizer,
     save_checkpoint,
+    split_state,
 )
 
 
@@ -135,14 +136,22 @@ def test_a_damaged_checkpoint_is_a_resume_error(tmp_path, file):
         load_checkpoint(tmp_path)
 
 
-def trained(steps, optimizer_state=None, weights=None):
+def adam(parameters):
+    return torch.optim.Adam(parameters, lr=0.01)
+
+
+def soap(parameters):
+    return SOAP(parameters, lr=0.01, precondition_frequency=2, max_precondition_dim=3)
+
+
+def trained(optimizer, steps, optimizer_state=None, weights=None):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3))
     if weights:
         network.load_state_dict(weights)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    optimizer = optimizer(network.parameters())
     if optimizer_state:
-        restore_optimizer(optimizer, optimizer_state)
+        restore_optimizer(optimizer, *optimizer_state)
     images = torch.rand(2, 3, 8, 8)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -151,21 +160,30 @@ def trained(steps, optimizer_state=None, weights=None):
     return network, optimizer
 
 
-def test_an_optimizer_continues_bit_for_bit(tmp_path):
-    straight, _ = trained(5)
-    network, optimizer = trained(3)
-    tensors = {"network": network.state_dict(), "optimizer": optimizer_tensors(optimizer)}
-    assert set(tensors["optimizer"]) == {
-        f"{i}.{name}" for i in range(4) for name in ("step", "exp_avg", "exp_avg_sq")
-    }
-    save_checkpoint(tmp_path, 3, tensors, {})
-    loaded, _ = load_checkpoint(tmp_path)
-    resumed, restored = trained(2, loaded["optimizer"], loaded["network"])
+@pytest.mark.parametrize("make", [adam, soap])
+def test_an_optimizer_continues_bit_for_bit(tmp_path, make):
+    straight, unbroken = trained(make, 7)
+    network, optimizer = trained(make, 3)
+    state, values = split_state(optimizer)
+    save_checkpoint(
+        tmp_path, 3, {"network": network.state_dict(), "optimizer": state}, {"optimizer": values}
+    )
+    loaded, values = load_checkpoint(tmp_path)
+    resumed, restored = trained(
+        make, 4, (loaded["optimizer"], values["optimizer"]), loaded["network"]
+    )
     for a, b in zip(straight.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
-    assert restored.state_dict()["state"][0]["step"] == 5
-    fresh, _ = trained(2, None, loaded["network"])
+    assert split_state(restored)[1] == split_state(unbroken)[1]
+    fresh, _ = trained(make, 4, None, loaded["network"])
     assert not torch.equal(fresh[0].weight, straight[0].weight)
+
+
+def test_an_optimizer_of_other_parameters_is_refused():
+    _, optimizer = trained(adam, 1)
+    other = adam(nn.Sequential(nn.Conv2d(3, 5, 3), nn.Conv2d(5, 2, 3)).parameters())
+    with pytest.raises(ValueError, match="belong to other parameters"):
+        restore_optimizer(other, *split_state(optimizer))
 
 
 def test_checkpoints_hold_no_code(tmp_path):

@@ -111,13 +111,17 @@ def tiny_config(tiny_config):
     return partial(tiny_config, schedule="cosine")
 
 
+# Under SOAP the axes of a step turn with the last bits of its sums.
+COMPARED = {"width": 4, "optimizer": "adam"}
+
+
 @pytest.fixture(scope="module")
 def alone(tiny_config, tmp_path_factory, small_previews):
     """A run of one process, four photos per step."""
     folder = tmp_path_factory.mktemp("alone") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("impasto.training.trainer.export_run", lambda folder: folder)
-        train(tiny_config(folder, width=4, batch_size=4, steps=STEPS))
+        train(tiny_config(folder, **COMPARED, batch_size=4, steps=STEPS))
     return folder
 
 
@@ -127,7 +131,7 @@ def extended(alone, tiny_config, tmp_path_factory, small_previews):
     folder = shutil.copytree(alone, tmp_path_factory.mktemp("extended") / "run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("impasto.training.trainer.export_run", lambda folder: folder)
-        train(tiny_config(folder, width=4, batch_size=4, steps=MORE_STEPS), resume=True)
+        train(tiny_config(folder, **COMPARED, batch_size=4, steps=MORE_STEPS), resume=True)
     return folder
 
 
@@ -135,7 +139,7 @@ def extended(alone, tiny_config, tmp_path_factory, small_previews):
 def together(tiny_config, tmp_path_factory, torchrun):
     """The same run by two processes, two photos each: its folder, and what each process told."""
     folder = tmp_path_factory.mktemp("together") / "run"
-    return folder, torchrun(tiny_config(folder, width=4, batch_size=2, steps=STEPS))
+    return folder, torchrun(tiny_config(folder, **COMPARED, batch_size=2, steps=STEPS))
 
 
 def curves(folder):
@@ -212,14 +216,14 @@ def test_one_process_writes(together):
 
 def test_one_process_goes_on_for_two(together, extended, tiny_config, tmp_path):
     folder = shutil.copytree(together[0], tmp_path / "run")
-    train(tiny_config(folder, width=4, batch_size=2, steps=MORE_STEPS), resume=True)
+    train(tiny_config(folder, **COMPARED, batch_size=2, steps=MORE_STEPS), resume=True)
     assert load_checkpoint(folder)[1]["images_per_step"] == 4
     assert_same_losses(curves(folder), curves(extended))
 
 
 def test_two_processes_go_on_for_one(alone, extended, tiny_config, tmp_path, torchrun):
     folder = shutil.copytree(alone, tmp_path / "run")
-    config = tiny_config(folder, width=4, batch_size=4, steps=MORE_STEPS)
+    config = tiny_config(folder, **COMPARED, batch_size=4, steps=MORE_STEPS)
     told = torchrun(config, resume=True)
     assert [one["plan"] for one in told] == [[MORE_STEPS, STEPS, 2]] * 2
     assert_same_losses(curves(folder), curves(extended))
@@ -231,7 +235,7 @@ def test_photos_that_do_not_divide_are_refused(alone, tiny_config, tmp_path, mon
     three = types.SimpleNamespace(world_size=3, is_global_zero=True)
     monkeypatch.setattr("impasto.training.setup._launch", lambda *_: three)
     with pytest.raises(ResumeError) as caught:
-        train(tiny_config(folder, width=4, batch_size=4, steps=STEPS), resume=True)
+        train(tiny_config(folder, **COMPARED, batch_size=4, steps=STEPS), resume=True)
     assert str(caught.value) == (
         f"the run in {folder} has 4 photos per step, which 3 processes cannot share evenly: "
         "take another number of them"

@@ -10,6 +10,7 @@ import pytest
 import tiny_runs
 import torch
 from PIL import Image
+from pytorch_optimizer import SOAP
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import impasto
@@ -294,7 +295,7 @@ def test_weights_that_are_not_finite_are_never_saved(tiny_config, tmp_path, monk
             for parameter in group["params"]:
                 parameter.data.fill_(math.nan)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", broken_gradient)
+    monkeypatch.setattr(SOAP, "step", broken_gradient)
     with pytest.raises(DivergedError, match="there is no checkpoint yet"):
         train(tiny_config(folder, steps=1))
     assert not (folder / "checkpoints").exists()

@@ -94,7 +94,7 @@ class DraftNetwork(nn.Module):
         self.trunk = blocks(width, spec.dilations)
         self.up = BilinearConv(width, quarter)
         norms.append(quarter)
-        self.after = blocks(quarter, (1,))
+        self.after = blocks(quarter, (1,) * spec.quarter_blocks)
         self.ending = NearestConv(quarter, half)
         norms.append(half)
         self.last = NearestConv(half, 3, kernel_size=5, bias=True)

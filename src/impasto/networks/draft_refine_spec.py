@@ -21,6 +21,7 @@ class DraftRefineSpec(StyleSpec):
         quarter_width: channels at a quarter.
         width: channels of the trunk, at an eighth.
         dilations: of the first convolution of each residual block of the trunk.
+        quarter_blocks: residual blocks at a quarter, after the trunk.
         refine_width: channels of the refine network, at half the height and width.
         refine_blocks: residual blocks of the refine network.
         parameter_sets: sets of scales and shifts: the styles, and the identity.
@@ -33,6 +34,7 @@ class DraftRefineSpec(StyleSpec):
     quarter_width: int = 64
     width: int = 128
     dilations: tuple[int, ...] = (1, 2, 1, 2)
+    quarter_blocks: int = 1
     refine_width: int = 24
     refine_blocks: int = 1
     parameter_sets: int = 1
@@ -44,7 +46,7 @@ class DraftRefineSpec(StyleSpec):
             UsageError: a field is out of its range; the message names it.
         """
         widths = ("half_width", "quarter_width", "width", "refine_width")
-        check_whole(self, (*widths, "refine_blocks", "parameter_sets"))
+        check_whole(self, (*widths, "quarter_blocks", "refine_blocks", "parameter_sets"))
         object.__setattr__(self, "dilations", tuple(self.dilations))
         if not all(isinstance(d, int) and 1 <= d <= 8 for d in self.dilations):
             raise UsageError(

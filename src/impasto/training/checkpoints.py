@@ -96,35 +96,55 @@ def _checkpoints(run_folder: Path) -> list[Path]:
     return sorted((run_folder / FOLDER).glob("step-*"))
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Flattens an optimizer's state to ``"<parameter>.<name>"`` tensors."""
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{parameter}.{name}": torch.as_tensor(value)
-        for parameter, entries in state.items()
-        for name, value in entries.items()
-    }
+def split_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], Any]:
+    """Splits an optimizer's state for `save_checkpoint`.
+
+    Returns:
+        The tensors by their path, and everything else, JSON-ready, with a tensor's path and
+        strides in its place.
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def split(value: Any, path: str) -> Any:
+        if isinstance(value, Tensor):
+            tensors[path] = value
+            return {"tensor": path, "strides": value.stride()}
+        if isinstance(value, dict):
+            return {str(name): split(entry, f"{path}.{name}") for name, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [split(entry, f"{path}.{number}") for number, entry in enumerate(value)]
+        return value
+
+    return tensors, split(optimizer.state_dict(), "optimizer")
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts `optimizer_tensors` back into an optimizer of the same parameters.
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], values: Any
+) -> None:
+    """Puts `split_state` back into an optimizer of the same parameters.
 
     Raises:
+        KeyError: a tensor is missing.
         ValueError: the tensors are those of other parameters.
     """
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
+
+    def join(value: Any) -> Any:
+        if isinstance(value, list):
+            return [join(entry) for entry in value]
+        if not isinstance(value, dict):
+            return value
+        if value.keys() == {"tensor", "strides"}:
+            tensor = tensors[value["tensor"]]
+            # Files hold contiguous tensors; another layout than before may round differently.
+            return torch.empty_strided(tensor.shape, value["strides"], dtype=tensor.dtype).copy_(
+                tensor
+            )
+        return {int(n) if n.isdecimal() else n: join(entry) for n, entry in value.items()}
+
+    state = join(values)
     parameters = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
-    for index, entries in state.items():  # what had no gradient yet has no state
-        parameter = parameters.get(index)
+    for number, entries in state["state"].items():  # what had no gradient yet has no state
+        parameter = parameters.get(number)
         if parameter is None or parameter.shape != entries["exp_avg"].shape:
             raise ValueError("the optimizer's tensors belong to other parameters")
-        for moment in ("exp_avg", "exp_avg_sq"):
-            # Files hold contiguous tensors; another layout than before may round differently.
-            like = torch.empty_like(parameter, device="cpu", requires_grad=False)
-            entries[moment] = like.copy_(entries[moment])
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
+    optimizer.load_state_dict(state)

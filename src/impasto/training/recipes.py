@@ -57,6 +57,7 @@ def preset_settings(preset: Preset) -> dict[str, Any]:
         "crop_ratio": 1.0,
         "max_zoom": 1.0,
         "batch_size": 4,
+        "optimizer": "adam",
         "learning_rate": 1e-3,
         "schedule": "constant",
         "averaging": 0.0,

@@ -16,6 +16,7 @@ from impasto.images.writing import atomic_path
 from impasto.networks import SHIPPED, Spec, spec_from_dict
 
 Schedule = Literal["cosine", "wsd", "constant"]
+Optimizer = Literal["soap", "adam"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -60,7 +61,12 @@ class RunConfig(ABC):
     network: Spec = setting(SHIPPED, "The network.", cli=False)
 
     batch_size: int = setting(4, "Samples per step and device.")
-    learning_rate: float = setting(2e-3, "Adam's learning rate.")
+    optimizer: Optimizer = setting(
+        "soap",
+        "How gradients become steps: soap needs at most half of adam's steps "
+        "(adam on Apple's GPUs in any case).",
+    )
+    learning_rate: float = setting(2e-3, "The optimizer's learning rate.")
     schedule: Schedule = setting(
         "wsd",
         "Learning rate over the run: cosine falls all along, wsd over its last fifth, constant "

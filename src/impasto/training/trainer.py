@@ -22,7 +22,7 @@ from impasto.data.crops import PhotoSamples, Rejected, collate
 from impasto.data.shards import ShardSource
 from impasto.data.stream import PhotoStream
 from impasto.errors import DataError, DivergedError, OutputError, TrainingError
-from impasto.training.checkpoints import has_checkpoint, optimizer_tensors, save_checkpoint
+from impasto.training.checkpoints import has_checkpoint, save_checkpoint, split_state
 from impasto.training.finish import export_run, model_path
 from impasto.training.interrupts import interruptible
 from impasto.training.run_config import RunConfig
@@ -293,18 +293,20 @@ def _preview(run: Run) -> None:
 
 def save_run(run: Run) -> Path:
     """Writes a checkpoint of everything that resuming needs."""
+    optimizer_tensors, optimizer_values = split_state(run.optimizer)
     return save_checkpoint(
         run.config.run_folder,
         run.step,
         {
             "network": run.network.module.state_dict(),
             "averaged": run.averaged.state_dict(),
-            "optimizer": optimizer_tensors(run.optimizer),
+            "optimizer": optimizer_tensors,
             "random": {"torch": torch.get_rng_state()},
         },
         {
             "config": run.config.to_dict(),
             **run.task.saved(),
+            "optimizer": optimizer_values,
             "step": run.step,
             "schedule_steps": run.schedule_steps,
             "last_step": run.last_step,

@@ -11,7 +11,14 @@ from typing import Any, ClassVar, Literal
 from impasto.data import Degradation
 from impasto.errors import UsageError
 from impasto.networks import UPSCALERS, UpscalerSpec
-from impasto.training.run_config import RunConfig, Schedule, chosen_settings, setting, with_spec
+from impasto.training.run_config import (
+    Optimizer,
+    RunConfig,
+    Schedule,
+    chosen_settings,
+    setting,
+    with_spec,
+)
 from impasto.training.start import checked_weights
 
 UpscalerLoss = Literal["feature", "pixel", "both"]
@@ -68,7 +75,8 @@ class UpscalerConfig(RunConfig):
     patch_px: int = setting(96, "Height and width of a high-resolution patch.")
 
     batch_size: int = setting(16, "Samples per step and device.")
-    learning_rate: float = setting(1e-3, "Adam's learning rate.")
+    optimizer: Optimizer = setting("adam", "How gradients become steps.")
+    learning_rate: float = setting(1e-3, "The optimizer's learning rate.")
     schedule: Schedule = setting(
         "cosine",
         "Learning rate over the run: cosine falls all along, wsd over its last fifth, "
