@@ -134,7 +134,7 @@ def set_up(
         task = make_task(config, photos, validation, fabric.device, saved=values)
     if resume:
         task.check_resumed(values)
-    network = _network(config, task)
+    network = _network(config, task, fabric.device)
     if not resume:
         task.begin(network)
     averaged = copy.deepcopy(network).requires_grad_(False).to(fabric.device)
@@ -186,21 +186,26 @@ def make_task(
 def on_device(batch: Any, device: torch.device) -> Any:
     """Moves a tensor or a list of them, in the layout that convolutions are fastest in."""
     if isinstance(batch, Tensor):
-        layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
+        layout = _layout(device) if batch.ndim == 4 else torch.preserve_format
         return batch.to(device, non_blocking=True, memory_format=layout)
     return tuple(on_device(part, device) for part in batch)
 
 
-def _network(config: RunConfig, task: Task) -> Network:
+def _layout(device: torch.device) -> torch.memory_format:
+    # On a CPU a step of the draft network takes a fifth longer with channels last.
+    return torch.contiguous_format if device.type == "cpu" else torch.channels_last
+
+
+def _network(config: RunConfig, task: Task, device: torch.device) -> Network:
     """Builds the network with fresh weights, those frozen that are not learned."""
     torch.manual_seed(config.seed)
     network = config.network.build()
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(task.learns(name))
         if parameter.ndim == 4:
-            # CPUs and GPUs convolve fastest in this layout. Buffers stay as they are: a lone one
-            # in this layout cannot be broadcast to several GPUs.
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            # Buffers stay as they are: a lone one with channels last cannot be broadcast to
+            # several GPUs.
+            parameter.data = parameter.data.contiguous(memory_format=_layout(device))
     return network
 
 
