@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from impasto.cli.batch_running import Task, make_plan, painting_task
 from impasto.cluster.manifest import write_manifest
 from impasto.cluster.running import ray_started, run_on_ray
-from impasto.cluster.worker import Result, Work
+from impasto.cluster.worker import Result
 from impasto.data.examples import example_photos_folder
 from impasto.dials import Painting, Writing
 from impasto.evaluation.machine import describe_machine
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--actors", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args()
 
-    task = painting_task(arguments.style, None, Painting(), None)
+    task = painting_task(arguments.style, None, Painting(), Writing())
     print(f"\n{arguments.count} photos, {task.how['style']};", end=" ")
     print(describe_machine(1, ("onnxruntime", "pillow", "ray")))
     with tempfile.TemporaryDirectory(prefix="impasto-batch-") as folder:
@@ -103,7 +103,7 @@ def paint(
     warm_at = 0
     killed = None
     with ray_started(None, actors) as started:
-        for result in run_on_ray(plan.jobs, Work(task.make_change), started):
+        for result in run_on_ray(plan.jobs, task.make_work, started):
             plan.results[result.path] = result
             times.append(time.perf_counter())
             done_by[result.worker] += 1

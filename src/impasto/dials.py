@@ -337,10 +337,7 @@ class Painting(Dials):
     )
     keep_colors: bool = dial(Switch("Keep the picture's own colours."))
     mask: MaskSource | None = dial(
-        PictureFile(
-            "Paint where this picture is white, leave the other one where it is black.",
-            local=True,
-        )
+        PictureFile("Paint where this picture is white, leave the other one where it is black.")
     )
     memory: int | None = dial(
         Size(

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
+from plain_changes import Plain
 
+from impasto import work
 from impasto.cli import running
 from impasto.cli.plan import Job, Plan
 from impasto.cli.report import PAINTING
@@ -16,6 +18,7 @@ from impasto.cli.settings import Voice
 from impasto.dials import Writing
 from impasto.errors import OutputError
 from impasto.images.reading import Photo
+from impasto.work import Work
 
 PATIENCE_S = 20
 
@@ -30,9 +33,9 @@ def plan(tmp_path):
     return Plan(jobs)
 
 
-def run(plan, change, **settings):
-    task = Task(change, PAINTING, {"style": "x"}, "cpu")
-    Run(task, Writing(**settings), Voice(as_json=True)).work(plan)
+def run(plan, change, **limits):
+    doing = Work(Plain(change, **limits), Writing())
+    Run(Task(doing, PAINTING, {"style": "x"}, "cpu"), Voice(as_json=True)).do(plan)
 
 
 def rows(capsys):
@@ -41,7 +44,7 @@ def rows(capsys):
 
 def test_the_next_picture_is_read_and_the_last_one_written_meanwhile(plan, monkeypatch, capsys):
     read, written = ({job.source.name: threading.Event() for job in plan.jobs} for _ in range(2))
-    read_image, write_image = running.read_image, running.write_image
+    read_image, write_image = work.read_image, work.write_image
 
     def reading(source, **settings):
         photo = read_image(source, **settings)
@@ -52,10 +55,10 @@ def test_the_next_picture_is_read_and_the_last_one_written_meanwhile(plan, monke
         write_image(target, photo, **settings)
         written[target.name].set()
 
-    monkeypatch.setattr(running, "read_image", reading)
-    monkeypatch.setattr(running, "write_image", writing)
+    monkeypatch.setattr(work, "read_image", reading)
+    monkeypatch.setattr(work, "write_image", writing)
 
-    def change(photo, progress):
+    def change(photo):
         number = photo.rgb.shape[1] - 9
         if number < 3:
             assert read[f"{number + 1}.png"].wait(PATIENCE_S)
@@ -74,20 +77,20 @@ def test_a_large_picture_lies_in_memory_alone(plan, monkeypatch, capsys):
     monkeypatch.setattr(running, "_LARGE_BYTES", 10)
     events = []
     for step in ("read_image", "write_image"):
-        function = getattr(running, step)
+        function = getattr(work, step)
 
         def seen(*args, step=step, function=function, **settings):
             events.append(step)
             return function(*args, **settings)
 
-        monkeypatch.setattr(running, step, seen)
-    run(plan, lambda photo, _: events.append("change") or photo)
+        monkeypatch.setattr(work, step, seen)
+    run(plan, lambda photo: events.append("change") or photo)
     assert events == ["read_image", "change", "write_image"] * 4
     assert len(rows(capsys)) == 4
 
 
 def test_an_error_stops_one_picture(plan, capsys):
-    def change(photo, progress):
+    def change(photo):
         if photo.rgb.shape[1] == 10:
             raise MemoryError
         return photo
@@ -107,7 +110,7 @@ def test_a_result_that_its_format_cannot_hold_is_refused_before_the_work(tmp_pat
     Image.new("RGB", (65_501, 1)).save(source)
     changed = []
 
-    def change(photo, _):
+    def change(photo):
         changed.append(1)
         return photo
 
@@ -115,14 +118,11 @@ def test_a_result_that_its_format_cannot_hold_is_refused_before_the_work(tmp_pat
         run(Plan([Job(source, target)]), change)
     assert "JPEG cannot hold a picture of 65501x1" in rows(capsys)[0]["error"]
     assert not changed
-    smaller = Task(
-        lambda photo, _: changed.append(1) or Photo(photo.rgb[:, :9]),
-        PAINTING,
-        {},
-        "cpu",
-        max_side_px=1000,
+    run(
+        Plan([Job(source, target)]),
+        lambda photo: changed.append(1) or Photo(photo.rgb[:, :9]),
+        largest_px=1000,
     )
-    Run(smaller, Writing(), Voice()).work(Plan([Job(source, target)]))
     assert changed == [1]
 
 
@@ -130,9 +130,9 @@ def test_a_full_disk_ends_the_run(plan, monkeypatch, capsys):
     def full(target, _photo, **_settings):
         raise OutputError(f"cannot write {target}: full") from OSError(28, "full")
 
-    monkeypatch.setattr(running, "write_image", full)
+    monkeypatch.setattr(work, "write_image", full)
     with pytest.raises(typer.Exit) as caught:
-        run(plan, lambda photo, _: photo)
+        run(plan, lambda photo: photo)
     assert caught.value.exit_code == 1
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == 1

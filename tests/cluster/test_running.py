@@ -7,23 +7,27 @@ import time
 from pathlib import Path
 
 import numpy as np
+import plain_changes
 import pytest
 import ray
 from PIL import Image
 
 from impasto.cluster.running import ray_started, run_on_ray
-from impasto.cluster.worker import Job, Work
+from impasto.cluster.worker import Job
+from impasto.dials import Writing
 from impasto.errors import ClusterError, ModelError
 from impasto.images.reading import Photo
+from impasto.work import Work
 
 # Functions inside functions travel to the workers whole: those could not import this file.
+ray.cloudpickle.register_pickle_by_value(plain_changes)
 
 
 def slow_negative(folder, workers):
     """Takes its time, and begins when that many workers have begun."""
     folder.mkdir()
 
-    def make_change():
+    def make_work():
         (folder / str(os.getpid())).touch()
 
         def change(photo):
@@ -32,16 +36,16 @@ def slow_negative(folder, workers):
             time.sleep(0.3)
             return Photo(255 - photo.rgb)
 
-        return change
+        return Work(plain_changes.Plain(change), Writing())
 
-    return Work(make_change)
+    return make_work
 
 
 def stuck_on(host, folder):
     """Ends no picture on one machine; the others begin when that one has begun."""
     folder.mkdir()
 
-    def make_change():
+    def make_work():
         import ray
 
         here = ray.util.get_node_ip_address()
@@ -54,15 +58,15 @@ def stuck_on(host, folder):
                 time.sleep(0.1)
             return photo
 
-        return change
+        return Work(plain_changes.Plain(change), Writing())
 
-    return Work(make_change)
+    return make_work
 
 
 def deadly(level, log):
     """Dies of one picture; what is begun is logged by its level."""
 
-    def make_change():
+    def make_work():
         def change(photo):
             with log.open("a") as file:
                 print(photo.rgb[0, 0, 0], file=file)
@@ -70,9 +74,9 @@ def deadly(level, log):
                 os.kill(os.getpid(), signal.SIGKILL)
             return photo
 
-        return change
+        return Work(plain_changes.Plain(change), Writing())
 
-    return Work(make_change)
+    return make_work
 
 
 def bytes_stored():
@@ -84,11 +88,15 @@ def bytes_stored():
     return reply.store_stats.cumulative_created_bytes
 
 
+def leaving_them():
+    return lambda: Work(plain_changes.Plain(lambda photo: photo), Writing())
+
+
 def unusable():
-    def make_change():
+    def make_work():
         raise ModelError("the model is of another version")
 
-    return Work(make_change)
+    return make_work
 
 
 @pytest.fixture
@@ -180,7 +188,13 @@ def test_a_picture_that_ends_every_worker_fails_alone(
 def test_more_workers_than_cores_are_not_waited_for(cluster, jobs):
     asked = jobs(6)
     with ray_started(cluster, 5) as actors:
-        results = list(run_on_ray(list(asked), Work(lambda: lambda photo: photo), actors))
+        results = list(
+            run_on_ray(
+                list(asked),
+                lambda: Work(plain_changes.Plain(lambda photo: photo), Writing()),
+                actors,
+            )
+        )
     assert {result.status for result in results} == {"done"}
 
 
@@ -195,7 +209,13 @@ def test_no_picture_goes_through_rays_store(cluster, jobs, tmp_path):
         assert bytes_stored() - before >= 1_000_000, "this does not see what is stored"
         del kept
         before = bytes_stored()
-        list(run_on_ray(list(asked), Work(lambda: lambda photo: photo), actors))
+        list(
+            run_on_ray(
+                list(asked),
+                lambda: Work(plain_changes.Plain(lambda photo: photo), Writing()),
+                actors,
+            )
+        )
         stored = bytes_stored() - before
     pictures = sum(Path(job.path).stat().st_size for job in asked)
     assert pictures > 2_000_000

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import ray
 from PIL import Image
+from plain_changes import Plain
 
-from impasto.cli.batch_running import MakePainter
+from impasto.cli.batch_running import MakePainting
 from impasto.cluster.manifest import write_manifest
-from impasto.cluster.worker import MOST_ATTEMPTS, Attempts, Result, Work, Worker
-from impasto.dials import Painting
+from impasto.cluster.worker import MOST_ATTEMPTS, Attempts, Result, Worker
+from impasto.dials import Painting, Writing
 from impasto.images.reading import Photo, read_image
 from impasto.runtime.loading import load_model
 from impasto.runtime.stylizer import with_mask
+from impasto.work import Work
 
 
 def invert(photo):
@@ -33,8 +35,9 @@ def make_worker(monkeypatch):
     """Makes a worker without Ray."""
     monkeypatch.setattr(ray, "get", lambda value: value)
 
-    def make(change=invert, counter=None, **options):
-        return Worker(Work(lambda: change, **options), here(counter or Attempts()))
+    def make(change=invert, counter=None, *, writing=None, **limits):
+        work = Work(Plain(change, **limits), writing or Writing())
+        return Worker(lambda: work, here(counter or Attempts()))
 
     return make
 
@@ -58,7 +61,7 @@ def test_the_suffix_is_the_format_and_quality_counts(make_worker, job, tmp_path)
     sizes = []
     for quality in (10, 95):
         job["output"] = str(tmp_path / f"{quality}.jpg")
-        assert make_worker(quality=quality)(job)["status"] == "done"
+        assert make_worker(writing=Writing(quality=quality))(job)["status"] == "done"
         sizes.append((tmp_path / f"{quality}.jpg").stat().st_size)
     assert Image.open(job["output"]).format == "JPEG"
     assert sizes[0] < sizes[1]
@@ -77,7 +80,7 @@ def a_fault(photo):
     [
         ({"change": no_memory}, "photo.png does not fit into memory"),
         ({"change": a_fault}, "ZeroDivisionError: integer division or modulo by zero"),
-        ({"max_pixels": 9}, "photo.png is 40x31, above the limit of 9 pixels"),
+        ({"writing": Writing(max_pixels=9)}, "photo.png is 40x31, above the limit of 9 pixels"),
         ({"scale": 1000}, "WEBP cannot hold a picture of 40000x31000"),
     ],
 )
@@ -91,7 +94,7 @@ def test_what_goes_wrong_is_told_in_the_row(make_worker, job, tmp_path, options,
 
 def test_a_limit_of_sides_counts_for_what_a_format_can_hold(make_worker, job, tmp_path):
     job["output"] = str(tmp_path / "photo.webp")
-    assert make_worker(scale=1000, max_side_px=40)(job)["status"] == "done"
+    assert make_worker(scale=1000, largest_px=40)(job)["status"] == "done"
 
 
 def test_missing_photos_and_folders_that_cannot_be_written(make_worker, job, tmp_path):
@@ -131,15 +134,19 @@ def test_only_paths_and_numbers_come_back_from_a_worker(make_worker, job):
     assert {type(value) for value in make_worker()(job).values()} == {str, int, float, type(None)}
 
 
+def make_painting(model, **dials):
+    return MakePainting(model.read_bytes(), {"negative": 1.0}, Painting(**dials), Writing())
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's list of threads")
 def test_a_session_has_one_thread(tiny_model, rgb):
     def threads():
         return len(list(Path("/proc/self/task").iterdir()))
 
-    paint = MakePainter(tiny_model.read_bytes(), {"negative": 1.0}, Painting())()
+    paint = make_painting(tiny_model)().change
     paint(Photo(rgb))  # what is made for the first photo is there
     before = threads()
-    paint = MakePainter(tiny_model.read_bytes(), {"negative": 1.0}, Painting())()
+    paint = make_painting(tiny_model)().change
     np.testing.assert_array_equal(paint(Photo(rgb)).rgb, 255 - rgb)
     assert threads() == before
     more = load_model(tiny_model, threads=3, device="cpu")
@@ -152,12 +159,10 @@ def test_the_mask_goes_to_every_machine(tiny_model, rgb, tmp_path):
     mask = np.zeros((height, width), np.uint8)
     mask[:, width // 2 :] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    dials = with_mask(Painting(mask=tmp_path / "mask.png"))
+    mask = with_mask(Painting(mask=tmp_path / "mask.png")).mask
     (tmp_path / "mask.png").unlink()
-    make = pickle.loads(
-        pickle.dumps(MakePainter(tiny_model.read_bytes(), {"negative": 1.0}, dials))
-    )
-    painted = make()(Photo(rgb)).rgb
+    make = pickle.loads(pickle.dumps(make_painting(tiny_model, mask=mask)))
+    painted = make().change(Photo(rgb)).rgb
     np.testing.assert_array_equal(painted[:, : width // 2], rgb[:, : width // 2])
     np.testing.assert_array_equal(painted[:, width // 2 :], 255 - rgb[:, width // 2 :])
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from icc_profiles import DISPLAY_P3, expected_own, rgb_profile
 from PIL import Image
+from plain_changes import Plain
 
 from impasto.errors import UsageError
 from impasto.runtime.kinds import change_like_input
@@ -18,7 +19,7 @@ def encoded(image, file_format="PNG", **options):
 
 def paint(image):
     """Leaves the picture as it is: what else changes is what the kinds are about."""
-    return change_like_input(image, lambda photo: photo, max_pixels=10_000)
+    return change_like_input(image, Plain(lambda photo: photo), max_pixels=10_000)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "BMP"])
@@ -54,7 +55,7 @@ def test_profile_comes_back_with_paths_bytes_and_images(tmp_path):
     def redden(photo):
         return dataclasses.replace(photo, rgb=np.full_like(photo.rgb, (200, 0, 0)))
 
-    red = change_like_input(image, redden, max_pixels=100)
+    red = change_like_input(image, Plain(redden), max_pixels=100)
     assert np.abs(np.asarray(red) - expected_own((200, 0, 0), DISPLAY_P3)).max() < 1
 
 

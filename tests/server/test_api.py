@@ -44,6 +44,35 @@ def test_parameters_come_in_the_query_or_in_the_form_which_goes_first(client, pi
     assert np.abs(np.asarray(painted) - halfway).max() <= 1
 
 
+def test_a_mask_says_where_a_photo_is_painted(client, picture, rgb):
+    mask, middle = np.zeros(rgb.shape[:2], np.uint8), rgb.shape[1] // 2
+    mask[:, middle:] = 255
+    files = {"mask": encoded(Image.fromarray(mask)), "image": picture}
+    half = np.asarray(decoded(client.post("/v1/stylize", files=files)))
+    np.testing.assert_array_equal(half[:, :middle], rgb[:, :middle])
+    np.testing.assert_array_equal(half[:, middle:], 255 - rgb[:, middle:])
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code", "detail"),
+    [
+        ({"params": {"mask": "a.png"}}, 422, "bad-parameter", "mask must be a file of multipart"),
+        ({"data": {"mask": "a.png"}}, 422, "bad-parameter", "mask must be a file of multipart"),
+        ({"files": {"mask": b"no picture"}}, 422, "not-a-picture", "the mask"),
+        (
+            {"files": {"mask": encoded(Image.new("L", (9, 90)))}},
+            422,
+            "bad-parameter",
+            "the mask is 9x90",
+        ),
+    ],
+)
+def test_a_mask_that_cannot_be_used(client, picture, request_, status, code, detail):
+    files = {"image": picture} | request_.pop("files", {})
+    answer = client.post("/v1/stylize", files=files, **request_)
+    assert detail in problem(answer, status, code)
+
+
 def test_max_size_shrinks_before_painting(client, picture):
     assert decoded(client.post("/v1/stylize?max_size=20", content=picture)).size == (20, 16)
 
@@ -284,7 +313,7 @@ def test_errors_of_ours_are_told_without_their_inside(client, monkeypatch, pictu
     def fail(*_):
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("impasto.server.pictures.stylize", fail)
+    monkeypatch.setattr("impasto.server.service.change", fail)
     detail = problem(client.post("/v1/stylize", content=picture), 500, "failed")
     assert "secret" not in detail
 

@@ -10,8 +10,9 @@ import pytest
 from clip_files import frame_times, packets, pictures, write_clip
 from PIL import ExifTags, Image
 
-from impasto.dials import Painting
+from impasto.dials import Enlarging, Painting
 from impasto.errors import OutputError, UsageError, VideoError
+from impasto.runtime.changes import Enlarger
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
 from impasto.video.changes import FrameEnlarger, FramePainter
@@ -214,7 +215,9 @@ def test_clips_become_animations_and_animations_clips(tmp_path, negative):
 
 
 def test_upscaling(tmp_path, tiny_upscaler):
-    change = FrameEnlarger(UpscaleModel(tiny_upscaler, threads=1), 2, Steadiness(0.3))
+    change = FrameEnlarger(
+        Enlarger(UpscaleModel(tiny_upscaler, threads=1), Enlarging(scale=2)), Steadiness(0.3)
+    )
     path = write_clip(tmp_path / "a.mp4", pictures(4), options={"crf": "1"})
     outcome = render(path, tmp_path / "b.mp4", change, LOSSLESS)
     assert (outcome.width, outcome.height, outcome.frames) == (128, 96, 4)

@@ -11,7 +11,7 @@ from impasto.cli.console import own_stderr
 from impasto.cli.extras import needs_extra
 from impasto.cli.options import Given, takes_dials
 from impasto.cli.settings import Voice, check_at_least_one, check_voice
-from impasto.dials import Painting, Writing
+from impasto.dials import Enlarging, Painting, Writing
 
 _PLACE: Final = "a folder, or a URL such as s3://bucket/photos"
 
@@ -40,6 +40,7 @@ def command(
     ] = None,
     upscale: options.Upscale = None,
     painting: Annotated[Given, Painting],
+    enlarging: Annotated[Given, Enlarging, "scale"],
     writing: Annotated[Given, Writing],
     actors: Annotated[
         int | None,
@@ -68,11 +69,11 @@ def command(
     with needs_extra("cluster", "`impasto batch`"):
         from impasto.cli import batch_running as running
     given = painting if style is None else {"style": style, **painting}
-    scale = options.read_upscale(upscale, given)
-    if scale is None:
-        task = running.painting_task(style, model, Painting(**painting), files.max_pixels)
+    enlarged = options.read_upscale(upscale, given, enlarging)
+    if enlarged is None:
+        task = running.painting_task(style, model, Painting(**painting), files)
     else:
-        task = running.upscaling_task(scale, model, files.max_pixels)
+        task = running.upscaling_task(enlarged, model, files)
     plan = running.make_plan(source, destination, files, mask=painting.get("mask"))
     with own_stderr():
-        running.run(task, plan, files, voice, actors=actors, address=address)
+        running.run(task, plan, voice, actors=actors, address=address)

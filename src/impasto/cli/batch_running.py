@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,14 +23,16 @@ from impasto.cli.settings import Voice
 from impasto.cluster import storage
 from impasto.cluster.manifest import write_manifest
 from impasto.cluster.running import ray_started, run_on_ray
-from impasto.cluster.worker import STATUSES, Change, Job, Result, Status, Work
-from impasto.dials import Painting, Writing
+from impasto.cluster.worker import STATUSES, Job, MakeWork, Result, Status
+from impasto.dials import Enlarging, Painting, Writing
 from impasto.errors import DataError, UsageError
 from impasto.images.opening import READABLE
 from impasto.images.reading import DEFAULT_MAX_PIXELS
 from impasto.images.writing import LOSSY_FORMATS, format_of
+from impasto.runtime.changes import Enlarger, Painter
 from impasto.runtime.loading import load_model, load_upscaler, model_path, upscaler_path
 from impasto.runtime.stylizer import with_mask
+from impasto.work import Work
 
 _MOST_ERRORS: Final = 10  # printed one by one; the manifest has them all
 _DEVICE: Final = "cpu"
@@ -39,45 +40,47 @@ _NOT_REACHED: Final = "was not reached: run the same line again"
 
 
 @dataclass(frozen=True)
-class MakePainter:
-    """Makes, on any machine, what paints a photo.
+class MakePainting:
+    """Makes, on any machine, the work of painting photos.
 
     Attributes:
         model: content of the model file, so that no other machine needs it.
         blend: styles of the model and their shares.
         dials: how photos are painted; the mask is read.
+        writing: how results are written.
     """
 
     model: bytes
     blend: dict[str, float]
     dials: Painting
+    writing: Writing
 
-    def __call__(self) -> Change:
+    def __call__(self) -> Work:
         """Loads the model."""
         with _model_file(self.model) as path:
             painter = load_model(path, threads=1, device=_DEVICE).with_blend(self.blend)
-        return partial(painter.paint_photo, dials=self.dials)
+        return Work(Painter(painter, self.dials), self.writing)
 
 
 @dataclass(frozen=True)
-class MakeEnlarger:
-    """Makes, on any machine, what enlarges a photo.
+class MakeEnlarging:
+    """Makes, on any machine, the work of enlarging photos.
 
     Attributes:
         model: content of the model file.
-        scale: 2, 4 or 8.
-        max_pixels: results with more are refused; None is the default.
+        dials: how photos are enlarged.
+        writing: how results are written.
     """
 
     model: bytes
-    scale: int
-    max_pixels: int | None
+    dials: Enlarging
+    writing: Writing
 
-    def __call__(self) -> Change:
+    def __call__(self) -> Work:
         """Loads the model."""
         with _model_file(self.model) as path:
-            upscaler = load_upscaler(path, scale=self.scale, threads=1, device=_DEVICE)
-        return partial(upscaler.upscale_photo, max_pixels=self.max_pixels)
+            upscaler = load_upscaler(path, scale=self.dials.scale, threads=1, device=_DEVICE)
+        return Work(Enlarger(upscaler, self.dials, self.writing.max_pixels), self.writing)
 
 
 @dataclass(frozen=True)
@@ -85,18 +88,14 @@ class Task:
     """What is done with every photo.
 
     Attributes:
-        make_change: as of `Work`.
+        make_work: makes, in each worker, what reads, changes and writes a photo.
         words: what it is called.
         how: fields of the ``--json`` object.
-        scale: how many times as wide and high a result is.
-        max_side_px: no side of a result is longer; None sets no limit.
     """
 
-    make_change: Callable[[], Change]
+    make_work: MakeWork
     words: Words
     how: dict[str, str | int]
-    scale: int = 1
-    max_side_px: int | None = None
 
 
 @dataclass
@@ -116,16 +115,14 @@ class Plan:
     results: dict[str, Result] = field(default_factory=dict)
 
 
-def painting_task(
-    style: str | None, model: str | None, dials: Painting, max_pixels: int | None
-) -> Task:
+def painting_task(style: str | None, model: str | None, dials: Painting, writing: Writing) -> Task:
     """Loads the model once here, so that what is wrong with it is told before anything starts.
 
     Args:
         style: of ``--style``.
         model: of ``--model``.
         dials: how photos are painted.
-        max_pixels: largest mask; None is the default.
+        writing: how results are written.
 
     Raises:
         ModelError: the model cannot be used.
@@ -134,22 +131,18 @@ def painting_task(
     file = None if model is None else Path(model)
     painter = load(style, file, 1, _DEVICE)
     data = (model_path(style) if file is None else file).read_bytes()
-    ready = with_mask(dials, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
-    return Task(
-        MakePainter(data, painter.blend, ready),
-        PAINTING,
-        {"style": painter.name},
-        max_side_px=dials.max_size,
-    )
+    ready = with_mask(dials, max_pixels=writing.max_pixels or DEFAULT_MAX_PIXELS)
+    how: dict[str, str | int] = {"style": painter.name}
+    return Task(MakePainting(data, painter.blend, ready, writing), PAINTING, how)
 
 
-def upscaling_task(scale: int, model: str | None, max_pixels: int | None) -> Task:
+def upscaling_task(dials: Enlarging, model: str | None, writing: Writing) -> Task:
     """Loads the model once here, for the same reason; errors are those of `painting_task`."""
-    name = find_upscaler(None, scale).name if model is None else model
-    load_upscaler(name, scale=scale, threads=1, device=_DEVICE)
-    data = upscaler_path(name, scale).read_bytes()
-    how: dict[str, str | int] = {"model": name, "scale": scale}
-    return Task(MakeEnlarger(data, scale, max_pixels), UPSCALING, how, scale)
+    name = find_upscaler(None, dials.scale).name if model is None else model
+    load_upscaler(name, scale=dials.scale, threads=1, device=_DEVICE)
+    data = upscaler_path(name, dials.scale).read_bytes()
+    how: dict[str, str | int] = {"model": name, "scale": dials.scale}
+    return Task(MakeEnlarging(data, dials, writing), UPSCALING, how)
 
 
 def make_plan(
@@ -196,7 +189,6 @@ def make_plan(
 def run(
     task: Task,
     plan: Plan,
-    settings: Writing,
     voice: Voice,
     *,
     actors: int | None,
@@ -207,7 +199,6 @@ def run(
     Args:
         task: what is done with each photo.
         plan: the photos.
-        settings: how they are read and written.
         voice: how much is said.
         actors: of ``--actors``.
         address: of ``--address``.
@@ -220,26 +211,19 @@ def run(
     start_s = time.monotonic()
     used = 0
     if plan.jobs:
-        work = Work(
-            task.make_change,
-            quality=settings.quality,
-            max_pixels=settings.max_pixels,
-            scale=task.scale,
-            max_side_px=task.max_side_px,
-        )
         shown = not (voice.quiet or voice.as_json)
         progress = _progress(len(plan.jobs), shown=shown)
         with progress as advance, ray_started(address, actors) as used:
-            manifest = _work_on(plan, work, used, advance)
+            manifest = _work_on(plan, task.make_work, used, advance)
     else:
         manifest = write_manifest(plan.destination, list(plan.results.values()))
     _tell(task, plan, voice, manifest, actors=used, elapsed_s=time.monotonic() - start_s)
 
 
-def _work_on(plan: Plan, work: Work, actors: int, advance: Callable[[], None]) -> str:
+def _work_on(plan: Plan, make_work: MakeWork, actors: int, advance: Callable[[], None]) -> str:
     """Works on the photos; the manifest is written even where it is interrupted."""
     try:
-        for result in run_on_ray(plan.jobs, work, actors):
+        for result in run_on_ray(plan.jobs, make_work, actors):
             plan.results[result.path] = result
             advance()
     finally:

@@ -165,19 +165,21 @@ Upscale: TypeAlias = Annotated[
 ]
 
 
-def read_upscale(text: str | None, painting: Iterable[str]) -> int | None:
-    """Reads ``--upscale``, which takes the place of painting.
+def read_upscale(text: str | None, painting: Iterable[str], enlarging: Given) -> Enlarging | None:
+    """Reads ``--upscale``, which takes the place of painting, and the dials that belong to it.
 
     Args:
         text: that was given.
         painting: dials of painting that were given.
+        enlarging: dials of enlarging that were given, but for the scale.
 
     Raises:
-        UsageError: it is no scale, or the picture would be painted too.
+        UsageError: it is no scale, the picture would be painted too, or it is missing.
     """
     if text is None:
+        for name in enlarging:
+            raise UsageError(f"{flag(name)} is for enlarging: give --upscale too, or leave it out")
         return None
     for name in painting:
         raise UsageError(f"--upscale enlarges in place of painting: leave {flag(name)} out")
-    scale: int = _SCALE.read("--upscale", text)
-    return scale
+    return Enlarging(scale=_SCALE.read("--upscale", text), **enlarging)

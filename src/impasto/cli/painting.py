@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from impasto.cli.report import PAINTING
 from impasto.cli.running import Task
-from impasto.dials import Painting
+from impasto.dials import Painting, Writing
 from impasto.images.reading import DEFAULT_MAX_PIXELS
 from impasto.runtime.loading import load_model
 from impasto.runtime.mixing import parse_blend
@@ -29,25 +29,21 @@ def load(style: str | None, model: Path | None, threads: int | None, device: str
     return painter if style is None else painter.with_blend(parse_blend(style))
 
 
-def painting_task(painter: StyleModel, dials: Painting, max_pixels: int | None) -> Task:
+def painting_task(painter: StyleModel, dials: Painting, writing: Writing) -> Task:
     """Makes the task of painting in a style; reads the mask.
 
     Args:
         painter: the style.
         dials: how the pictures are painted.
-        max_pixels: largest mask; None is the default.
+        writing: how they are written.
 
     Raises:
         ImageError: the mask cannot be read.
     """
+    from impasto.runtime.changes import Painter
     from impasto.runtime.stylizer import with_mask
+    from impasto.work import Work
 
-    ready = with_mask(dials, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
-    return Task(
-        lambda photo, progress: painter.paint_photo(photo, ready, progress),
-        PAINTING,
-        {"style": painter.name},
-        painter.device,
-        max_side_px=dials.max_size,
-        memory=dials.memory,
-    )
+    ready = with_mask(dials, max_pixels=writing.max_pixels or DEFAULT_MAX_PIXELS)
+    work = Work(Painter(painter, ready), writing)
+    return Task(work, PAINTING, {"style": painter.name}, painter.device)

@@ -22,17 +22,10 @@ from impasto.cli.report import Outcome, Report, Words
 from impasto.cli.settings import Voice
 from impasto.dials import Writing
 from impasto.errors import ImageTooLargeError, ImpastoError, OutputError, UsageError
-from impasto.images.mapping import is_mapped, scratch_folder
-from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, read_image, without_huge
-from impasto.images.regions import can_write, read_huge, write_huge
-from impasto.images.writing import (
-    LOSSY_FORMATS,
-    check_sides,
-    encode_image,
-    format_of,
-    writable_format,
-    write_image,
-)
+from impasto.images.mapping import is_mapped
+from impasto.images.reading import Photo, without_huge
+from impasto.images.writing import LOSSY_FORMATS, format_of
+from impasto.work import Work
 
 # Of decoded pixels: 20 megapixels.
 _LARGE_BYTES: Final = 60_000_000
@@ -40,32 +33,21 @@ _BAR_AFTER_S: Final = 1.0
 _DISK_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
-Change = Callable[[Photo, Callable[[float], None]], Photo]
-"""Paints or enlarges a picture, and tells the share that is done where that takes long."""
-
-
 @dataclass(frozen=True)
 class Task:
     """What a run does with each picture.
 
     Attributes:
-        change: the picture, painted or enlarged.
+        work: how a picture is read, painted or enlarged, and written.
         words: what that is called.
         how: what it is done with: fields of a ``--json`` line.
         device: where the network runs.
-        scale: how many times as wide and high a result is.
-        max_side_px: no side of a result is longer; None sets no limit.
-        memory: bytes that a picture and its result may take, before they are worked on in
-            temporary files; None is the default.
     """
 
-    change: Change
+    work: Work
     words: Words
     how: dict[str, str | int]
     device: str
-    scale: int = 1
-    max_side_px: int | None = None
-    memory: int | None = None
 
 
 @dataclass
@@ -94,17 +76,16 @@ class _Item:
 class Run:
     """Works through a plan's pictures; an error stops one picture, not the run."""
 
-    def __init__(self, task: Task, settings: Writing, voice: Voice) -> None:
+    def __init__(self, task: Task, voice: Voice) -> None:
         """Prepares a run.
 
         Args:
             task: what is done with each picture.
-            settings: how the pictures are read and written.
             voice: how much is said.
         """
-        self._task, self._settings, self._voice = task, settings, voice
+        self._task, self._work, self._voice = task, task.work, voice
 
-    def work(self, plan: Plan) -> None:
+    def do(self, plan: Plan) -> None:
         """Works on everything and prints what became of it.
 
         Raises:
@@ -196,62 +177,41 @@ class Run:
 
     def _read(self, job: Job) -> _Item:
         item = _Item(job)
-        if not self._settings.overwrite and job.target is not None and exists(job.target):
+        if not self._work.writing.overwrite and job.target is not None and exists(job.target):
             item.skipped = True
             return item
         with _timed(item):
             if job.target is not None:
                 check_writable(job.target)
-            item.photo = photo = self._photo(job)
+            if job.source is None:
+                photo = self._work.read(read_stdin(), name="stdin")
+            else:
+                photo = self._work.read(job.source, job.target)
+            item.photo = photo
             height, width = photo.rgb.shape[:2]
             item.given = f"{_name(job.source)}: {width}x{height} {photo.format}"
             item.file_format = self._format(job, photo)
-            # Found out before minutes of work.
-            check_sides(item.file_format, *(self._result_px(side) for side in (width, height)))
+            self._work.check(photo, item.file_format)
         return item
 
-    def _photo(self, job: Job) -> Photo:
-        """Reads a picture; one that is too large for memory stays on the disk, if it can."""
-        task = self._task
-        max_pixels = self._settings.max_pixels or DEFAULT_MAX_PIXELS
-        if job.source is None:
-            return read_image(read_stdin(), max_pixels=max_pixels, name="stdin")
-        huge = None
-        if job.target is not None and can_write(format_of(job.target)):
-            huge = read_huge(
-                job.source,
-                scratch_folder(job.target),
-                max_pixels=max_pixels,
-                memory=task.memory,
-                scale=task.scale,
-            )
-        return read_image(job.source, max_pixels=max_pixels) if huge is None else huge
-
-    def _result_px(self, side_px: int) -> int:
-        """Returns the largest side that a result can have for a photo's."""
-        limit = self._task.max_side_px
-        return self._task.scale * side_px if limit is None else min(side_px, limit)
-
     def _change(self, item: _Item, progress: Callable[[float], None]) -> _Item:
-        photo, change = item.photo, self._task.change
+        photo = item.photo
         if photo is None or item.error is not None:
             return item
         with _timed(item):
-            item.photo = change(photo, progress)
+            item.photo = self._work.change(photo, progress)
         return item
 
     def _write(self, item: _Item) -> _Item:
-        photo, target, quality = item.photo, item.job.target, self._settings.quality
+        photo, target = item.photo, item.job.target
         if photo is None:
             return item
         if item.error is None:
             with _timed(item):
                 if target is None:
-                    write_stdout(encode_image(photo, item.file_format, quality=quality))
-                elif is_mapped(photo.rgb):
-                    write_huge(target, photo, quality=quality)
+                    write_stdout(self._work.encode(photo, item.file_format))
                 else:
-                    write_image(target, photo, quality=quality)
+                    self._work.write(photo, target)
         # Only its size is wanted from here on: the next picture needs the room.
         black = np.broadcast_to(np.uint8(0), photo.rgb.shape)
         item.photo = dataclasses.replace(photo, rgb=black, alpha=None)
@@ -261,8 +221,8 @@ class Run:
         """Returns the result's format; for stdout it may be known only from the photo."""
         if job.target is not None:
             return format_of(job.target)
-        chosen = self._settings.pillow_format or writable_format(photo.format)
-        if self._settings.quality is not None and chosen not in LOSSY_FORMATS:
+        chosen = self._work.file_format(photo)
+        if self._work.writing.quality is not None and chosen not in LOSSY_FORMATS:
             raise lossless(chosen)
         return chosen
 

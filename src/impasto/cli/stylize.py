@@ -68,5 +68,4 @@ def command(
     if note and not quiet:
         print_note(note)
     with own_stderr():
-        task = painting_task(painter, dials, files.max_pixels)
-        Run(task, files, voice).work(plan)
+        Run(painting_task(painter, dials, files), voice).do(plan)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +12,6 @@ from impasto.cli.console import own_stderr, print_note
 from impasto.cli.options import Given, takes_dials
 from impasto.cli.settings import Voice, check_voice
 from impasto.dials import Enlarging, Writing
-
-if TYPE_CHECKING:
-    from impasto.images.reading import Photo
 
 
 @takes_dials
@@ -64,7 +60,9 @@ def command(
     from impasto.cli.plan import make_plan
     from impasto.cli.report import UPSCALING
     from impasto.cli.running import Run, Task, check_plan
+    from impasto.runtime.changes import Enlarger
     from impasto.runtime.loading import load_upscaler
+    from impasto.work import Work
 
     scale = dials.scale
     model = find_upscaler(None, scale).name if model is None else model
@@ -74,16 +72,7 @@ def command(
     if verbose:
         print_note(f"model {model} on {upscaler.device}")
 
-    def enlarge(photo: Photo, progress: Callable[[float], None]) -> Photo:
-        return upscaler.upscale_photo(
-            photo,
-            match_histogram=dials.match_histogram,
-            tile_px=dials.tile,
-            max_pixels=files.max_pixels,
-            progress=progress,
-        )
-
     how: dict[str, str | int] = {"model": model, "scale": scale}
-    task = Task(enlarge, UPSCALING, how, upscaler.device, scale)
+    work = Work(Enlarger(upscaler, dials, files.max_pixels), files)
     with own_stderr():
-        Run(task, files, voice).work(plan)
+        Run(Task(work, UPSCALING, how, upscaler.device), voice).do(plan)

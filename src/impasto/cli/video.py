@@ -12,7 +12,7 @@ from impasto.cli.console import own_stderr, print_note
 from impasto.cli.extras import needs_extra
 from impasto.cli.options import Given, KeyFrames, takes_dials
 from impasto.cli.settings import Voice, check_voice
-from impasto.dials import Painting, Writing
+from impasto.dials import Enlarging, Painting, Writing
 
 
 @takes_dials
@@ -61,6 +61,7 @@ def command(
         ),
     ] = None,
     upscale: options.Upscale = None,
+    enlarging: Annotated[Given, Enlarging, "scale"],
     start: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Leave out what comes before.")
     ] = None,
@@ -109,11 +110,11 @@ def command(
     )
     running.check(settings, steady)
     wanted = running.Wanted(style, model, painting, style_at or [], key_frames)
-    scale = options.read_upscale(upscale, running.painting_options(wanted))
-    if scale is None:
+    enlarged = options.read_upscale(upscale, running.painting_options(wanted), enlarging)
+    if enlarged is None:
         task = running.painting_task(wanted, steady, threads, device)
     else:
-        task = running.upscaling_task(scale, model, steady, threads, device)
+        task = running.upscaling_task(enlarged, model, steady, threads, device)
     result = running.find_result(
         clip, output, task.label, painting.get("mask"), overwrite=Writing(**writing).overwrite
     )

@@ -15,7 +15,7 @@ from impasto.cli.console import clock, one_line, print_note, print_result, steps
 from impasto.cli.options import Given, KeyFrames, flag
 from impasto.cli.plan import check_writable, exists, means_folder
 from impasto.cli.settings import Voice
-from impasto.dials import Painting
+from impasto.dials import Enlarging, Painting
 from impasto.errors import ImpastoError, OutputError, UsageError
 from impasto.images.folders import real_path
 from impasto.video.animations import FORMATS
@@ -168,7 +168,7 @@ def painting_task(wanted: Wanted, steady: str, threads: int | None, device: str)
 
 
 def upscaling_task(
-    scale: int, model: str | None, steady: str, threads: int | None, device: str
+    dials: Enlarging, model: str | None, steady: str, threads: int | None, device: str
 ) -> Task:
     """Loads the model.
 
@@ -176,12 +176,14 @@ def upscaling_task(
         ModelError: the model cannot be used.
     """
     from impasto.catalog import find_upscaler
+    from impasto.runtime.changes import Enlarger
     from impasto.runtime.loading import load_upscaler
 
+    scale = dials.scale
     name = find_upscaler(None, scale).name if model is None else model
     upscaler = load_upscaler(name, scale=scale, threads=threads, device=device)
     how = {"model": name, "scale": scale}
-    change = FrameEnlarger(upscaler, scale, MODES[steady])
+    change = FrameEnlarger(Enlarger(upscaler, dials), MODES[steady])
     return Task(change, f"x{scale}", upscaler.device, how)
 
 

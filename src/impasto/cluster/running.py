@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from impasto.cluster.storage import reason
-from impasto.cluster.worker import Attempts, Job, Result, Work, Worker
+from impasto.cluster.worker import Attempts, Job, MakeWork, Result, Worker
 from impasto.errors import ClusterError, UsageError
 from impasto.runtime.cores import usable_cores
 
@@ -64,7 +64,7 @@ def ray_started(address: str | None, actors: int | None) -> Iterator[int]:
             ray.shutdown()
 
 
-def run_on_ray(jobs: Sequence[Job], work: Work, actors: int) -> Iterator[Result]:
+def run_on_ray(jobs: Sequence[Job], make_work: MakeWork, actors: int) -> Iterator[Result]:
     """Works on pictures; yields what became of each, in the order in which they end.
 
     The list of jobs is all that Ray Data moves, and it lies ready before the first worker starts:
@@ -73,7 +73,7 @@ def run_on_ray(jobs: Sequence[Job], work: Work, actors: int) -> Iterator[Result]
 
     Args:
         jobs: at least one.
-        work: what is done with each.
+        make_work: makes, in each worker, what is done with every picture.
         actors: how many workers of one core each.
 
     Raises:
@@ -94,7 +94,7 @@ def run_on_ray(jobs: Sequence[Job], work: Work, actors: int) -> Iterator[Result]
         [asdict(job) for job in jobs], override_num_blocks=min(len(jobs), _MOST_BLOCKS)
     ).map(
         Worker,  # type: ignore[arg-type]  # Ray states the type of functions alone
-        fn_constructor_args=(ray.put(work), attempts),
+        fn_constructor_args=(ray.put(make_work), attempts),
         compute=ray.data.ActorPoolStrategy(size=min(actors, len(jobs))),
         num_cpus=1,
     )

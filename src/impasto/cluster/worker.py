@@ -13,13 +13,16 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from impasto.cluster import storage
 from impasto.errors import ClusterError, ImageTooLargeError, ImpastoError
-from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, read_image
-from impasto.images.writing import check_sides, encode_image, format_of
+from impasto.images.reading import Photo
+from impasto.images.writing import format_of
+from impasto.work import Work
 
 MOST_ATTEMPTS: Final = 3
 """How often a picture is begun: one that ends its worker each time would go round for good."""
 
-Change: TypeAlias = Callable[[Photo], Photo]
+MakeWork: TypeAlias = Callable[[], Work]
+"""Loads a model and returns what is done with every picture; it is sent to workers by pickle."""
+
 Status: TypeAlias = Literal["done", "skipped", "failed"]
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
@@ -37,26 +40,6 @@ class Job:
     path: str
     output: str
     size_bytes: int
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is done with every picture.
-
-    Attributes:
-        make_change: loads the model and returns what changes a picture; it is called once by
-            each worker, and is sent to them by pickle.
-        quality: of results, 1 to 100; None is ours.
-        max_pixels: photos and results with more are refused; None is the default.
-        scale: how many times as wide and high a result is.
-        max_side_px: no side of a result is longer; None sets no limit.
-    """
-
-    make_change: Callable[[], Change]
-    quality: int | None = None
-    max_pixels: int | None = None
-    scale: int = 1
-    max_side_px: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,18 +103,18 @@ class Attempts:
 class Worker:
     """The actor's side of a batch, which keeps one model warm."""
 
-    def __init__(self, work: Any, attempts: Any) -> None:
+    def __init__(self, make_work: Any, attempts: Any) -> None:
         """Loads the model.
 
         Args:
-            work: Ray's reference of a `Work`.
+            make_work: Ray's reference of a `MakeWork`.
             attempts: Ray's handle of an `Attempts`.
         """
         import ray
 
         self._get = ray.get
-        received: Work = ray.get(work)
-        self._work, self._change = received, received.make_change()
+        made: MakeWork = ray.get(make_work)
+        self._work = made()
         self._attempts = attempts
         self._name = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -182,16 +165,8 @@ class Worker:
     def _result(self, job: Job) -> Photo:
         """Makes and writes a result, and returns it."""
         work, file_format = self._work, format_of(job.output)
-        photo = read_image(
-            storage.read(job.path),
-            max_pixels=work.max_pixels or DEFAULT_MAX_PIXELS,
-            name=job.path,
-        )
-        # Found out before minutes of work.
-        limit = work.max_side_px
-        sides = (side * work.scale for side in photo.rgb.shape[:2])
-        height, width = (side if limit is None else min(side, limit) for side in sides)
-        check_sides(file_format, width, height)
-        photo = self._change(photo)
-        storage.write(job.output, encode_image(photo, file_format, quality=work.quality))
+        photo = work.read(storage.read(job.path), name=job.path)
+        work.check(photo, file_format)
+        photo = work.change(photo)
+        storage.write(job.output, work.encode(photo, file_format))
         return photo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,14 @@ from impasto.images.mapping import scratch_folder
 from impasto.images.reading import Photo, photo_from_image, read_image
 from impasto.images.regions import read_huge
 from impasto.images.writing import encode_image, to_pillow
+from impasto.runtime.changes import Change
 
 
 def change_like_input(
     image: str | Path | bytes | Image.Image | NDArray[np.uint8],
-    change: Callable[[Photo], Photo],
+    change: Change,
     *,
     max_pixels: int,
-    memory: int | None = None,
-    scale: int = 1,
 ) -> Image.Image | bytes | NDArray[np.uint8]:
     """Changes a picture of any kind: paints it, or makes it larger.
 
@@ -30,9 +28,6 @@ def change_like_input(
         image: what the caller has.
         change: what is done with it; alpha that comes in goes out, at the size of the colours.
         max_pixels: largest picture accepted.
-        memory: bytes that a picture from a path and its result may take, before they are worked
-            on in temporary files; None is the default.
-        scale: how many times as wide and high the result is.
 
     Returns:
         Bytes of the same format for bytes (PNG where the format cannot be written), an array
@@ -46,7 +41,13 @@ def change_like_input(
         photo = read_image(image, max_pixels=max_pixels)
         return encode_image(change(photo), photo.format)
     if isinstance(image, (str, Path)):
-        huge = read_huge(image, scratch_folder(), max_pixels=max_pixels, memory=memory, scale=scale)
+        huge = read_huge(
+            image,
+            scratch_folder(),
+            max_pixels=max_pixels,
+            memory=change.memory,
+            scale=change.scale,
+        )
         photo = read_image(image, max_pixels=max_pixels) if huge is None else huge
         return to_pillow(change(photo))
     if isinstance(image, Image.Image):

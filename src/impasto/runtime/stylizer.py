@@ -133,17 +133,13 @@ class StyleModel:
             ImageError: the picture or the mask cannot be read.
             ModelError: the model fails on it.
         """
+        from impasto.runtime.changes import Painter
         from impasto.runtime.kinds import change_like_input
 
         own, max_pixels = without_limit(dials)
         limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         painting = with_mask(Painting(**own), max_pixels=limit)
-        return change_like_input(
-            image,
-            lambda photo: self.paint_photo(photo, painting),
-            max_pixels=limit,
-            memory=painting.memory,
-        )
+        return change_like_input(image, Painter(self, painting), max_pixels=limit)
 
     def paint_photo(self, photo: Photo, dials: Painting, progress: Progress = nothing) -> Photo:
         """Paints a decoded picture with all that belongs to it, at most ``max_size`` large.

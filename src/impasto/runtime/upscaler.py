@@ -137,23 +137,16 @@ class UpscaleModel:
             ImageError: the picture cannot be read, or the result would be too large.
             ModelError: the model fails on it.
         """
+        from impasto.runtime.changes import Enlarger
         from impasto.runtime.kinds import change_like_input
 
-        def enlarged(photo: Photo) -> Photo:
-            return self.upscale_photo(
-                photo,
-                scale=scale,
-                match_histogram=match_histogram,
-                tile_px=tile_px,
-                max_pixels=max_pixels,
-            )
-
-        return change_like_input(
-            image,
-            enlarged,
-            max_pixels=DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels,
+        dials = Enlarging(
             scale=self.scale if scale is None else scale,
+            match_histogram=match_histogram,
+            tile=tile_px,
         )
+        limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
+        return change_like_input(image, Enlarger(self, dials, max_pixels), max_pixels=limit)
 
     def upscale_photo(
         self,

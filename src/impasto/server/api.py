@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -14,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from impasto.dials import FORMATS, Dial, Number, Painting
-from impasto.server import pictures
+from impasto.runtime.changes import Change, Enlarger, Painter
 from impasto.server.parameters import (
     PICTURE,
     StylizeParameters,
@@ -22,8 +21,6 @@ from impasto.server.parameters import (
     description_of,
     offered,
 )
-from impasto.server.pictures import Picture
-from impasto.server.pool import Task
 from impasto.server.problems import ProblemError
 from impasto.server.service import Service
 
@@ -117,6 +114,8 @@ def api_routes(service: Service) -> APIRouter:
 
 
 def _add_pictures(router: APIRouter, service: Service) -> None:
+    settings = service.settings
+
     @router.post(
         "/v1/stylize",
         summary="Paint a photo in a style, or in a blend of styles",
@@ -125,9 +124,9 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
         openapi_extra=description_of(StylizeParameters),
     )
     async def stylize(request: Request) -> Response:
-        def prepare(asked: StylizeParameters, data: bytes) -> Callable[[Task], Picture]:
-            painter = service.gallery.painter(asked.style)
-            return partial(pictures.stylize, data, painter, asked, service.settings)
+        def prepare(asked: StylizeParameters) -> Change:
+            dials = replace(asked, memory=settings.picture_memory)
+            return Painter(service.gallery.painter(asked.style), dials, settings.max_pixels)
 
         return await service.picture(request, StylizeParameters, prepare)
 
@@ -139,9 +138,9 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
         openapi_extra=description_of(UpscaleParameters),
     )
     async def upscale(request: Request) -> Response:
-        def prepare(asked: UpscaleParameters, data: bytes) -> Callable[[Task], Picture]:
-            enlarger = service.gallery.upscaler(asked.model, asked.scale)
-            return partial(pictures.upscale, data, enlarger, asked, service.settings)
+        def prepare(asked: UpscaleParameters) -> Change:
+            model = service.gallery.upscaler(asked.model, asked.scale)
+            return Enlarger(model, asked, settings.max_pixels)
 
         return await service.picture(request, UpscaleParameters, prepare)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from impasto.dials import (
@@ -13,6 +13,7 @@ from impasto.dials import (
     Enlarging,
     Number,
     Painting,
+    PictureFile,
     Switch,
     Text,
     Writing,
@@ -60,19 +61,36 @@ def offered(kind: type[Dials]) -> dict[str, Dial]:
     return {name: own for name, own in dials_of(kind).items() if not own.local}
 
 
-def read_parameters(kind: type[_Parameters], texts: Mapping[str, str]) -> _Parameters:
+def picture_names(kind: type[Dials]) -> list[str]:
+    """Returns the names of the dials that are pictures, which only a form can hold."""
+    return [name for name, own in offered(kind).items() if isinstance(own, PictureFile)]
+
+
+def read_parameters(
+    kind: type[_Parameters], texts: Mapping[str, str], files: Mapping[str, bytes] | None = None
+) -> _Parameters:
     """Reads the parameters of a query or a form.
+
+    Args:
+        kind: of the parameters.
+        texts: by name.
+        files: of the dials that are pictures, by name.
 
     Raises:
         ProblemError: there is no such parameter.
         UsageError: a text is none of its dial's values.
     """
+    pictures = picture_names(kind)
     for name in texts:
+        if name in pictures:
+            raise ProblemError(
+                422, "bad-parameter", f"{name} must be a file of multipart/form-data, not a text"
+            )
         if name not in offered(kind):
             raise ProblemError(
                 422, "bad-parameter", f"there is no parameter {name!r:.60}: /docs lists them"
             )
-    return kind.from_texts(texts)
+    return replace(kind.from_texts(texts), **(files or {}))
 
 
 def description_of(kind: type[Dials]) -> dict[str, Any]:
@@ -81,6 +99,7 @@ def description_of(kind: type[Dials]) -> dict[str, Any]:
     query = [
         {"name": name, "in": "query", "required": False, "schema": schema}
         for name, schema in fields.items()
+        if name not in picture_names(kind)
     ]
     form = {
         "type": "object",
@@ -96,7 +115,9 @@ def _schema(own: Dial) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string", "description": own.help + otherwise}
     if own.default is not None:
         schema["default"] = own.default
-    if isinstance(own, Number):
+    if isinstance(own, PictureFile):
+        schema |= PICTURE
+    elif isinstance(own, Number):
         schema |= {"type": _NUMBERS[own.kind], "minimum": own.least}
         schema |= {} if own.most is None else {"maximum": own.most}
     elif isinstance(own, Choice):

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from impasto.dials import Dials
+from impasto.dials import Writing
+from impasto.runtime.changes import Change
 from impasto.server.gallery import Gallery
 from impasto.server.observing import Metrics, log_fields
-from impasto.server.parameters import read_parameters
-from impasto.server.pictures import Picture
+from impasto.server.parameters import picture_names, read_parameters
+from impasto.server.pictures import change
 from impasto.server.pool import AbandonedError, Task, WorkerPool
 from impasto.server.problems import ProblemError
 from impasto.server.settings import ServerSettings
 from impasto.server.uploads import read_upload
+from impasto.work import Work
 
-_Parameters = TypeVar("_Parameters", bound=Dials)
+_Parameters = TypeVar("_Parameters", bound=Writing)
 
 # What nginx writes into its log of a request whose sender has left; nobody reads the answer.
 _CLIENT_GONE: Final = 499
@@ -47,14 +50,14 @@ class Service:
         self,
         request: Request,
         kind: type[_Parameters],
-        prepare: Callable[[_Parameters, bytes], Callable[[Task], Picture]],
+        prepare: Callable[[_Parameters], Change],
     ) -> Response:
         """Reads a request's picture, has a worker change it and answers with the result.
 
         Args:
             request: of which nothing but the headers has been read.
             kind: of its parameters.
-            prepare: makes the work out of all parameters and the picture's file.
+            prepare: makes what changes the picture out of all parameters.
 
         Raises:
             ProblemError: there is no place, the time is up, the service stops, or the request
@@ -67,10 +70,17 @@ class Service:
         try:
             async with asyncio.timeout(limit_s):
                 with self.pool.place() as place:
-                    upload = await read_upload(request, self.settings.max_upload_bytes)
+                    upload = await read_upload(
+                        request, self.settings.max_upload_bytes, known=picture_names(kind)
+                    )
                     log_fields(request.state, bytes_in=len(upload.picture))
-                    asked = read_parameters(kind, query | upload.fields)
-                    work = prepare(asked, upload.picture)
+                    asked = read_parameters(kind, query | upload.fields, upload.files)
+                    writing = Writing(
+                        format=asked.format,
+                        quality=asked.quality,
+                        max_pixels=self.settings.max_pixels,
+                    )
+                    work = partial(change, upload.picture, Work(prepare(asked), writing))
                     picture = await place.run(work, task, request.is_disconnected)
         except TimeoutError as error:
             raise ProblemError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
@@ -21,54 +21,69 @@ class Upload(NamedTuple):
 
     Attributes:
         picture: the content of the picture's file.
-        fields: the form's other fields.
+        fields: the form's texts.
+        files: the content of the form's files that are parameters.
     """
 
     picture: bytes
     fields: dict[str, str]
+    files: dict[str, bytes]
 
 
-async def read_upload(request: Request, max_bytes: int) -> Upload:
-    """Reads the picture that is a request's body, or the one file of its form.
+async def read_upload(request: Request, max_bytes: int, *, known: Collection[str]) -> Upload:
+    """Reads the picture that is a request's body, or the one file of its form besides others.
 
     Args:
         request: of which nothing has been read.
         max_bytes: largest body.
+        known: names of files that are parameters.
 
     Raises:
-        ProblemError: the body is too large, or there is no picture in it.
+        ProblemError: the body is too large, or there is not exactly one picture in it.
     """
+    fields: dict[str, str] = {}
+    files: dict[str, bytes] = {}
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         picture = await limited(request, max_bytes).body()
-        fields: dict[str, str] = {}
     else:
-        async with read_form(request, max_bytes) as form:
-            files = [value for value in form.values() if isinstance(value, UploadFile)]
-            picture = await files[0].read() if files else b""
-            fields = {name: text for name, text in form.items() if isinstance(text, str)}
+        async with read_form(request, max_bytes, max_files=1 + len(known)) as form:
+            for name, value in form.items():
+                if isinstance(value, UploadFile):
+                    files[name] = await value.read()
+                else:
+                    fields[name] = value
+        pictures = [name for name in files if name not in known]
+        if len(pictures) > 1:
+            raise ProblemError(
+                400, "bad-request", f"there are {len(pictures)} pictures: send one at a time"
+            )
+        picture = files.pop(pictures[0]) if pictures else b""
     if not picture:
         raise ProblemError(
             400,
             "no-picture",
             "there is no picture: send its file as the body, or as a file of multipart/form-data",
         )
-    return Upload(picture, fields)
+    return Upload(picture, fields, files)
 
 
 @asynccontextmanager
-async def read_form(request: Request, max_bytes: int) -> AsyncIterator[FormData]:
-    """Reads a form of a few short fields and at most one file.
+async def read_form(
+    request: Request, max_bytes: int, *, max_files: int = 0
+) -> AsyncIterator[FormData]:
+    """Reads a form of a few short fields.
 
     Args:
         request: of which nothing has been read.
         max_bytes: largest body.
+        max_files: how many files there may be.
 
     Raises:
         ProblemError: the body is too large, or its text cannot be decoded as it states.
     """
     try:
         form = await limited(request, max_bytes).form(
-            max_files=1, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
+            max_files=max_files, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
         )
     except UnicodeError as error:  # some of Python's character sets are not for reading
         raise ProblemError(

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from impasto.images.reading import Photo
+from impasto.runtime.changes import Enlarger
 from impasto.runtime.stylizer import StyleModel
-from impasto.runtime.upscaler import UpscaleModel
 from impasto.video.frames import Frame
 from impasto.video.steadiness import Steadiness
 from impasto.video.timeline import Timeline
@@ -21,11 +21,14 @@ class Change(Protocol):
 
     Attributes:
         steadiness: how frames are kept steady; None is not at all.
-        scale: how many times as wide and high a result is.
     """
 
     steadiness: Steadiness | None
-    scale: int
+
+    @property
+    def scale(self) -> int:
+        """How many times as wide and high a result is."""
+        ...
 
     def apply(self, frame: Frame) -> Frame:
         """Changes a frame."""
@@ -78,25 +81,28 @@ class FrameEnlarger:
     """Enlarges frames; implements `Change`.
 
     Attributes:
-        model: the network.
-        scale: how many times as wide and high a result is.
+        enlarger: what enlarges a picture.
         steadiness: how frames are kept steady; None is not at all.
     """
 
-    model: UpscaleModel
-    scale: int
+    enlarger: Enlarger
     steadiness: Steadiness | None = None
+
+    @property
+    def scale(self) -> int:
+        """How many times as wide and high a result is."""
+        return self.enlarger.scale
 
     def apply(self, frame: Frame) -> Frame:
         """Enlarges a frame, with its transparency."""
-        photo = self.model.upscale_photo(Photo(frame.rgb, frame.alpha), scale=self.scale)
+        photo = self.enlarger(Photo(frame.rgb, frame.alpha))
         frame.rgb, frame.alpha = np.ascontiguousarray(photo.rgb), photo.alpha
         return frame
 
     def settings(self) -> dict[str, Any]:
-        """Returns the model's digest and the scale."""
+        """Returns the model's digest and the dials."""
         return {
-            "model": self.model.metadata.weights_sha256,
-            "scale": self.scale,
+            "model": self.enlarger.model.metadata.weights_sha256,
+            **vars(self.enlarger.dials),
             "steadiness": repr(self.steadiness),
         }
