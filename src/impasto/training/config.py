@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from impasto.data.ratios import RATIOS
 from impasto.errors import UsageError
@@ -39,26 +39,6 @@ class TrainingConfig(RunConfig):
     `preset` gives those of the paper and of the released code.
     """
 
-    LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **RunConfig.LIMITS,
-        "content_weight": (0, math.inf),
-        "style_weight": (0, math.inf),
-        "style_scale": (0, math.inf),
-        "tv_weight": (0, math.inf),
-        "lattice_weight": (0, math.inf),
-        "temporal_weight": (0, math.inf),
-        "keep": (0.05, 0.95),
-        "octaves": (1, 4),
-        "window_px": (32, 8192),
-        "style_size_px": (32, 8192),
-        "refine_share": (0, 0.9),
-        "crop_px": (32, 8192),
-        "crop_shares": (0, 1),
-        "crop_ratio": (1, 4),
-        "min_zoom": (1, 16),
-        "max_zoom": (1, 16),
-    }
-
     paintings: tuple[Path, ...] = field(metadata={"help": "Paintings to learn.", "cli": False})
     preset: Preset | None = setting(
         None, "Full schedule of the paper or of the released code.", cli=False
@@ -81,58 +61,88 @@ class TrainingConfig(RunConfig):
     style_layers: tuple[str, ...] = setting(
         STYLE_LAYERS, "Layers of the style reconstruction loss, separated by commas."
     )
-    content_weight: float = setting(1.0, "Weight of the content term.")
+    content_weight: float = setting(1.0, "Weight of the content term.", least=0)
     style_weight: float | Literal["auto"] = setting(
-        "auto", "Weight of the style term, or auto: balanced against the content on photos."
+        "auto",
+        "Weight of the style term, or auto: balanced against the content on photos.",
+        least=0,
     )
     style_scale: tuple[float, ...] | None = setting(
         None,
         "Strength of the style under --style-weight auto, where --keep begins; several, one per "
         f"painting, by commas ({DEFAULT_STYLE_SCALE:g} when omitted).",
+        least=0,
     )
     keep: float | None = setting(
         0.62,
         "How much of the photo each style keeps, as the correlation of features: steers the "
         "strength of the style under --style-weight auto.",
+        least=0.05,
+        most=0.95,
     )
     octaves: int = setting(
-        3, "At how many sizes, each half of the one before, the result is compared."
+        3,
+        "At how many sizes, each half of the one before, the result is compared.",
+        least=1,
+        most=4,
     )
     window_px: int | None = setting(
-        144, "Side of the part of a crop that is compared at full size, a new one each step."
+        144,
+        "Side of the part of a crop that is compared at full size, a new one each step.",
+        least=32,
+        most=8192,
     )
     style_reduction: StyleReduction = setting(
         "mean", "Squared Gram differences of a layer: sum (paper) or mean (released code)."
     )
-    tv_weight: float = setting(0.0, "Weight of the total variation.")
+    tv_weight: float = setting(0.0, "Weight of the total variation.", least=0)
     lattice_weight: float = setting(
-        0.02, "Weight of the lattice loss, which removes grids; in units of the auto balance."
+        0.02,
+        "Weight of the lattice loss, which removes grids; in units of the auto balance.",
+        least=0,
     )
     temporal_weight: float = setting(
-        0.0, "Weight of the temporal loss, against flicker in videos; 1e-3 is strong."
+        0.0, "Weight of the temporal loss, against flicker in videos; 1e-3 is strong.", least=0
     )
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
-    style_size_px: int = setting(384, "Longer side of the painting beside a draft.")
+    style_size_px: int = setting(
+        384, "Longer side of the painting beside a draft.", least=32, most=8192
+    )
     crop_px: tuple[int, ...] = setting(
-        (256,), "Height of a training crop; several, for parts of the run, by commas."
+        (256,),
+        "Height of a training crop; several, for parts of the run, by commas.",
+        least=32,
+        most=8192,
     )
     crop_shares: tuple[float, ...] | None = setting(
-        None, "Share of the steps of each crop size, by commas; equal when omitted."
+        None,
+        "Share of the steps of each crop size, by commas; equal when omitted.",
+        least=0,
+        most=1,
     )
     crop_ratio: float = setting(
         1.5,
         "Width of a crop as a share of its height: networks that see whole photos while they "
         "train paint whole photos best.",
+        least=1,
+        most=4,
     )
     min_zoom: float = setting(
         1.0,
         "A crop shows the largest part of a photo that has its shape, or a part this many times "
         "smaller.",
+        least=1,
+        most=16,
     )
-    max_zoom: float = setting(1.2, "The most of these times, as far as a photo's pixels go.")
+    max_zoom: float = setting(
+        1.2, "The most of these times, as far as a photo's pixels go.", least=1, most=16
+    )
     refine_share: float = setting(
-        0.3, "Share of the steps, the last ones, that the refine network is trained in."
+        0.3,
+        "Share of the steps, the last ones, that the refine network is trained in.",
+        least=0,
+        most=0.9,
     )
     refine_photos: Path | None = setting(
         None, "Larger photos for the refine network; the training photos when omitted."

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from impasto.errors import UsageError
 from impasto.images.writing import atomic_path
@@ -25,9 +25,26 @@ _KINDS: Mapping[type, str] = {Path: "a path", bool: "true or false", str: "a wor
 """Kinds of settings that are neither numbers nor choices, and what they are called."""
 
 
-def setting(default: Any, help_text: str, *, cli: bool = True) -> Any:
-    """A dataclass field with the help text that the command line shows."""
-    return field(default=default, metadata={"help": help_text, "cli": cli})
+def setting(
+    default: Any,
+    help_text: str,
+    *,
+    cli: bool = True,
+    least: float | None = None,
+    most: float = math.inf,
+) -> Any:
+    """A dataclass field with what the command line shows and checks.
+
+    Args:
+        default: its value where none is given.
+        help_text: what it does, in a sentence.
+        cli: whether it is an option.
+        least: lowest value of a number, or of each entry of a list; a setting that takes the
+            place of one of the same name has that one's range.
+        most: highest value.
+    """
+    limits = {} if least is None else {"limits": (least, most)}
+    return field(default=default, metadata={"help": help_text, "cli": cli, **limits})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,64 +54,58 @@ class RunConfig(ABC):
     A subclass says which networks there are, and adds what is particular to its task.
     """
 
-    LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        "batch_size": (1, 1024),
-        "learning_rate": (1e-9, 1),
-        "averaging": (0, 0.999999),
-        "clip_gradients": (0, math.inf),
-        "steps": (1, 10**9),
-        "max_time_s": (1, 10**8),
-        "seed": (0, 2**63 - 1),
-        "devices": (1, 1024),
-        "threads": (1, 1024),
-        "workers": (0, 256),
-        "log_every": (1, 10**9),
-        "preview_every_s": (1, 10**8),
-        "checkpoint_every_s": (1, 10**8),
-    }
-    """Lowest and highest value of every number; of a list those of each entry."""
-
     photos: Path | None = setting(
         None, "Folder, .zip or .tar of photos; the example photos when omitted.", cli=False
     )
     output: Path | None = setting(None, "Run folder.", cli=False)
     network: Spec = setting(SHIPPED, "The network.", cli=False)
 
-    batch_size: int = setting(4, "Samples per step and device.")
+    batch_size: int = setting(4, "Samples per step and device.", least=1, most=1024)
     optimizer: Optimizer = setting(
         "soap",
         "How gradients become steps: soap needs at most half of adam's steps "
         "(adam on Apple's GPUs in any case).",
     )
-    learning_rate: float = setting(2e-3, "The optimizer's learning rate.")
+    learning_rate: float = setting(2e-3, "The optimizer's learning rate.", least=1e-9, most=1)
     schedule: Schedule = setting(
         "wsd",
         "Learning rate over the run: cosine falls all along, wsd over its last fifth, constant "
         "never.",
     )
     clip_gradients: float | None = setting(
-        None, "Largest norm of a step's gradients; longer ones are shortened to it."
+        None, "Largest norm of a step's gradients; longer ones are shortened to it.", least=0
     )
-    averaging: float = setting(0.995, "Decay of the weight average that is exported; 0 for none.")
-    steps: int | None = setting(None, "Length of the run in steps, instead of a time.")
-    max_time_s: float | None = setting(None, "Length of the run in seconds.", cli=False)
-    seed: int = setting(0, "Seed of weights and samples.")
+    averaging: float = setting(
+        0.995, "Decay of the weight average that is exported; 0 for none.", least=0, most=0.999999
+    )
+    steps: int | None = setting(
+        None, "Length of the run in steps, instead of a time.", least=1, most=10**9
+    )
+    max_time_s: float | None = setting(
+        None, "Length of the run in seconds.", cli=False, least=1, most=10**8
+    )
+    seed: int = setting(0, "Seed of weights and samples.", least=0, most=2**63 - 1)
 
     validation_photos: Path | None = setting(
         None, "Photos of previews and validation; the example photos when omitted."
     )
     device: DeviceName = setting("auto", "Where to train.")
-    devices: int = setting(1, "Number of GPUs.")
+    devices: int = setting(1, "Number of GPUs.", least=1, most=1024)
     precision: Precision = setting(
         "auto", "Arithmetic of the networks; auto is bfloat16 where that is much faster."
     )
-    threads: int | None = setting(None, "CPU threads; all cores when omitted.")
+    threads: int | None = setting(None, "CPU threads; all cores when omitted.", least=1, most=1024)
     workers: int | None = setting(
-        None, "Loading processes; when omitted none on a CPU, up to 8 with a GPU."
+        None,
+        "Loading processes; when omitted none on a CPU, up to 8 with a GPU.",
+        least=0,
+        most=256,
     )
-    log_every: int = setting(10, "Steps between points of the curves.")
-    preview_every_s: float = setting(60.0, "Seconds between previews and validations.")
-    checkpoint_every_s: float = setting(120.0, "Seconds between checkpoints.")
+    log_every: int = setting(10, "Steps between points of the curves.", least=1, most=10**9)
+    preview_every_s: float = setting(
+        60.0, "Seconds between previews and validations.", least=1, most=10**8
+    )
+    checkpoint_every_s: float = setting(120.0, "Seconds between checkpoints.", least=1, most=10**8)
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -133,23 +144,25 @@ class RunConfig(ABC):
 
     def _check_numbers(self) -> None:
         hints = get_type_hints(type(self))
-        values = [
-            (name, value)
-            for name in self.LIMITS
-            for value in listed(getattr(self, name))
-            if value is not None and not (value == "auto" and "auto" in str(hints[name]))
-        ]
-        for name, value in values:
-            low, high = self.LIMITS[name]
-            whole = "float" not in str(hints[name])
-            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-                kind = "a whole number" if whole else "a number"
-                raise UsageError(f"{flag(name)} is {value!r}; allowed is {kind}")
-            if not low <= value <= high or not math.isfinite(value):
-                upper = "" if high == math.inf else f" to {high:g}"
-                raise UsageError(
-                    f"{flag(name)} is {value:g}; allowed is {low:g}{upper or ' or more'}"
-                )
+        limits = {
+            item.name: item.metadata["limits"]
+            for kind in (RunConfig, type(self))
+            for item in fields(kind)
+            if "limits" in item.metadata
+        }
+        for name, (low, high) in limits.items():
+            for value in listed(getattr(self, name)):
+                if value is None or (value == "auto" and "auto" in str(hints[name])):
+                    continue
+                whole = "float" not in str(hints[name])
+                if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                    kind = "a whole number" if whole else "a number"
+                    raise UsageError(f"{flag(name)} is {value!r}; allowed is {kind}")
+                if not low <= value <= high or not math.isfinite(value):
+                    upper = "" if high == math.inf else f" to {high:g}"
+                    raise UsageError(
+                        f"{flag(name)} is {value:g}; allowed is {low:g}{upper or ' or more'}"
+                    )
 
     @property
     def shares(self) -> tuple[float, ...]:

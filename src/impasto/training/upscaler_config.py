@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from impasto.data import Degradation
 from impasto.errors import UsageError
@@ -34,15 +32,6 @@ class UpscalerConfig(RunConfig):
     Losses are on the 0..255 scale. The defaults are for a run of an hour on a laptop.
     """
 
-    LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **RunConfig.LIMITS,
-        "feature_weight": (0, math.inf),
-        "pixel_weight": (0, math.inf),
-        "lattice_weight": (0, math.inf),
-        "tv_weight": (0, math.inf),
-        "patch_px": (32, 2048),
-    }
-
     scale: Literal[4, 8] = setting(4, "How many times larger pictures become.")
     loss: UpscalerLoss = setting(
         "feature",
@@ -58,13 +47,18 @@ class UpscalerConfig(RunConfig):
     started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
 
     feature_layer: str = setting("relu2_2", "Layer of the feature reconstruction loss.")
-    feature_weight: float = setting(1.0, "Weight of the feature term, of --loss feature and both.")
-    pixel_weight: float = setting(1.0, "Weight of the pixel term, of --loss pixel and both.")
+    feature_weight: float = setting(
+        1.0, "Weight of the feature term, of --loss feature and both.", least=0
+    )
+    pixel_weight: float = setting(
+        1.0, "Weight of the pixel term, of --loss pixel and both.", least=0
+    )
     lattice_weight: float = setting(
         3000.0,
         "Weight of a grid in the error, which feature losses leave; of --loss feature and both.",
+        least=0,
     )
-    tv_weight: float = setting(0.0, "Weight of the total variation.")
+    tv_weight: float = setting(0.0, "Weight of the total variation.", least=0)
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
     degradation: Degradation = setting(
@@ -72,7 +66,7 @@ class UpscalerConfig(RunConfig):
         "How low-resolution pictures are made: bicubic; paper, after a blur; mixed, after none "
         "or some; photo, with blur, noise and JPEG.",
     )
-    patch_px: int = setting(96, "Height and width of a high-resolution patch.")
+    patch_px: int = setting(96, "Height and width of a high-resolution patch.", least=32, most=2048)
 
     batch_size: int = setting(16, "Samples per step and device.")
     optimizer: Optimizer = setting("adam", "How gradients become steps.")
