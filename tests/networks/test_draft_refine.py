@@ -91,12 +91,11 @@ def test_the_spec_survives_json():
     values = TINY.to_dict()
     assert values["architecture"] == "draft_refine"
     assert spec_from_dict(values) == TINY
-    assert spec_from_dict(values).dilations == (1, 2)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("width", 0), ("refine_width", 2.5), ("refine_blocks", 0), ("dilations", [1, 9])],
+    [("width", 0), ("refine_width", 2.5), ("refine_blocks", 0), ("blocks", 0)],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(name, value):
     with pytest.raises(UsageError, match=f"^{name} (is|are) .* allowed are whole numbers from 1"):

@@ -31,10 +31,10 @@ NAMES = ["sea", "sand", "sky"]
 def write_model(folder, spec=SPEC, **changed):
     """A model of three styles and an identity, whose weights are random."""
     folder.mkdir()
-    torch.manual_seed(13)
+    torch.manual_seed(2)
     network = spec.build()
     for part in (network.draft, network.refine):
-        torch.nn.init.normal_(part.style_parameters.table, 1.0, 0.5)
+        torch.nn.init.normal_(part.style_parameters.table, 1.0, 1.0)
     sha256 = save_weights(network, folder / "old.safetensors")
     stated = {
         "styles": tuple(StyleEntry(name, name.title(), "5a" * 32) for name in NAMES),

@@ -57,7 +57,7 @@ class DraftNetwork(nn.Module):
     """Paints a picture whose longer side is the working size.
 
     The trunk of residual blocks lies at an eighth of the height and width. Around it, at a
-    quarter, a connection and a block keep the photo's edges, which the trunk would lose.
+    quarter, a connection and two blocks keep the photo's edges, which the trunk would lose.
     Conditional instance norm follows every convolution but the last.
     """
 
@@ -66,35 +66,22 @@ class DraftNetwork(nn.Module):
         half, quarter, width = spec.half_width, spec.quarter_width, spec.width
         norms: list[int] = []
 
-        def convolution(
-            c_in: int, c_out: int, size: int = 3, *, stride: int = 1, dilation: int = 1
-        ) -> nn.Conv2d:
+        def convolution(c_in: int, c_out: int, size: int = 3, *, stride: int = 1) -> nn.Conv2d:
             norms.append(c_out)
-            border = (size - stride + 1) // 2 * dilation
-            return nn.Conv2d(
-                c_in,
-                c_out,
-                size,
-                stride,
-                border,
-                dilation,
-                bias=False,
-                padding_mode="reflect",
-            )
+            border = (size - stride + 1) // 2
+            return nn.Conv2d(c_in, c_out, size, stride, border, bias=False, padding_mode="reflect")
 
-        def blocks(channels: int, dilations: tuple[int, ...]) -> nn.ModuleList:
-            return nn.ModuleList(
-                convolution(channels, channels, dilation=d) for one in dilations for d in (one, 1)
-            )
+        def blocks(channels: int, count: int) -> nn.ModuleList:
+            return nn.ModuleList(convolution(channels, channels) for _ in range(2 * count))
 
         self.stem = nn.ModuleList(
             [convolution(3, half, 6, stride=2), convolution(half, quarter, 4, stride=2)]
         )
         self.down = convolution(quarter, width, 4, stride=2)
-        self.trunk = blocks(width, spec.dilations)
+        self.trunk = blocks(width, spec.blocks)
         self.up = BilinearConv(width, quarter)
         norms.append(quarter)
-        self.after = blocks(quarter, (1,) * spec.quarter_blocks)
+        self.after = blocks(quarter, spec.quarter_blocks)
         self.ending = NearestConv(quarter, half)
         norms.append(half)
         self.last = NearestConv(half, 3, kernel_size=5, bias=True)

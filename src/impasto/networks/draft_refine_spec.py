@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from impasto.errors import UsageError
 from impasto.networks.spec import StyleSpec, check_whole
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ class DraftRefineSpec(StyleSpec):
         half_width: channels of the draft network at half the height and width of the draft.
         quarter_width: channels at a quarter.
         width: channels of the trunk, at an eighth.
-        dilations: of the first convolution of each residual block of the trunk.
+        blocks: residual blocks of the trunk.
         quarter_blocks: residual blocks at a quarter, after the trunk.
         refine_width: channels of the refine network, at half the height and width.
         refine_blocks: residual blocks of the refine network.
@@ -33,8 +32,8 @@ class DraftRefineSpec(StyleSpec):
     half_width: int = 32
     quarter_width: int = 64
     width: int = 128
-    dilations: tuple[int, ...] = (1, 2, 1, 2)
-    quarter_blocks: int = 1
+    blocks: int = 3
+    quarter_blocks: int = 2
     refine_width: int = 24
     refine_blocks: int = 1
     parameter_sets: int = 1
@@ -46,17 +45,13 @@ class DraftRefineSpec(StyleSpec):
             UsageError: a field is out of its range; the message names it.
         """
         widths = ("half_width", "quarter_width", "width", "refine_width")
-        check_whole(self, (*widths, "quarter_blocks", "refine_blocks", "parameter_sets"))
-        object.__setattr__(self, "dilations", tuple(self.dilations))
-        if not all(isinstance(d, int) and 1 <= d <= 8 for d in self.dilations):
-            raise UsageError(
-                f"dilations are {self.dilations!r}; allowed are whole numbers from 1 to 8"
-            )
+        blocks = ("blocks", "quarter_blocks", "refine_blocks")
+        check_whole(self, (*widths, *blocks, "parameter_sets"))
 
     @property
     def min_size_px(self) -> int:
         """Smallest height and width of a draft: mirrored borders must be smaller than the map."""
-        return 8 * (max(self.dilations, default=1) + 1)
+        return 16
 
     @property
     def halo_px(self) -> int:

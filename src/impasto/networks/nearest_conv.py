@@ -72,10 +72,11 @@ class NearestConv(nn.Module):
 
 
 class BilinearConv(NearestConv):
-    """Mixes channels, ``(N, C_in, H, W)`` to ``(N, C_out, 2H, 2W)``, and enlarges bilinearly.
+    """Mixes channels, ``(N, C_in, H, W)`` to ``(N, C_out, 2H, 2W)``, and enlarges smoothly.
 
-    It costs as much as a `NearestConv` of size 3, which can learn the same and learns to paint
-    blocks of the small map's pixels instead.
+    The map is averaged over 2x2 pixels, then enlarged bilinearly: the kernel is (1, 3, 4, 4, 3, 1)
+    along each axis. What alternates from pixel to pixel is lost, which a network would otherwise
+    print into flat areas, as dots of the small map's pixels.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -86,6 +87,11 @@ class BilinearConv(NearestConv):
         """Returns the ``(4 C_out, C_in, 2, 2)`` kernel, ordered for `pixel_shuffle`."""
         shares = self.sums @ self.sums.new_tensor([0.25, 0.5, 0.25])
         return torch.einsum("ai,bj,oc->oabcij", shares, shares, self.weight).flatten(0, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Enlarges a map."""
+        x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, stride=1)
+        return super().forward(x)[:, :, 1:-1, 1:-1]
 
 
 def _tap_sums(size: int, shift: int) -> Tensor:
