@@ -16,6 +16,7 @@ import pyvips
 from PIL import Image
 from tiny_models import SPECS, exported
 
+from impasto import work
 from impasto.cli import running
 from impasto.errors import ModelError
 from impasto.images import mapping, regions
@@ -141,7 +142,7 @@ def test_pictures_of_libvips_are_worked_on_one_after_the_other(
     """It keeps one text of errors, and damage of one picture must not be told of another."""
     events = []
     for step in ("read_huge", "write_huge"):
-        function = getattr(running, step)
+        function = getattr(work, step)
 
         def seen(*args, step=step, function=function, **settings):
             events.append(step)
@@ -149,7 +150,7 @@ def test_pictures_of_libvips_are_worked_on_one_after_the_other(
             events.append(f"{step} done")
             return result
 
-        monkeypatch.setattr(running, step, seen)
+        monkeypatch.setattr(work, step, seen)
     line = ["stylize", folder, "-m", model, "--memory", SMALL, "-o", f"{tmp_path / 'out'}/"]
     assert run_cli(*line, "--format", "png")[0] == 0
     assert events == ["read_huge", "read_huge done", "write_huge", "write_huge done"] * 3
@@ -207,7 +208,7 @@ def test_each_picture_of_a_folder_gives_its_room_back(
 ):
     held, out = [], tmp_path / "out"
     out.mkdir()
-    read, paint = running.read_huge, draft_refine.DraftRefinePainter.paint
+    read, paint = work.read_huge, draft_refine.DraftRefinePainter.paint
 
     def counting(*args, **settings):
         held.append(len(mapped_files(out)))
@@ -219,7 +220,7 @@ def test_each_picture_of_a_folder_gives_its_room_back(
             raise ModelError("the model fails") from ValueError("of its own")
         return paint(self, rgb, *args)
 
-    monkeypatch.setattr(running, "read_huge", counting)
+    monkeypatch.setattr(work, "read_huge", counting)
     monkeypatch.setattr(draft_refine.DraftRefinePainter, "paint", failing)
     line = ["stylize", folder, "-m", model, "--memory", SMALL, "-o", f"{out}/"]
     code, _, err = run_cli(*line, "--format", "png")

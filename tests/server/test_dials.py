@@ -3,7 +3,12 @@
 from dial_cases import bad_texts, cases
 from server_helpers import problem
 
-from impasto.server.parameters import StylizeParameters, UpscaleParameters, offered
+from impasto.server.parameters import (
+    StylizeParameters,
+    UpscaleParameters,
+    offered,
+    picture_names,
+)
 
 KINDS = {"/v1/stylize": StylizeParameters, "/v1/upscale": UpscaleParameters}
 
@@ -14,6 +19,8 @@ def test_every_dial_of_a_request_is_checked_in_the_same_words(client):
         for name, text, told in cases(kind, bad_texts):
             unknown = f"there is no parameter {name!r}: /docs lists them"
             wanted = f"{name} {told}" if name in offered(kind) else unknown
+            if name in picture_names(kind):
+                wanted = f"{name} must be a file of multipart/form-data, not a text"
             tried.add(name)
             query = client.post(path, params={name: text}, content=b"x")
             assert problem(query, 422, "bad-parameter") == wanted
@@ -27,9 +34,12 @@ def test_the_description_states_the_ranges(client):
     for path, kind in KINDS.items():
         described = {item["name"]: item["schema"] for item in paths[path]["post"]["parameters"]}
         form = paths[path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-        assert {**form["properties"]}.keys() == {"image", *described}
+        pictures = picture_names(kind)
+        assert form["properties"].keys() == {"image", *described, *pictures}
+        assert not described.keys() & set(pictures)
         for name, dial in offered(kind).items():
-            schema = described[name]
+            schema = form["properties"][name]
+            assert described.get(name, schema) == schema
             assert schema["description"].startswith(dial.help)
             assert schema.get("default") == dial.default
             if getattr(dial, "most", None) is not None:

@@ -323,16 +323,18 @@ def test_the_lines_of_the_guide_work(serve, tmp_path):
         pytest.skip("needs curl")
     process = serve("serve", "--port", 0, "--quiet")
     shutil.copy(ROOT / "examples" / "photos" / "cat.jpg", tmp_path / "photo.jpg")
+    Image.new("L", (451, 300)).save(tmp_path / "mask.png")
     guide = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     guide = guide.replace("http://127.0.0.1:8000/", process.address)
     lines = re.findall(r"^curl (?!-H).*", guide, re.MULTILINE)
     (code,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
-    assert len(lines) == 4
+    assert len(lines) == 5
 
     for line in lines:
         subprocess.run(f"{line} --silent --fail", shell=True, cwd=tmp_path, check=True)
     assert {Image.open(path).size for path in tmp_path.glob("painted.*")} == {(451, 300)}
     assert Image.open(tmp_path / "painted.png").format == "PNG"
+    assert Image.open(tmp_path / "partly.jpg").size == (451, 300)
     assert Image.open(tmp_path / "thumbnail.jpg").format == "JPEG"
     (tmp_path / "painted.jpg").unlink()
     python = subprocess.run(
