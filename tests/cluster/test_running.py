@@ -33,7 +33,7 @@ def slow_negative(folder, workers):
         def change(photo):
             while len(list(folder.iterdir())) < workers:
                 time.sleep(0.1)
-            time.sleep(0.3)
+            time.sleep(1)  # much longer than between two pictures, when a kill interrupts none
             return Photo(255 - photo.rgb)
 
         return Work(plain_changes.Plain(change), Writing())
