@@ -276,6 +276,8 @@ def test_bodies_above_the_limit_are_refused_whether_stated_or_not(make_client, p
 def test_odd_forms_are_refused(client, picture):
     two = [("a", picture), ("b", picture)]
     problem(client.post("/v1/stylize", files=two), 400, "bad-request")
+    twice = [("image", picture), ("image", picture)]
+    problem(client.post("/v1/stylize", files=twice), 400, "bad-request")
     none = client.post("/v1/stylize", files={"strength": (None, "1")})
     problem(none, 400, "no-picture")
     torn = client.post(

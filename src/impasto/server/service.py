@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -74,13 +74,9 @@ class Service:
                         request, self.settings.max_upload_bytes, known=picture_names(kind)
                     )
                     log_fields(request.state, bytes_in=len(upload.picture))
-                    asked = read_parameters(kind, query | upload.fields, upload.files)
-                    writing = Writing(
-                        format=asked.format,
-                        quality=asked.quality,
-                        max_pixels=self.settings.max_pixels,
-                    )
-                    work = partial(change, upload.picture, Work(prepare(asked), writing))
+                    given = read_parameters(kind, query | upload.fields, upload.files)
+                    asked = replace(given, max_pixels=self.settings.max_pixels)
+                    work = partial(change, upload.picture, Work(prepare(asked), asked))
                     picture = await place.run(work, task, request.is_disconnected)
         except TimeoutError as error:
             raise ProblemError(

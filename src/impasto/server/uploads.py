@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.types import Message
 
@@ -43,21 +43,23 @@ async def read_upload(request: Request, max_bytes: int, *, known: Collection[str
     """
     fields: dict[str, str] = {}
     files: dict[str, bytes] = {}
+    pictures: list[bytes] = []
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         picture = await limited(request, max_bytes).body()
     else:
         async with read_form(request, max_bytes, max_files=1 + len(known)) as form:
-            for name, value in form.items():
-                if isinstance(value, UploadFile):
+            for name, value in form.multi_items():
+                if isinstance(value, str):
+                    fields[name] = value
+                elif name in known:
                     files[name] = await value.read()
                 else:
-                    fields[name] = value
-        pictures = [name for name in files if name not in known]
+                    pictures.append(await value.read())
         if len(pictures) > 1:
             raise ProblemError(
                 400, "bad-request", f"there are {len(pictures)} pictures: send one at a time"
             )
-        picture = files.pop(pictures[0]) if pictures else b""
+        picture = pictures[0] if pictures else b""
     if not picture:
         raise ProblemError(
             400,
