@@ -178,7 +178,7 @@ def superres(
     )
     pictures = find_pictures("data", data, save)
     with needs_extra("train", "impasto evaluate superres"):
-        from impasto.evaluation.superres import mean_scores, resampling_methods
+        from impasto.evaluation import mean_scores, resampling_methods
     methods = resampling_methods(scale)
     _add_models(methods, model or [], setup)
     table = ScoreTable(setup.title(), pictures, methods)

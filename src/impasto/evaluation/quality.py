@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -20,6 +21,11 @@ from impasto.evaluation.features import (
 )
 from impasto.evaluation.pixels import Picture, resize_longer_side
 from impasto.losses import LossNetwork
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Scores = TypeVar("Scores", bound="DataclassInstance")
 
 __all__ = [
     "CONTENT_LAYER",
@@ -112,20 +118,17 @@ def score_style(
     return scores
 
 
-def mean_scores(scores: list[StyleScores]) -> StyleScores:
-    """Returns plain means over photos.
+def mean_scores(scores: Sequence[Scores]) -> Scores:
+    """Returns plain means over pictures; that of PSNR is one of dB, as in the literature.
 
     Raises:
         UsageError: there are none.
     """
     if not scores:
         raise UsageError("there are no photos to score")
-    return StyleScores(
-        **{
-            item.name: float(np.mean([getattr(score, item.name) for score in scores]))
-            for item in fields(StyleScores)
-        }
-    )
+    kind = type(scores[0])
+    names = [item.name for item in fields(kind)]
+    return kind(**{name: float(np.mean([getattr(one, name) for one in scores])) for name in names})
 
 
 def _score(

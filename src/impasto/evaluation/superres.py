@@ -9,8 +9,8 @@ distances, the paper's measure of what looks alike, are those of the whole RGB p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -148,22 +148,6 @@ def score_methods(
     for name, upscale in methods.items():
         result = upscale(low_res)
         yield name, result, _score(result, original, scale, loss_network, target)
-
-
-def mean_scores(scores: Sequence[SuperresScores]) -> SuperresScores:
-    """Returns plain means over pictures; as in the literature, that of PSNR is one of dB.
-
-    Raises:
-        UsageError: there are none.
-    """
-    if not scores:
-        raise UsageError("there are no pictures to score")
-    return SuperresScores(
-        **{
-            item.name: float(np.mean([getattr(score, item.name) for score in scores]))
-            for item in fields(SuperresScores)
-        }
-    )
 
 
 def _check_size(rgb: Picture, scale: int) -> None:

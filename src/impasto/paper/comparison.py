@@ -36,7 +36,7 @@ class Comparison:
         photo: that of the untouched photo.
         from_noise: the first iteration of the baseline, from white noise as in the paper, whose
             objective is as low as the network's; None if none of them is.
-        from_photo: likewise from the photo, whose own objective is that of iteration 1.
+        from_photo: the same from the photo, whose own objective is that of iteration 1.
     """
 
     network: ObjectiveValues
@@ -59,8 +59,8 @@ def equivalent_iterations(
         objective: what both are judged by.
         start: ``(1, 3, H, W)`` RGB in [0, 1], which iteration 1 evaluates.
         total: for example the objective of a network's picture.
-        iterations: how many are tried; None is returned if none of them comes as low.
-        on_iteration: as for `optimize`.
+        iterations: limit; None is returned if no iteration comes as low.
+        on_iteration: as in `optimize`.
     """
     result = optimize(
         objective, start, iterations=iterations, until=total, on_iteration=on_iteration
@@ -77,15 +77,15 @@ def compare(
     seed: int = 0,
     on_iteration: OnIteration | None = None,
 ) -> Comparison:
-    """Compares a network's picture with the baseline.
+    """Compares a network's picture with the baseline, first from noise, then from the photo.
 
     Args:
         objective: of this photo.
         photo: ``(1, 3, H, W)`` RGB in [0, 1].
-        painted: likewise, what the network made of it.
-        iterations: how many the baseline has.
+        painted: what the network made of it, of the same shape.
+        iterations: limit of the baseline.
         seed: of the noise.
-        on_iteration: as for `optimize`; the baseline from noise comes first.
+        on_iteration: as in `optimize`.
     """
     network = objective.values(painted)
     start = noise(photo.shape[-2], photo.shape[-1], seed=seed).to(photo.device)
@@ -106,7 +106,7 @@ class StyleJudge:
         painting: the style image.
         weights: those that the model was trained with.
         size_px: longer side of the photos while they are compared; none is enlarged.
-        iterations: how many the baseline has.
+        iterations: limit of the baseline.
         device: of the baseline.
 
     Raises:
@@ -160,11 +160,7 @@ class StyleJudge:
         )
 
     def score(self, photo: Photo) -> StyleScores | None:
-        """Scores the style on a photo by `score_style`.
-
-        Returns:
-            None where the style targets lack the size or a layer that scores are defined at.
-        """
+        """Scores the style on a photo; None where the style targets lack what scores need."""
         if self.painting is None:
             return None
         (scores,) = score_style(self.paint, self.painting, [photo.rgb], loss_network=self.scoring)

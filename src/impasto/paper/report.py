@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Value = TypeVar("Value")
+Progress = Callable[[str], None]
+"""Is told what is measured."""
 
 SECTIONS: Final = ("speed", "objective", "superres", "figures")
 """Their order in the report."""
@@ -36,9 +38,7 @@ class Measurements:
         inputs: everything that the measurements depend on, JSON-ready.
 
     Raises:
-        ResumeError: the folder holds measurements of other inputs, or a file that is
-            none of ours.
-        OutputError: the folder cannot be written.
+        ResumeError: the folder holds measurements of other inputs, or an unreadable file.
     """
 
     def __init__(self, folder: Path, inputs: dict[str, Any]) -> None:
@@ -61,12 +61,7 @@ class Measurements:
             )
 
     def get(self, name: str, measure: Callable[[], Value]) -> Value:
-        """Returns a measurement, which is made and kept if it is not there yet.
-
-        Args:
-            name: what it goes by.
-            measure: makes it; what it returns must be JSON-ready.
-        """
+        """Returns a measurement, JSON-ready; it is made and kept if it is missing."""
         if name not in self._values:
             self.keep(name, measure())
         kept: Value = self._values[name]
@@ -153,10 +148,6 @@ class Section:
     machine: str = ""
     notes: Sequence[str] = ()
 
-    def circumstances(self) -> list[str]:
-        """Returns under which the figures were taken, a paragraph each."""
-        return [*([f"Machine: {self.machine}."] if self.machine else []), *self.notes]
-
 
 def save_section(folder: Path, section: Section) -> None:
     """Writes a section for `write_report`, as ``<folder>/<name>/section.json``.
@@ -171,8 +162,7 @@ def save_section(folder: Path, section: Section) -> None:
 def write_report(folder: Path) -> Path:
     """Puts the sections of a folder together.
 
-    Where all were made under the same circumstances, these are stated once, at the top;
-    otherwise each section states its own.
+    Circumstances that all share are stated once, at the top, others in each section.
 
     Returns:
         ``<folder>/report.md``.
@@ -180,33 +170,32 @@ def write_report(folder: Path) -> Path:
     Raises:
         OutputError: the file cannot be written.
     """
-    sections = []
-    for name in SECTIONS:
-        if (file := folder / name / "section.json").is_file():
-            values = json.loads(file.read_text(encoding="utf-8"))
-            tables = [Table(**table) for table in values.pop("tables")]
-            pictures = [Picture(**picture) for picture in values.pop("pictures")]
-            sections.append(Section(**values, tables=tables, pictures=pictures))
+    files = [folder / name / "section.json" for name in SECTIONS]
+    sections = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
     path = folder / "report.md"
     _write(path, "\n\n".join(_markdown(sections)) + "\n")
     return path
 
 
-def _markdown(sections: list[Section]) -> Iterator[str]:
-    first, *others = [section.circumstances() for section in sections] or [[]]
-    shared = all(other == first for other in others)
+def _markdown(sections: list[dict[str, Any]]) -> Iterator[str]:
+    """Yields the report's paragraphs; sections as `save_section` wrote them."""
+    circumstances = [
+        [*([f"Machine: {section['machine']}."] if section["machine"] else []), *section["notes"]]
+        for section in sections
+    ]
+    shared = all(other == circumstances[0] for other in circumstances)
     yield f"# {TITLE}"
-    yield from first if shared else []
-    for section in sections:
-        yield f"## {section.title}"
-        yield from [] if shared else section.circumstances()
-        yield from section.text
-        for table in section.tables:
-            yield f"**{table.caption}**"
-            yield "\n".join(table_lines(table.header, table.rows))
-        for picture in section.pictures:
-            yield f"![{picture.caption}]({section.name}/{picture.file})"
-            yield f"*{picture.caption}*"
+    yield from circumstances[0] if shared else []
+    for section, own in zip(sections, circumstances, strict=True):
+        yield f"## {section['title']}"
+        yield from [] if shared else own
+        yield from section["text"]
+        for table in section["tables"]:
+            yield f"**{table['caption']}**"
+            yield "\n".join(table_lines(table["header"], table["rows"]))
+        for picture in section["pictures"]:
+            yield f"![{picture['caption']}]({section['name']}/{picture['file']})"
+            yield f"*{picture['caption']}*"
 
 
 def _write(path: Path, text: str) -> None:
