@@ -32,7 +32,8 @@ from impasto.errors import ImageError, MissingExtraError, UsageError
 if TYPE_CHECKING:
     from impasto.cli.scores import ByMethod
     from impasto.data import Degradation
-    from impasto.evaluation.superres import Picture, Upscaler
+    from impasto.evaluation.pixels import Picture
+    from impasto.evaluation.superres import Upscaler
     from impasto.losses import LossNetwork
 
 SCALES: Final = (4, 8)

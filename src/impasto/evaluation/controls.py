@@ -39,8 +39,8 @@ _DETAIL_SHARE: Final = 0.6
 def failed_measures(measures: StyleMeasures) -> list[str]:
     """Returns the names of the measures that are beyond their limits.
 
-    These lie where the best published results of feed-forward networks pass, and controls do
-    not. *ghost* counts from two photos on; *faces* has no limit.
+    The best published results of feed-forward networks pass these limits, and controls do not.
+    *ghost* counts from two photos on; *faces* has no limit.
     """
     values = measures.to_dict()
     failed = [name for name, most in AT_MOST.items() if (values[name] or 0) > most]

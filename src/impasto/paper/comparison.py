@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from impasto.evaluation import StyleScores, score_style
-from impasto.evaluation.quality import PAINTING_PX, Picture
+from impasto.evaluation.features import PAINTING_PX
+from impasto.evaluation.pixels import Picture
 from impasto.images.reading import Photo
 from impasto.losses import STYLE_LAYERS, LossNetwork
 from impasto.losses.style_targets import Grams

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from impasto.catalog import list_upscalers, shipped_styles
 from impasto.data.examples import example_photos_folder
 from impasto.errors import DataError, ImageError, ModelError, UsageError
-from impasto.evaluation.quality import resize_longer_side
+from impasto.evaluation.pixels import resize_longer_side
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork, load_style_targets

@@ -22,7 +22,8 @@ from impasto.catalog.own import weights_of
 from impasto.data import Degradation, degrade
 from impasto.errors import ImageError
 from impasto.evaluation.machine import describe_machine
-from impasto.evaluation.quality import mean_scores, resize_longer_side
+from impasto.evaluation.pixels import resize_longer_side
+from impasto.evaluation.quality import mean_scores
 from impasto.evaluation.superres import (
     METRICS_SOURCE,
     SuperresScores,
