@@ -58,17 +58,11 @@ def _box(row: Mapping[str, str], path: Path, line: int) -> list[float]:
 def faces_kept(
     result: Seen, photo: Seen, boxes: Boxes, photo_size: tuple[int, int]
 ) -> tuple[float, ...]:
-    """Measures how much of the faces is there, at each scale.
+    """Measures how much of the faces is left, at each scale.
 
-    Args:
-        result: what the loss network sees of the result.
-        photo: what it sees of the photo.
-        boxes: ``(N, 4)``, at least one.
-        photo_size: height and width of the photo that the boxes are drawn on.
-
-    Returns:
-        Per scale the correlation of the maps of relu3_3 inside the boxes; from each channel the
-        mean of the whole map is removed, since a small face has too few values for one.
+    It is the correlation of the maps of relu3_3 inside the boxes, one or more on a photo of this
+    height and width; from each channel the mean of the whole map is removed, since a small face
+    has too few values for one.
 
     Raises:
         DataError: a box reaches beyond the photo.

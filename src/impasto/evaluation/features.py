@@ -104,17 +104,11 @@ def gram_distances(grams: Mapping[str, Tensor], target: Mapping[str, Tensor]) ->
 
 
 def balanced_ratios(result: Seen, photo: Seen, painting: Mapping[int, Grams]) -> tuple[float, ...]:
-    """Measures how far a result is from the painting, at each scale.
+    """Measures how far a result is from the painting, at each scale; the mean is *painted*.
 
-    Args:
-        result: of the photo.
-        photo: the untouched one.
-        painting: from `see_painting`.
-
-    Returns:
-        Per scale ``s`` the mean over the style layers of ``||G(result) - G(painting)||_F^2 /
-        ||G(photo) - G(painting)||_F^2``, with the pictures at ``512/s`` and the painting at
-        ``384/s`` px. 0 is the painting's texture, 1 the photo's. Their mean is *painted*.
+    Per scale ``s`` it is the mean over the style layers of ``||G(result) - G(painting)||_F^2 /
+    ||G(photo) - G(painting)||_F^2``, with the pictures at ``512/s`` and the painting, as from
+    `see_painting`, at ``384/s`` px. 0 is the painting's texture, 1 the photo's.
     """
     ratios = []
     for scale in SCALES:
@@ -125,22 +119,18 @@ def balanced_ratios(result: Seen, photo: Seen, painting: Mapping[int, Grams]) ->
 
 
 def correlations(result: Seen, photo: Seen) -> tuple[float, ...]:
-    """Measures how much of the photo is left, at each scale.
+    """Measures how much of the photo is left, at each scale; the mean is *kept*.
 
-    Returns:
-        Per scale the correlation of the maps of relu3_3, each channel's mean removed; 1 is the
-        photo itself. Their mean is *kept*.
+    It is the correlation of the maps of relu3_3, each channel's mean removed; 1 is the photo.
     """
     return tuple(correlation(result.content[scale], photo.content[scale]) for scale in SCALES)
 
 
 def correlation(a: Tensor, b: Tensor, where: Tensor | None = None) -> float:
-    """Returns the correlation of two maps, each channel's mean removed.
+    """Returns the correlation of two maps, ``(1, C, h, w)``, each channel's mean removed.
 
-    Args:
-        a: ``(1, C, h, w)``.
-        b: the same shape.
-        where: ``(h, w)``, boolean: what counts; the means are still those of the whole maps.
+    If ``where`` is given, ``(h, w)`` boolean, only these places count; the means are still those
+    of the whole maps.
     """
     # Sums over two million values need more than float32.
     centred = (x.double() - x.double().mean(dim=(2, 3), keepdim=True) for x in (a, b))

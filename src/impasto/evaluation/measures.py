@@ -74,13 +74,8 @@ class PhotoMeasures:
 
     def to_dict(self) -> dict[str, float | None]:
         """Returns the measures by name, those of one scale as ``balanced_1`` and so on."""
-        values: dict[str, float | None] = {
-            "painted": self.painted,
-            "kept": self.kept,
-            "repainted": self.repainted,
-            "follow": self.follow,
-            "faces": self.faces,
-        }
+        first = ("painted", "kept", "repainted", "follow", "faces")
+        values: dict[str, float | None] = {name: getattr(self, name) for name in first}
         for name in ("balanced", "correlation"):
             scales = zip(SCALES, getattr(self, name), strict=True)
             values |= {f"{name}_{scale}": value for scale, value in scales}
@@ -130,11 +125,7 @@ class PreparedPhoto:
 
     @classmethod
     def of(cls, rgb: Picture, loss_network: LossNetwork) -> PreparedPhoto:
-        """Looks at a photo.
-
-        Raises:
-            ImageError: it is too narrow for the loss network.
-        """
+        """Looks at a photo; `ImageError` if it is too narrow for the loss network."""
         return cls(rgb, see_photo(loss_network, rgb))
 
 
@@ -158,10 +149,10 @@ class StyleMeter:
         """Measures one result.
 
         Args:
-            name: of the photo, a new one.
+            name: the photo's, which no earlier photo has.
             photo: at its own size.
-            result: ``(h, w, 3)`` uint8 of the same shape, as it is written.
-            faces: boxes on the photo, in its pixels.
+            result: ``(h, w, 3)`` uint8 of the same aspect ratio, as it is written.
+            faces: ``(N, 4)`` boxes in pixels of the photo.
 
         Raises:
             ImageError: the result is no result of this photo.
@@ -195,11 +186,7 @@ class StyleMeter:
         return measures
 
     def finish(self) -> StyleMeasures:
-        """Returns the measures of all results.
-
-        Raises:
-            UsageError: there are none.
-        """
+        """Returns the measures of all results; `UsageError` if there are none."""
         mean = mean_measures(list(self._photos.values()))
         return StyleMeasures(
             dict(self._photos), mean, self._ghost.value, self._halo.value, *self._grid.peak
@@ -251,11 +238,7 @@ def measure_style(
 
 
 def mean_measures(measures: Sequence[PhotoMeasures]) -> PhotoMeasures:
-    """Returns plain means; *faces* is that of the photos that have some.
-
-    Raises:
-        UsageError: there are none.
-    """
+    """Returns plain means, *faces* over the photos that have some; `UsageError` for none."""
     if not measures:
         raise UsageError("there are no photos to measure")
     means: dict[str, Any] = {}
@@ -269,14 +252,10 @@ def mean_measures(measures: Sequence[PhotoMeasures]) -> PhotoMeasures:
 def repainted(photo: Picture, result: Picture) -> float:
     """Measures what is new besides the colours and the fine texture.
 
-    Args:
-        photo: ``(H, W, 3)`` uint8, with a longer side of 512 px.
-        result: the same shape.
-
-    Returns:
-        Both are blurred (Gaussian, sigma 16 px). The RMS of what the best affine map of the
-        photo's colours leaves of the result, as a share of the result's RMS contrast around
-        each channel's mean. Any recolouring with any fine texture gives nearly 0.
+    Photo and result, ``(H, W, 3)`` uint8 with a longer side of 512 px, are blurred (Gaussian,
+    sigma 16 px). The RMS of what the best affine map of the photo's colours leaves of the result
+    is taken as a share of the result's RMS contrast around each channel's mean. Any recolouring
+    with any fine texture gives nearly 0.
     """
     before, after = (
         gaussian_blur(x.astype(np.float32), _REPAINTED_SIGMA_PX) for x in (photo, result)
@@ -290,15 +269,10 @@ def repainted(photo: Picture, result: Picture) -> float:
 def follow(photo: Picture, result: Picture) -> float:
     """Measures whether strokes run along the photo's edges.
 
-    Args:
-        photo: ``(H, W, 3)`` uint8, with a longer side of 512 px.
-        result: the same shape.
-
-    Returns:
-        Mean ``|cos|`` of the angle between the main directions of both structure tensors (luma,
-        gradients of a blur of sigma 1, tensor blurred by sigma 4) over the strongest fifth of
-        the photo's edges, by the difference of the tensor's eigenvalues. Directions at random
-        give 2/pi = .64.
+    Photo and result are ``(H, W, 3)`` uint8 with a longer side of 512 px. The measure is the mean
+    ``|cos|`` of the angle between the main directions of both structure tensors (luma, gradients
+    of a blur of sigma 1, tensor blurred by sigma 4) over the strongest fifth of the photo's
+    edges, by the difference of the tensor's eigenvalues. Directions at random give 2/pi = .64.
     """
     before, after = _structure(photo), _structure(result)
     strength = np.abs(before)

@@ -70,15 +70,14 @@ class StyleScores:
 
 
 def lattice(rgb: Picture, period_px: int) -> float:
-    """Measures a grid: the deviation of the mean colours of a period's phases.
+    """Measures a grid: the standard deviation of the mean colours of a period's phases.
 
     Args:
         rgb: ``(H, W, 3)`` uint8.
         period_px: 2 finds checkerboards, 4 the grid of a x4 pixel shuffle.
 
     Returns:
-        Standard deviation over the ``period_px^2`` phases in grey levels, of the worst
-        channel. An untouched photo has about 0.2 at 4.
+        Grey levels of the worst channel. An untouched photo has about 0.2 at 4.
     """
     p = period_px
     means = [rgb[y::p, x::p].reshape(-1, 3).mean(axis=0) for y in range(p) for x in range(p)]
@@ -102,9 +101,6 @@ def score_style(
         painting: ``(H, W, 3)`` uint8, or its Gram matrices at 384 px, ``(1, C, C)`` by layer.
         photos: ``(H, W, 3)`` uint8 each.
         loss_network: VGG-16; None is the shipped one.
-
-    Returns:
-        The scores of each photo.
     """
     network = loss_network or LossNetwork()
     if isinstance(painting, Mapping):
@@ -133,11 +129,7 @@ def score_style(
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """Returns plain means over pictures; that of PSNR is one of dB, as in the literature.
-
-    Raises:
-        UsageError: there are none.
-    """
+    """Returns plain means, of PSNR in dB as in the literature; `UsageError` for none."""
     if not scores:
         raise UsageError("there are no photos to score")
     kind = type(scores[0])

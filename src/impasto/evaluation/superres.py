@@ -70,10 +70,7 @@ class SuperresScores:
 
 
 def luma(rgb: Picture) -> NDArray[np.float64]:
-    """Computes Y of YCbCr (BT.601, studio range), without rounding.
-
-    Args:
-        rgb: ``(H, W, 3)`` uint8.
+    """Computes Y of YCbCr (BT.601, studio range) of ``(H, W, 3)`` uint8, without rounding.
 
     Returns:
         ``(H, W)`` values from 16 (black) to 235 (white).
@@ -133,17 +130,14 @@ def score_methods(
     scale: int,
     loss_network: LossNetwork,
 ) -> Iterator[tuple[str, Picture, SuperresScores]]:
-    """Enlarges one picture by every method.
+    """Enlarges one picture by every method; yields name, result and scores of each.
 
     Args:
         methods: callables from ``(H, W, 3)`` to ``(scale H, scale W, 3)``, by name.
         low_res: ``(H, W, 3)`` uint8.
         original: ``(scale H, scale W, 3)`` uint8.
-        scale: of the methods.
+        scale: the methods' factor.
         loss_network: VGG-16.
-
-    Yields:
-        Name, result and scores of each method.
 
     Raises:
         UsageError: a method's result is not as large as the original.
@@ -180,10 +174,7 @@ def _check_size(rgb: Picture, scale: int) -> None:
 def luma_scores(result: Picture, original: Picture, scale: int) -> tuple[float, float]:
     """Computes PSNR in dB and SSIM of Y, as in `SuperresScores`.
 
-    Args:
-        result: ``(H, W, 3)`` uint8.
-        original: ``(H, W, 3)`` uint8.
-        scale: width of the border in px that is left out.
+    The pictures are ``(H, W, 3)`` uint8; a border of ``scale`` px is left out.
     """
     height, width = original.shape[:2]
     inner = (slice(scale, height - scale), slice(scale, width - scale))

@@ -56,12 +56,8 @@ def equivalent_iterations(
 ) -> int | None:
     """Returns the first iteration of L-BFGS, from 1, whose objective is as low as ``total``.
 
-    Args:
-        objective: what both are judged by.
-        start: ``(1, 3, H, W)`` RGB in [0, 1], which iteration 1 evaluates.
-        total: for example the objective of a network's picture.
-        iterations: limit; None is returned if no iteration comes as low.
-        on_iteration: as in `optimize`.
+    Iteration 1 evaluates ``start``, ``(1, 3, H, W)`` RGB in [0, 1]. None is returned if none of the
+    ``iterations`` comes as low. The other arguments are those of `optimize`.
     """
     result = optimize(
         objective, start, iterations=iterations, until=total, on_iteration=on_iteration
@@ -85,7 +81,7 @@ def compare(
         photo: ``(1, 3, H, W)`` RGB in [0, 1].
         painted: what the network made of it, of the same shape.
         iterations: limit of the baseline.
-        seed: of the noise.
+        seed: seed of the noise.
         on_iteration: as in `optimize`.
     """
     network = objective.values(painted)
@@ -99,10 +95,11 @@ def compare(
     return Comparison(network, objective.values(photo), from_noise, from_photo)
 
 
+@dataclass
 class StyleJudge:
     """Judges a style on photos, in the paper's terms and in ours.
 
-    Args:
+    Attributes:
         paint: maps an ``(H, W, 3)`` uint8 photo to its result of the same size.
         painting: the style image.
         weights: those that the model was trained with.
@@ -115,32 +112,19 @@ class StyleJudge:
         ImageError: the painting is too small for the loss network.
     """
 
-    def __init__(
-        self,
-        paint: Callable[[Picture], Picture],
-        painting: Painting,
-        weights: TrainedWeights,
-        *,
-        size_px: int = EQUIVALENCE_PX,
-        iterations: int = EQUIVALENCE_ITERATIONS,
-        device: str = "cpu",
-    ) -> None:
-        self.paint = paint
-        self.weights = weights
-        self.size_px = size_px
-        self.iterations = iterations
-        self.device = device
-        self.loss_network = prepared_loss_network(device=device)
-        layers = tuple(weights.style)
-        self.grams = painting.grams(self.loss_network, layers, weights.style_size_px, device)
+    paint: Callable[[Picture], Picture]
+    painting: Painting
+    weights: TrainedWeights
+    size_px: int = EQUIVALENCE_PX
+    iterations: int = EQUIVALENCE_ITERATIONS
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        self.loss_network = prepared_loss_network(device=self.device)
+        layers, size_px = tuple(self.weights.style), self.weights.style_size_px
+        self.grams = self.painting.grams(self.loss_network, layers, size_px, self.device)
         # Scores are computed on the CPU.
-        self.scoring = self.loss_network if device == "cpu" else LossNetwork()
-        self.painting: Picture | Grams | None = None
-        if painting.photo is not None:
-            self.painting = painting.photo.rgb
-        elif painting.targets is not None:
-            grams = painting.targets.grams.get(PAINTING_PX, {})
-            self.painting = grams if set(STYLE_LAYERS) <= set(grams) else None
+        self.scoring = self.loss_network if self.device == "cpu" else LossNetwork()
 
     def compare(
         self, photo: Photo, name: str | Path, *, on_iteration: OnIteration | None = None
@@ -162,7 +146,12 @@ class StyleJudge:
 
     def score(self, photo: Photo) -> StyleScores | None:
         """Scores the style on a photo; None where the style targets lack what scores need."""
-        if self.painting is None:
-            return None
-        (scores,) = score_style(self.paint, self.painting, [photo.rgb], loss_network=self.scoring)
+        painting: Picture | Grams
+        if self.painting.targets is None:
+            painting = self.painting.rgb
+        else:
+            painting = self.painting.targets.grams.get(PAINTING_PX, {})
+            if not set(STYLE_LAYERS) <= set(painting):
+                return None
+        (scores,) = score_style(self.paint, painting, [photo.rgb], loss_network=self.scoring)
         return scores

@@ -36,6 +36,9 @@ ITERATIONS = 500
 COARSEST_PX = 256
 """Coarse-to-fine begins at this longer side or up to twice as much."""
 
+FORMAT_VERSION: Final = 1
+"""Format of the files of states."""
+
 LEARNING_RATE: Final = 0.05
 """Adam's step: about as much as a pixel changes at first, 13 grey levels."""
 
@@ -50,9 +53,6 @@ _SUFFICIENT: Final = 1e-4
 _ROUNDING: Final = 1e-6
 _LEAST_CURVATURE: Final = 1e-8
 _MOST_CUTS: Final = 8
-
-FORMAT_VERSION: Final = 1
-"""Format of the files of states."""
 
 _KEY: Final = "optimization"
 _SOLVER: Final = "solver."
@@ -102,10 +102,7 @@ class Lbfgs:
     def next(self, image: Tensor, total: float, gradient: Tensor) -> Tensor:
         """Returns the next picture to evaluate, ``(1, 3, H, W)`` in [0, 1].
 
-        Args:
-            image: the picture that was asked for before, of the same shape.
-            total: the objective there.
-            gradient: its gradient.
+        It is told the objective and its gradient at the picture that was asked for before.
         """
         last = self.point
         if last is not None:
@@ -370,14 +367,8 @@ def coarse_to_fine(
 
     Large strokes and colours come from the small sizes, where iterations are cheap (Gatys et
     al. 2017, on high resolutions); Johnson et al. do without. At each size the solver begins
-    afresh.
-
-    Args:
-        levels: from small to large.
-        start: ``(1, 3, H, W)`` at the first level's size.
-        method: ``"lbfgs"`` or ``"adam"``.
-        on_iteration: as in `optimize`.
-        state: go on from here, in place of ``start`` and ``method``.
+    afresh. The levels go from small to large, ``start`` has the size of the first, and the other
+    arguments are those of `optimize`.
 
     Returns:
         The best picture of the last level, and the curve over all of them.
@@ -408,11 +399,9 @@ def coarse_to_fine(
 
 
 def level_sizes(longer_side_px: int, coarsest_px: int = COARSEST_PX) -> list[int]:
-    """Returns longer sides from small to large, each about twice the one before.
+    """Returns longer sides up to the given one, each about twice the one before.
 
-    Args:
-        longer_side_px: the last one.
-        coarsest_px: none lies below this but ``longer_side_px`` itself.
+    None lies below ``coarsest_px`` but ``longer_side_px`` itself.
     """
     sizes = [longer_side_px]
     while sizes[0] >= 2 * coarsest_px:
@@ -434,9 +423,9 @@ def save_state(state: State, path: Path, settings: Mapping[str, Any]) -> None:
     """Writes a state atomically, so that a killed run goes on to the same picture.
 
     Args:
-        state: as after an iteration.
+        state: the state after an iteration.
         path: the file.
-        settings: what the optimisation was begun with, JSON-ready, by name for people.
+        settings: what the optimisation was begun with, JSON-ready, by option.
 
     Raises:
         OutputError: the file cannot be written.
@@ -528,11 +517,9 @@ def tensorboard_curves(folder: Path, done: int = 0) -> Iterator[Callable[[State]
 
 
 def find_device(name: str, threads: int | None = None) -> str:
-    """Sets the number of CPU threads, if one is given, and finds a device.
+    """Sets the number of CPU threads, if one is given, and finds a device by PyTorch's name.
 
-    Args:
-        name: PyTorch's name of one, or ``"auto"`` for the fastest.
-        threads: CPU threads; None leaves them as they are.
+    ``"auto"`` is the fastest.
 
     Raises:
         UsageError: there is no such device here.

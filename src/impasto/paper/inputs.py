@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,7 @@ PAPER_MODEL = "paper_great_wave"
 """The shipped style with the paper's own network."""
 
 
-@dataclass(frozen=True)
-class ObjectiveSize:
+class ObjectiveSize(NamedTuple):
     """How many photos, and iterations on each, at one size of the objective's curves."""
 
     longer_side_px: int
@@ -176,7 +175,7 @@ class Inputs:
 
 
 def read_photo(path: Path, longer_side_px: int) -> Rgb:
-    """Reads a photo with a longer side of exactly that: ``(H, W, 3)`` uint8.
+    """Reads a photo, ``(H, W, 3)`` uint8, scaled to exactly this longer side.
 
     Raises:
         ImageError: it cannot be read, or is too narrow for the loss network.
@@ -210,7 +209,7 @@ def gather_inputs(
         painting: a style image, or a file of style targets; None is the targets beside the first
             model that has some.
         sr_data: a folder of pictures, or of such folders; None is the example photos.
-        models: model files; none is the shipped styles of the same painting.
+        models: model files; an empty list is the shipped styles of the same painting.
 
     Raises:
         DataError: a folder is missing or holds no pictures.
@@ -253,7 +252,7 @@ def _test_sets(folder: Path) -> dict[str, Path]:
 
 
 def _shipped_models(painting: Path | None) -> list[StyleModelFile]:
-    """Returns the paper's model, if it is shipped, and the default style or that of a painting."""
+    """Returns the paper's model, if it is shipped, and the default style or a painting's."""
     styles = {style.name: style for style in shipped_styles()}
     names = [PAPER_MODEL, PAPER_MODEL.removeprefix("paper_")]
     if painting is not None and painting.stem in styles:
@@ -268,18 +267,16 @@ def _named(paths: Sequence[Path], painting_sha256: str) -> list[StyleModelFile]:
     """Takes the painting's style of each model file, else its first, under different names."""
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("--model names one file twice: give each once")
-    styles = [_style_in(path, painting_sha256) for path in paths]
+    styles = []
+    for path in paths:
+        held = (metadata := read_model_file(path)[1]).styles
+        if not held:
+            raise ModelError(f"{path} holds no style, but a model of the kind {metadata.kind!r}")
+        hashes = [style.style_image_sha256 for style in held]
+        known = painting_sha256 and painting_sha256 in hashes
+        styles.append(held[hashes.index(painting_sha256) if known else 0].name)
     names = styles if len(set(styles)) == len(styles) else list(map(str, paths))
     return [StyleModelFile.read(*given) for given in zip(paths, styles, names, strict=True)]
-
-
-def _style_in(path: Path, sha256: str) -> str:
-    """Finds the style of a model file that has the painting's hash; else its first."""
-    metadata = read_model_file(path)[1]
-    if not metadata.styles:
-        raise ModelError(f"{path} holds no style, but a model of the kind {metadata.kind!r}")
-    painted = (style for style in metadata.styles if sha256 and sha256 == style.style_image_sha256)
-    return next(painted, metadata.styles[0]).name
 
 
 def _targets_beside(models: Sequence[StyleModelFile]) -> Path:

@@ -21,11 +21,7 @@ from impasto.runtime.model_file import read_model_file
 
 CONTENT_LAYER: Final = "relu3_3"
 STYLE_SCALE: Final = 3.0
-"""Default strength of the style."""
-
 TV_SCALE: Final = 0.02
-"""Default strength of the total variation."""
-
 _LEAST: Final = 1e-30
 
 
@@ -187,12 +183,7 @@ def trained_objective(
 ) -> Objective:
     """Makes the objective that a model was trained with, for one photo.
 
-    Args:
-        loss_network: VGG-16.
-        photo: ``(1, 3, H, W)`` RGB in [0, 1], the content image.
-        paintings: Gram matrices of each painting, ``(1, C, C)`` by layer.
-        weights: the model's.
-        shares: share of each painting in the style, divided by their sum; None is equal shares.
+    The other arguments are those of `balanced_objective`.
 
     Raises:
         UsageError: there are not as many shares as paintings, or their sum is not above 0; or
@@ -221,16 +212,11 @@ def feature_objective(
 ) -> Objective:
     """Makes the objective of a feature reconstruction, figure 3.
 
-    It is the squared distance of the features divided by their squared size (0 where nothing is
-    missing, 1 where features are all 0), plus a total variation that keeps away the noise which
-    deeper layers do not see. Such a term is Mahendran and Vedaldi's (2015), whom the paper
-    follows without stating a weight.
-
-    Args:
-        loss_network: VGG-16.
-        image: ``(1, 3, H, W)`` RGB in [0, 1].
-        layer: for example ``"relu3_3"``.
-        tv_scale: weight of the total variation divided by the image's own.
+    It is the squared distance of the features at a layer divided by their squared size (0 where
+    nothing is missing, 1 where features are all 0), plus ``tv_scale`` times the total variation
+    divided by the image's own, which keeps away the noise that deeper layers do not see. Such a
+    term is Mahendran and Vedaldi's (2015), whom the paper follows without stating a weight. The
+    image is ``(1, 3, H, W)`` RGB in [0, 1].
 
     Raises:
         UsageError: the loss network has no such layer; the message lists its layers.
@@ -248,13 +234,9 @@ def feature_objective(
 def gram_objective(loss_network: LossNetwork, grams: Grams, *, tv_weight: float = 0.0) -> Objective:
     """Makes the objective of a style reconstruction, figure 4.
 
-    It is the mean over layers of the squared distance of Gram matrices divided by the squared
-    size of the image's, so that each layer counts the same; the paper adds the distances up.
-
-    Args:
-        loss_network: VGG-16.
-        grams: ``(1, C, C)`` by layer, for example from `style_grams`; all layers count.
-        tv_weight: weight of the total variation.
+    It is the mean over layers of the squared distance of Gram matrices, ``(1, C, C)`` by layer,
+    divided by the squared size of the image's, so that each layer counts the same; the paper adds
+    the distances up. A weighted total variation can be added.
 
     Raises:
         UsageError: the loss network has no such layer; the message lists its layers.

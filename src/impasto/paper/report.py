@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 Progress = Callable[[str], None]
-"""Is told what is measured."""
+"""Takes a line on what is measured."""
 
 SECTIONS: Final = ("speed", "objective", "superres", "figures")
 """Their order in the report."""
@@ -31,11 +31,8 @@ COLOURS: Final = ("#2f5d8a", "#c4542d", "#5d8a3c", "#8a5d9e")
 class Measurements:
     """The measurements of one section, kept in its folder as soon as each is made.
 
-    They lie in ``<folder>/measurements.json``, so that a report can be gone on with.
-
-    Args:
-        folder: the section's folder; it is made.
-        inputs: everything that the measurements depend on, JSON-ready.
+    A later run goes on from ``<folder>/measurements.json``, if it has the same ``inputs``:
+    everything that the measurements depend on, JSON-ready.
 
     Raises:
         ResumeError: the folder holds measurements of other inputs, or an unreadable file.
@@ -68,15 +65,11 @@ class Measurements:
         return kept
 
     def holds(self, name: str, value: object) -> bool:
-        """Tells whether a measurement is there and is this one."""
+        """Tells whether a measurement is there and has this value."""
         return name in self._values and self._values[name] == json.loads(json.dumps(value))
 
     def keep(self, name: str, value: object) -> None:
-        """Keeps a measurement in place of an earlier one; it must be JSON-ready.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Keeps a measurement, JSON-ready, in place of an earlier one."""
         self._values[name] = json.loads(json.dumps(value))
         text = json.dumps({"inputs": self._inputs, "values": self._values}, indent=1)
         _write(self._path, text + "\n")
@@ -84,11 +77,7 @@ class Measurements:
 
 @contextmanager
 def plot(path: Path, panels: int = 1) -> Iterator[list[Axes]]:
-    """Gives panels to draw on, side by side, and writes them as ``path``.png and .svg.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
+    """Gives panels to draw on, side by side, and writes them as ``path``.png and .svg."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1 + 4.5 * panels, 4), layout="constrained")
@@ -150,25 +139,15 @@ class Section:
 
 
 def save_section(folder: Path, section: Section) -> None:
-    """Writes a section for `write_report`, as ``<folder>/<name>/section.json``.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Writes a section for `write_report`, as ``<folder>/<name>/section.json``."""
     text = json.dumps(asdict(section), indent=1)
     _write(folder / section.name / "section.json", text + "\n")
 
 
 def write_report(folder: Path) -> Path:
-    """Puts the sections of a folder together.
+    """Puts the sections of a folder together as ``report.md``, and returns its path.
 
     Circumstances that all share are stated once, at the top, others in each section.
-
-    Returns:
-        ``<folder>/report.md``.
-
-    Raises:
-        OutputError: the file cannot be written.
     """
     files = [folder / name / "section.json" for name in SECTIONS]
     sections = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
