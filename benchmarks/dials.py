@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import impasto
 from impasto.evaluation import PreparedPhoto, StyleMeasures, measure_style
-from impasto.evaluation.features import gram_distance, see_painting
+from impasto.evaluation.features import see_painting
 from impasto.evaluation.machine import describe_machine
 from impasto.evaluation.pixels import gaussian_blur, resize_longer_side
 from impasto.images.colour import luma
@@ -122,7 +122,8 @@ def _detail(
     ratios = []
     for layer in DETAIL_LAYERS:
         before, after, target = (gram_matrix(gram[layer]) for gram in grams)
-        ratios.append(gram_distance(after, target) / gram_distance(before, target))
+        ratio = (after - target).square().sum() / (before - target).square().sum()
+        ratios.append(ratio.item())
     before_grey, after_grey = (luma(part.astype(np.float32))[..., 0] for part in parts[:2])
     energies = [
         sum(np.square(np.diff(grey, axis=axis)).mean() for axis in (0, 1))

@@ -31,8 +31,9 @@ import impasto
 from impasto.cli.video_running import Wanted, painting_task
 from impasto.data.examples import example_photos_folder
 from impasto.evaluation import mean_scores, score_style
+from impasto.evaluation.features import PHOTO_PX
 from impasto.evaluation.machine import describe_machine
-from impasto.evaluation.quality import PHOTO_PX, Picture, resize_longer_side
+from impasto.evaluation.pixels import Picture, resize_longer_side
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
 from impasto.runtime.cores import usable_cores

@@ -10,8 +10,8 @@ from impasto.evaluation import (
     measure_style,
 )
 from impasto.evaluation.controls import CONTROLS, failed_measures, recoloured, untouched
+from impasto.evaluation.measures import follow, repainted
 from impasto.evaluation.pixels import gaussian_blur, resize_longer_side
-from impasto.evaluation.strokes import follow, repainted
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
 

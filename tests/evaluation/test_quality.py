@@ -8,7 +8,7 @@ import impasto.evaluation
 from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
 from impasto.evaluation import StyleScores, lattice, mean_scores, score_style
-from impasto.evaluation.quality import resize_longer_side
+from impasto.evaluation.pixels import resize_longer_side
 from impasto.images.reading import read_image
 from impasto.losses import STYLE_LAYERS, LossNetwork, gram_matrix
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from impasto.errors import ImageError, UsageError
 from impasto.evaluation import warp_error
-from impasto.evaluation.stability import MARGIN_PX, NOISE_LEVELS, SHIFT_PX, warp
+from impasto.evaluation.quality import MARGIN_PX, NOISE_LEVELS, SHIFT_PX, warp
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from PIL import Image
 
 from impasto.data.examples import example_photos_folder
 from impasto.evaluation import score_style
-from impasto.evaluation.features import see_painting, see_photo
+from impasto.evaluation.features import balanced_ratios, correlations, see_painting, see_photo
+from impasto.evaluation.measures import follow, repainted
 from impasto.evaluation.pixels import best_recolouring, gaussian_blur, resize_longer_side
-from impasto.evaluation.strokes import balanced_ratios, correlations, follow, repainted
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork
 

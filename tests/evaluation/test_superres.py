@@ -4,8 +4,14 @@ import torch
 from PIL import Image
 
 from impasto.errors import ImageError, UsageError
-from impasto.evaluation import SuperresScores, luma, resampling_methods, score_superres
-from impasto.evaluation.superres import crop_to_multiple, mean_scores, score_methods
+from impasto.evaluation import (
+    SuperresScores,
+    luma,
+    mean_scores,
+    resampling_methods,
+    score_superres,
+)
+from impasto.evaluation.superres import crop_to_multiple, score_methods
 from impasto.losses import LossNetwork
 
 
@@ -166,5 +172,5 @@ def test_a_method_of_another_scale(vgg, original):
 def test_means_are_plain_means():
     scores = [SuperresScores(20, 0.5, 100, 10), SuperresScores(30, 0.9, 200, 30)]
     assert mean_scores(scores) == SuperresScores(25, pytest.approx(0.7), 150, 20)
-    with pytest.raises(UsageError, match="no pictures"):
+    with pytest.raises(UsageError, match="no photos"):
         mean_scores([])

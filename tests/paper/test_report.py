@@ -3,8 +3,8 @@ import json
 import pytest
 
 from impasto.errors import ResumeError
-from impasto.paper.figures import crossing, median_and_range, spread
 from impasto.paper.report import Measurements, Picture, Section, Table, save_section, write_report
+from impasto.paper.tables import crossing, median_and_range, spread
 
 SECTION = Section(
     "speed",

@@ -14,9 +14,8 @@ from impasto.errors import DataError, ImageError, ModelError, OutputError, Resum
 from impasto.images.reading import read_image
 from impasto.losses import STYLE_LAYERS
 from impasto.paper import prepared_loss_network
-from impasto.paper.figures import DETAIL_PX, _middle
 from impasto.paper.inputs import ObjectiveSize, StyleModelFile, read_photo
-from impasto.paper.reproduction import Sizes, gather_inputs, reproduce
+from impasto.paper.reproduction import DETAIL_PX, Sizes, _middle, gather_inputs, reproduce
 from impasto.paper.tables import read_original
 from impasto.training import export_style_targets, make_config, train
 

@@ -32,7 +32,8 @@ from impasto.errors import ImageError, MissingExtraError, UsageError
 if TYPE_CHECKING:
     from impasto.cli.scores import ByMethod
     from impasto.data import Degradation
-    from impasto.evaluation.superres import Picture, Upscaler
+    from impasto.evaluation.pixels import Picture
+    from impasto.evaluation.superres import Upscaler
     from impasto.losses import LossNetwork
 
 SCALES: Final = (4, 8)
@@ -178,7 +179,7 @@ def superres(
     )
     pictures = find_pictures("data", data, save)
     with needs_extra("train", "impasto evaluate superres"):
-        from impasto.evaluation.superres import mean_scores, resampling_methods
+        from impasto.evaluation import mean_scores, resampling_methods
     methods = resampling_methods(scale)
     _add_models(methods, model or [], setup)
     table = ScoreTable(setup.title(), pictures, methods)

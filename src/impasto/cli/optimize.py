@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from impasto.images.reading import Photo
     from impasto.losses import LossNetwork
     from impasto.paper import Level, Objective, TrainedWeights
-    from impasto.paper.solvers import Method
+    from impasto.paper.descent import Method
     from impasto.training.pictures import Painting
 
 METHODS: tuple[Method, ...] = ("lbfgs", "adam")

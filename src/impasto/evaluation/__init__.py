@@ -14,8 +14,13 @@ from impasto.evaluation.measures import (
     mean_measures,
     measure_style,
 )
-from impasto.evaluation.quality import StyleScores, lattice, mean_scores, score_style
-from impasto.evaluation.stability import warp_error
+from impasto.evaluation.quality import (
+    StyleScores,
+    lattice,
+    mean_scores,
+    score_style,
+    warp_error,
+)
 
 if TYPE_CHECKING:
     from impasto.evaluation.superres import (

@@ -42,15 +42,7 @@ _FLAT_LEVELS: Final = 6.0
 
 
 def residual(photo: Picture, result: Picture) -> Floats:
-    """Returns what the best affine map of a photo's colours leaves of its result.
-
-    Args:
-        photo: ``(H, W, 3)`` uint8.
-        result: the same shape.
-
-    Returns:
-        ``(H, W, 3)`` float32 in levels, with a mean of 0.
-    """
+    """Returns the residual of ``(H, W, 3)`` uint8 pictures, in levels with a mean of 0."""
     after = result.astype(np.float32)
     return after - best_recolouring(photo.astype(np.float32), after)
 
@@ -71,10 +63,13 @@ class GhostMeter:
     def add(self, photo: Picture, result: Picture) -> None:
         """Takes a photo with a longer side of 512 px and its result of the same size."""
         left = residual(photo, result)
+        size = (_CANVAS_PX, _CANVAS_PX)
+        channels = [Image.fromarray(left[..., c]) for c in range(3)]
+        stretched = [np.asarray(x.resize(size, Image.Resampling.BICUBIC)) for x in channels]
         self._photos += 1
         height, width = left.shape[:2]
         self._height, self._width = min(self._height, height), min(self._width, width)
-        for number, canvas in enumerate((left, _stretched(left))):
+        for number, canvas in enumerate((left, np.stack(stretched, axis=-1))):
             rows, columns = canvas.shape[:2]
             self._sums[number, :rows, :columns] += canvas
             self._energies[number, :rows, :columns] += np.square(canvas).sum(axis=-1)
@@ -85,26 +80,16 @@ class GhostMeter:
 
         1 is the same pattern on every photo, 1/N what N unrelated results have, 0 no residual.
         """
-        return max(
-            self._share(0, self._height, self._width), self._share(1, _CANVAS_PX, _CANVAS_PX)
-        )
-
-    def _share(self, number: int, height: int, width: int) -> float:
-        energy = self._energies[number, :height, :width].sum() / max(1, self._photos)
-        if energy < 3 * _ROUNDING_LEVELS**2 * height * width:
-            return 0.0
-        common = np.square(self._sums[number, :height, :width] / self._photos).sum()
-        return float(common / energy)
-
-
-def _stretched(left: Floats) -> Floats:
-    """Resizes ``(H, W, 3)`` to a square canvas."""
-    size = (_CANVAS_PX, _CANVAS_PX)
-    channels = [
-        np.asarray(Image.fromarray(left[..., c]).resize(size, Image.Resampling.BICUBIC))
-        for c in range(3)
-    ]
-    return np.stack(channels, axis=-1)
+        shares = [0.0]
+        reached = ((self._height, self._width), (_CANVAS_PX, _CANVAS_PX))
+        for sums, energies, (height, width) in zip(
+            self._sums, self._energies, reached, strict=True
+        ):
+            energy = energies[:height, :width].sum() / max(1, self._photos)
+            if energy >= 3 * _ROUNDING_LEVELS**2 * height * width:
+                common = np.square(sums[:height, :width] / self._photos).sum()
+                shares.append(float(common / energy))
+        return max(shares)
 
 
 class GridMeter:
@@ -122,7 +107,7 @@ class GridMeter:
         self._whitened = np.zeros((2, _WINDOW_PX, _WINDOW_PX))
 
     def add(self, photo: Picture, result: Picture) -> None:
-        """Takes a photo and its result of the same size: that which it is written at."""
+        """Takes a photo and its result, both of the size that the result is written at."""
         for number, values in enumerate((photo.astype(np.float32), residual(photo, result))):
             windows, whitened = _whitened_power(values)
             self._whitened[number] += whitened
@@ -146,11 +131,7 @@ class GridMeter:
 def _whitened_power(values: Floats) -> tuple[int, NDArray[np.float64]]:
     """Adds up the power spectra of windows that overlap by half, each divided by its mean nearby.
 
-    Args:
-        values: ``(H, W, 3)`` in levels.
-
-    Returns:
-        How many windows there are, and ``(256, 256)``: per frequency about as much.
+    Returns the number of windows, and ``(256, 256)``: per frequency about as much.
     """
     height, width = (min(side, _WINDOW_PX) for side in values.shape[:2])
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])
@@ -236,19 +217,13 @@ class HaloMeter:
             flat = (side.std(axis=1) < _FLAT_LEVELS) & (other.std(axis=1) < _FLAT_LEVELS)
             chosen = flat & (steps >= _STEP_LEVELS)
             across = (downhill, uphill)[number][chosen, :_OTHER_SIDE_PX]
-            step = _sampled(mapped, path[chosen]).mean(axis=1) - _sampled(mapped, across).mean(
-                axis=1
-            )
+            tone, other_tone = (_sampled(mapped, x).mean(axis=1) for x in (path[chosen], across))
+            step = tone - other_tone
             outward = np.sign(step)[:, None] * _sampled(beyond, path[chosen])
             for bright in (0, 1):
                 these = step > 0 if bright else step < 0
                 self._sums[bright] += outward[these].sum(axis=0)
                 self._counts[bright] += np.count_nonzero(these)
-
-    @property
-    def profiles(self) -> NDArray[np.float64]:
-        """Overshoot in levels at 4, 5, ... 48 px, of the dark sides and of the bright ones."""
-        return self._sums / np.maximum(1, self._counts)[:, None]
 
     @property
     def edges(self) -> int:
@@ -266,15 +241,15 @@ class HaloMeter:
         if not self.edges:
             return None
         cuts = [px - _NEAR_PX for px in _BANDS_PX[1:]]
-        *bands, away = (band.mean(axis=1) for band in np.split(self.profiles, cuts, axis=1))
+        profiles = self._sums / np.maximum(1, self._counts)[:, None]
+        *bands, away = (band.mean(axis=1) for band in np.split(profiles, cuts, axis=1))
         return float(np.maximum(0, np.max(bands, axis=0) - away).mean())
 
 
 def _edge_paths(grey: Floats) -> tuple[Floats, Floats]:
-    """Finds step edges, and the ways that lead off them along their normals.
+    """Finds step edges and the ways off them along their normals, uphill and downhill.
 
-    Returns:
-        Uphill and downhill: ``(edges, 45, 2)`` rows and columns 4, 5, ... 48 px away.
+    Each is ``(edges, 45, 2)``: rows and columns 4, 5, ... 48 px away.
     """
     smooth = gaussian_blur(grey, _EDGE_SIGMA_PX)
     slopes = np.stack([np.gradient(smooth, axis=axis) for axis in (0, 1)], axis=-1)

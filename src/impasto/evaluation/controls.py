@@ -39,15 +39,17 @@ _DETAIL_SHARE: Final = 0.6
 def failed_measures(measures: StyleMeasures) -> list[str]:
     """Returns the names of the measures that are beyond their limits.
 
-    These lie where the best published results of feed-forward networks pass, and controls do
-    not. *ghost* counts from two photos on; *faces* has no limit.
+    The best published results of feed-forward networks pass these limits, and controls do not.
+    *ghost* counts from two photos on; *faces* has no limit.
     """
     values = measures.to_dict()
-    failed = [name for name, most in AT_MOST.items() if (values[name] or 0) > most]
-    failed += [name for name, least in AT_LEAST.items() if values[name] < least]
-    if measures.ghost > GHOST_AT_MOST / len(measures.photos):
-        failed.append("ghost")
-    return [name for name in values if name in failed]
+    most = {**AT_MOST, "ghost": GHOST_AT_MOST / len(measures.photos)}
+    return [
+        name
+        for name, value in values.items()
+        if (name in most and (value or 0) > most[name])
+        or (name in AT_LEAST and value < AT_LEAST[name])
+    ]
 
 
 def untouched(photo: Picture, _painting: Picture) -> Picture:
@@ -71,10 +73,10 @@ def recoloured(photo: Picture, painting: Picture) -> Picture:
 
 
 def pasted(photo: Picture, painting: Picture) -> Picture:
-    """Returns the photo in the painting's colours, with six tenths of its detail on top.
+    """Returns the photo in the painting's colours, with six tenths of the painting's detail on top.
 
-    Detail is what a Gaussian of 8 px at 512 px takes from the painting, which lies there at the
-    scale that it is measured at: three quarters of the photo's.
+    Detail is what a Gaussian of 8 px at 512 px takes from the painting, which is laid on at the
+    scale of its measures: three quarters of the photo's.
     """
     canvas = _canvas(photo, painting)
     detail = canvas - gaussian_blur(canvas, _DETAIL_PX * _scale(photo))
@@ -106,7 +108,7 @@ def _recoloured(photo: Picture, painting: Picture) -> Floats:
 
 
 def _square_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the root of a symmetric matrix without negative eigenvalues."""
+    """Takes the root of a symmetric matrix without negative eigenvalues."""
     values, vectors = np.linalg.eigh(matrix)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T)
 
@@ -115,16 +117,13 @@ def _canvas(photo: Picture, painting: Picture) -> Floats:
     """Lays a painting over a photo from its upper left corner, mirrored where it ends."""
     height, width = photo.shape[:2]
     small = resize_longer_side(painting, round(PAINTING_PX * _scale(photo)))
-    missing = [
-        (0, max(0, side - has)) for side, has in zip((height, width), small.shape, strict=False)
-    ]
-    whole = np.pad(small, [*missing, (0, 0)], mode="symmetric")
+    missing = (max(0, height - small.shape[0]), max(0, width - small.shape[1]))
+    whole = np.pad(small, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
     return whole[:height, :width].astype(np.float32)
 
 
 def _scale(photo: Picture) -> float:
-    height, width = photo.shape[:2]
-    return float(max(height, width) / PHOTO_PX)
+    return float(max(photo.shape[:2]) / PHOTO_PX)
 
 
 def _levels(values: NDArray[np.floating]) -> Picture:

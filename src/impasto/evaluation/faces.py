@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from impasto.errors import DataError
 from impasto.evaluation.features import SCALES, Seen, correlation
@@ -21,21 +20,17 @@ Boxes = NDArray[np.float64]
 """``(N, 4)``: left, top, right and bottom in pixels of the photo at its own size."""
 
 
-def shipped_boxes() -> Path:
-    """Returns the path of the boxes that were drawn by hand on the validation photos."""
-    return Path(str(resources.files("impasto.evaluation") / "faces.csv"))
-
-
 def read_boxes(path: Path | None = None) -> dict[str, Boxes]:
     """Reads boxes, by the photo's file name.
 
     Args:
-        path: a CSV file with the columns photo, x0, y0, x1 and y1; the shipped one when omitted.
+        path: a CSV file with the columns photo, x0, y0, x1 and y1; None is the shipped one, drawn
+            by hand on the validation photos.
 
     Raises:
         DataError: the file is missing, or a row is no box; its line is named.
     """
-    path = shipped_boxes() if path is None else path
+    path = path or Path(str(resources.files("impasto.evaluation") / "faces.csv"))
     found: dict[str, list[list[float]]] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -63,17 +58,11 @@ def _box(row: Mapping[str, str], path: Path, line: int) -> list[float]:
 def faces_kept(
     result: Seen, photo: Seen, boxes: Boxes, photo_size: tuple[int, int]
 ) -> tuple[float, ...]:
-    """Measures how much of the faces is there, at each scale.
+    """Measures how much of the faces is left, at each scale.
 
-    Args:
-        result: what the loss network sees of the result.
-        photo: likewise.
-        boxes: ``(N, 4)``, at least one.
-        photo_size: height and width of the photo that the boxes are drawn on.
-
-    Returns:
-        Per scale the correlation of the maps of relu3_3 inside the boxes; from each channel the
-        mean of the whole map is removed, since a small face has too few values for one.
+    It is the correlation of the maps of relu3_3 inside the boxes, one or more on a photo of this
+    height and width; from each channel the mean of the whole map is removed, since a small face
+    has too few values for one.
 
     Raises:
         DataError: a box reaches beyond the photo.
@@ -88,26 +77,20 @@ def faces_kept(
     kept = []
     for scale in SCALES:
         after, before = result.content[scale], photo.content[scale]
-        inside = _cells(boxes, photo_size, after.shape[-2:])
+        rows, columns = after.shape[-2:]
+        inside = torch.zeros(rows, columns, dtype=torch.bool)
+        for x0, y0, x1, y1 in boxes:
+            down = _span(y0 * rows / height, y1 * rows / height, rows)
+            across = _span(x0 * columns / width, x1 * columns / width, columns)
+            inside[down, across] = True
         kept.append(correlation(after, before, inside))
     return tuple(kept)
 
 
-def _cells(boxes: Boxes, photo_size: tuple[int, int], map_size: torch.Size) -> Tensor:
-    """Returns which ``(h, w)`` places of a map have their middle in a box; each box has one."""
-    (height, width), (rows, columns) = photo_size, map_size
-    inside = torch.zeros(rows, columns, dtype=torch.bool)
-    for x0, y0, x1, y1 in boxes:
-        top, bottom = _span(y0 * rows / height, y1 * rows / height, rows)
-        left, right = _span(x0 * columns / width, x1 * columns / width, columns)
-        inside[top:bottom, left:right] = True
-    return inside
-
-
-def _span(low: float, high: float, count: int) -> tuple[int, int]:
-    """Returns first and end of the cells whose middle lies between; at least one."""
+def _span(low: float, high: float, count: int) -> slice:
+    """Returns the cells of a map whose middle lies between; at least one."""
     first, end = round(low), round(high)
     if end <= first:
         first = min(int((low + high) / 2), count - 1)
         end = first + 1
-    return min(first, count - 1), min(end, count)
+    return slice(min(first, count - 1), min(end, count))

@@ -1,4 +1,4 @@
-"""What the loss network sees of a picture, at one size and at three."""
+"""What the loss network sees of a picture, and how much of a photo and a painting is in it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from impasto.data.crops import to_unit_tensor
 from impasto.errors import ImageError
-from impasto.evaluation.pixels import Picture, fitted, resize_longer_side, to_tensor
+from impasto.evaluation.pixels import Picture, fitted, resize_longer_side
 from impasto.losses import LossNetwork, gram_matrix
 from impasto.losses.layers import SMALLEST_SIDE_PX, STYLE_LAYERS
 from impasto.losses.style_targets import Grams
@@ -60,18 +62,13 @@ def see_photo(loss_network: LossNetwork, rgb: Picture, like: Picture | None = No
 def see_painting(loss_network: LossNetwork, rgb: Picture) -> dict[int, Grams]:
     """Returns the Gram matrices of a painting at 384, 192 and 96 px, by scale and layer.
 
-    Args:
-        loss_network: VGG-16.
-        rgb: ``(H, W, 3)`` uint8.
-
     Raises:
-        ImageError: it is too narrow for the loss network.
+        ImageError: the painting, ``(H, W, 3)`` uint8, is too narrow for the loss network.
     """
+    sizes = {scale: resize_longer_side(rgb, PAINTING_PX // scale) for scale in SCALES}
     return {
-        scale: style_grams(
-            layer_maps(loss_network, resize_longer_side(rgb, PAINTING_PX // scale), "the painting")
-        )
-        for scale in SCALES
+        scale: style_grams(layer_maps(loss_network, small, "the painting"))
+        for scale, small in sizes.items()
     }
 
 
@@ -90,7 +87,9 @@ def layer_maps(
             f"{name} is too narrow to be measured: at the smallest size it has {width}x{height} "
             f"px, and both sides must be at least {SMALLEST_SIDE_PX} px"
         )
-    maps: dict[str, Tensor] = loss_network(to_tensor(rgb), {CONTENT_LAYER, *STYLE_LAYERS})
+    maps: dict[str, Tensor] = loss_network(
+        to_unit_tensor(rgb)[None], {CONTENT_LAYER, *STYLE_LAYERS}
+    )
     return maps
 
 
@@ -99,18 +98,39 @@ def style_grams(maps: Mapping[str, Tensor]) -> Grams:
     return {layer: gram_matrix(maps[layer]) for layer in STYLE_LAYERS}
 
 
-def gram_distance(gram: Tensor, target: Tensor) -> float:
-    """Returns the squared Frobenius norm of a difference of Gram matrices."""
-    return (gram - target).square().sum().item()
+def gram_distances(grams: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> list[float]:
+    """Returns the squared Frobenius norm of the difference at each style layer."""
+    return [(grams[layer] - target[layer]).square().sum().item() for layer in STYLE_LAYERS]
+
+
+def balanced_ratios(result: Seen, photo: Seen, painting: Mapping[int, Grams]) -> tuple[float, ...]:
+    """Measures how far a result is from the painting, at each scale; the mean is *painted*.
+
+    Per scale ``s`` it is the mean over the style layers of ``||G(result) - G(painting)||_F^2 /
+    ||G(photo) - G(painting)||_F^2``, with the pictures at ``512/s`` and the painting, as from
+    `see_painting`, at ``384/s`` px. 0 is the painting's texture, 1 the photo's.
+    """
+    ratios = []
+    for scale in SCALES:
+        after = gram_distances(result.grams[scale], painting[scale])
+        before = gram_distances(photo.grams[scale], painting[scale])
+        ratios.append(float(np.mean(np.divide(after, before))))
+    return tuple(ratios)
+
+
+def correlations(result: Seen, photo: Seen) -> tuple[float, ...]:
+    """Measures how much of the photo is left, at each scale; the mean is *kept*.
+
+    It is the correlation of the maps of relu3_3, each channel's mean removed; 1 is the photo.
+    """
+    return tuple(correlation(result.content[scale], photo.content[scale]) for scale in SCALES)
 
 
 def correlation(a: Tensor, b: Tensor, where: Tensor | None = None) -> float:
-    """Returns the correlation of two maps, each channel's mean removed.
+    """Returns the correlation of two maps, ``(1, C, h, w)``, each channel's mean removed.
 
-    Args:
-        a: ``(1, C, h, w)``.
-        b: the same shape.
-        where: ``(h, w)``, boolean: what counts; the means are still those of the whole maps.
+    If ``where`` is given, ``(h, w)`` boolean, only these places count; the means are still those
+    of the whole maps.
     """
     # Sums over two million values need more than float32.
     centred = (x.double() - x.double().mean(dim=(2, 3), keepdim=True) for x in (a, b))

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from impasto.errors import DataError, ImageError, UsageError
 from impasto.evaluation.artefacts import GhostMeter, GridMeter, HaloMeter
 from impasto.evaluation.faces import Boxes, faces_kept
-from impasto.evaluation.features import PHOTO_PX, SCALES, Seen, see_painting, see_photo
-from impasto.evaluation.pixels import Picture, fitted, resize_longer_side
+from impasto.evaluation.features import (
+    PHOTO_PX,
+    SCALES,
+    Seen,
+    balanced_ratios,
+    correlations,
+    see_painting,
+    see_photo,
+)
+from impasto.evaluation.pixels import (
+    Picture,
+    best_recolouring,
+    fitted,
+    gaussian_blur,
+    resize_longer_side,
+)
 from impasto.evaluation.quality import lattice
-from impasto.evaluation.strokes import balanced_ratios, correlations, follow, repainted
+from impasto.images.colour import luma
 from impasto.losses import LossNetwork
 from impasto.losses.style_targets import Grams
+
+_REPAINTED_SIGMA_PX: Final = 16.0
+_GRADIENT_SIGMA_PX: Final = 1.0
+_TENSOR_SIGMA_PX: Final = 4.0
+_EDGES: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -30,8 +50,8 @@ class PhotoMeasures:
         follow: see `follow`.
         faces: correlation of relu3_3 inside the faces, a mean of three scales, see
             `faces_kept`; None where no face is marked.
-        lattice_2: of the result as it is written, see `lattice`.
-        lattice_4: likewise.
+        lattice_2: lattice of period 2 of the result as it is written, see `lattice`.
+        lattice_4: lattice of period 4.
     """
 
     balanced: tuple[float, ...]
@@ -54,13 +74,8 @@ class PhotoMeasures:
 
     def to_dict(self) -> dict[str, float | None]:
         """Returns the measures by name, those of one scale as ``balanced_1`` and so on."""
-        values: dict[str, float | None] = {
-            "painted": self.painted,
-            "kept": self.kept,
-            "repainted": self.repainted,
-            "follow": self.follow,
-            "faces": self.faces,
-        }
+        first = ("painted", "kept", "repainted", "follow", "faces")
+        values: dict[str, float | None] = {name: getattr(self, name) for name in first}
         for name in ("balanced", "correlation"):
             scales = zip(SCALES, getattr(self, name), strict=True)
             values |= {f"{name}_{scale}": value for scale, value in scales}
@@ -92,12 +107,8 @@ class StyleMeasures:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the means and the measures of all photos together, by name."""
-        return self.mean.to_dict() | {
-            "ghost": self.ghost,
-            "halo": self.halo,
-            "grid": self.grid,
-            "grid_period_px": self.grid_period_px,
-        }
+        together = ("ghost", "halo", "grid", "grid_period_px")
+        return self.mean.to_dict() | {name: getattr(self, name) for name in together}
 
 
 @dataclass(frozen=True)
@@ -114,11 +125,7 @@ class PreparedPhoto:
 
     @classmethod
     def of(cls, rgb: Picture, loss_network: LossNetwork) -> PreparedPhoto:
-        """Looks at a photo.
-
-        Raises:
-            ImageError: it is too narrow for the loss network.
-        """
+        """Looks at a photo; `ImageError` if it is too narrow for the loss network."""
         return cls(rgb, see_photo(loss_network, rgb))
 
 
@@ -142,10 +149,10 @@ class StyleMeter:
         """Measures one result.
 
         Args:
-            name: of the photo, a new one.
+            name: the photo's, which no earlier photo has.
             photo: at its own size.
-            result: ``(h, w, 3)`` uint8 of the same shape, as it is written.
-            faces: boxes on the photo, in its pixels.
+            result: ``(h, w, 3)`` uint8 of the same aspect ratio, as it is written.
+            faces: ``(N, 4)`` boxes in pixels of the photo.
 
         Raises:
             ImageError: the result is no result of this photo.
@@ -179,20 +186,10 @@ class StyleMeter:
         return measures
 
     def finish(self) -> StyleMeasures:
-        """Returns what was measured.
-
-        Raises:
-            UsageError: nothing was.
-        """
+        """Returns the measures of all results; `UsageError` if there are none."""
         mean = mean_measures(list(self._photos.values()))
-        grid, period_px = self._grid.peak
         return StyleMeasures(
-            photos=dict(self._photos),
-            mean=mean,
-            ghost=self._ghost.value,
-            halo=self._halo.value,
-            grid=grid,
-            grid_period_px=period_px,
+            dict(self._photos), mean, self._ghost.value, self._halo.value, *self._grid.peak
         )
 
 
@@ -214,9 +211,9 @@ def measure_style(
         photos: ``(H, W, 3)`` uint8 each at its own size, or prepared for several calls.
         results: of each photo, uint8 of its shape.
         painting: ``(H, W, 3)`` uint8, or what `see_painting` gives.
-        names: of the photos; their numbers from 0 when omitted.
+        names: of the photos; None is their numbers from 0.
         faces: boxes ``(N, 4)`` by name, as `read_boxes` gives them.
-        loss_network: VGG-16; the shipped one when omitted.
+        loss_network: VGG-16; None is the shipped one.
 
     Raises:
         UsageError: there are no photos, or not as many results or names.
@@ -241,20 +238,54 @@ def measure_style(
 
 
 def mean_measures(measures: Sequence[PhotoMeasures]) -> PhotoMeasures:
-    """Returns plain means; *faces* is that of the photos that have some.
-
-    Raises:
-        UsageError: there are none.
-    """
+    """Returns plain means, *faces* over the photos that have some; `UsageError` for none."""
     if not measures:
         raise UsageError("there are no photos to measure")
-    faces = [one.faces for one in measures if one.faces is not None]
-    return PhotoMeasures(
-        balanced=tuple(np.mean([one.balanced for one in measures], axis=0).tolist()),
-        correlation=tuple(np.mean([one.correlation for one in measures], axis=0).tolist()),
-        faces=float(np.mean(faces)) if faces else None,
-        **{
-            name: float(np.mean([getattr(one, name) for one in measures]))
-            for name in ("repainted", "follow", "lattice_2", "lattice_4")
-        },
+    means: dict[str, Any] = {}
+    for item in fields(PhotoMeasures):
+        values = [x for one in measures if (x := getattr(one, item.name)) is not None]
+        mean = np.mean(values, axis=0).tolist() if values else None
+        means[item.name] = tuple(mean) if isinstance(mean, list) else mean
+    return PhotoMeasures(**means)
+
+
+def repainted(photo: Picture, result: Picture) -> float:
+    """Measures what is new besides the colours and the fine texture.
+
+    Photo and result, ``(H, W, 3)`` uint8 with a longer side of 512 px, are blurred (Gaussian,
+    sigma 16 px). The RMS of what the best affine map of the photo's colours leaves of the result
+    is taken as a share of the result's RMS contrast around each channel's mean. Any recolouring
+    with any fine texture gives nearly 0.
+    """
+    before, after = (
+        gaussian_blur(x.astype(np.float32), _REPAINTED_SIGMA_PX) for x in (photo, result)
     )
+    contrast = float(np.square(after - after.mean(axis=(0, 1))).mean())
+    left = float(np.square(after - best_recolouring(before, after)).mean())
+    # An even result has no contrast that a share could be taken of.
+    return 0.0 if contrast < 1e-6 else float(np.sqrt(left / contrast))
+
+
+def follow(photo: Picture, result: Picture) -> float:
+    """Measures whether strokes run along the photo's edges.
+
+    Photo and result are ``(H, W, 3)`` uint8 with a longer side of 512 px. The measure is the mean
+    ``|cos|`` of the angle between the main directions of both structure tensors (luma, gradients
+    of a blur of sigma 1, tensor blurred by sigma 4) over the strongest fifth of the photo's
+    edges, by the difference of the tensor's eigenvalues. Directions at random give 2/pi = .64.
+    """
+    before, after = _structure(photo), _structure(result)
+    strength = np.abs(before)
+    strong = strength >= np.quantile(strength, 1 - _EDGES)
+    # The argument is twice the angle of the main direction.
+    turned = (np.angle(before) - np.angle(after)) / 2
+    return float(np.abs(np.cos(turned))[strong].mean())
+
+
+def _structure(rgb: Picture) -> NDArray[np.complex64]:
+    """Returns the structure tensor as ``Jxx - Jyy + 2i Jxy``."""
+    grey = gaussian_blur(luma(rgb.astype(np.float32))[..., 0], _GRADIENT_SIGMA_PX)
+    down, across = np.gradient(grey)
+    squared = np.square(across + 1j * down)
+    blurred = gaussian_blur(np.stack([squared.real, squared.imag], -1), _TENSOR_SIGMA_PX)
+    return np.asarray(blurred[..., 0] + 1j * blurred[..., 1], np.complex64)

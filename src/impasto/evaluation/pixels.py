@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import ImageError
@@ -29,14 +28,9 @@ def resize_longer_side(rgb: Picture, longer_side_px: int) -> Picture:
 
 
 def fitted(rgb: Picture, like: Picture) -> Picture:
-    """Resizes a picture to the size of another one of the same shape.
+    """Resizes ``(H, W, 3)`` uint8 to the size of another picture of the same aspect ratio.
 
-    Args:
-        rgb: ``(H, W, 3)`` uint8.
-        like: ``(h, w, 3)`` uint8.
-
-    Returns:
-        ``(h, w, 3)`` uint8; the same array where the sizes agree.
+    The same array is returned where the sizes agree.
 
     Raises:
         ImageError: width and height have another ratio.
@@ -60,15 +54,7 @@ def _resized(rgb: Picture, width: int, height: int) -> Picture:
 
 
 def gaussian_blur(values: Floats, sigma_px: float) -> Floats:
-    """Blurs by a Gaussian; beyond its borders a picture goes on with their values.
-
-    Args:
-        values: ``(H, W)`` or ``(H, W, C)`` of any range.
-        sigma_px: standard deviation.
-
-    Returns:
-        The same shape.
-    """
+    """Blurs ``(H, W)`` or ``(H, W, C)`` of any range; the borders' values go on beyond them."""
     radius = math.ceil(_KERNEL_ENDS * sigma_px)
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
     kernel = torch.exp(-0.5 * (offsets / sigma_px) ** 2)
@@ -85,12 +71,8 @@ def gaussian_blur(values: Floats, sigma_px: float) -> Floats:
 def best_recolouring(photo: Floats, result: Floats) -> Floats:
     """Applies the affine map of a photo's colours that comes nearest to a result.
 
-    Args:
-        photo: ``(H, W, 3)`` of any range.
-        result: ``(H, W, 3)``, likewise.
-
-    Returns:
-        ``(H, W, 3)``: ``M photo + b`` with the 3x3 matrix and the offset of least squares.
+    Both are ``(H, W, 3)`` of any range, and so is ``M photo + b``, with the 3x3 matrix and the
+    offset of least squares.
     """
     colours, wanted = (x.reshape(-1, 3).astype(np.float64) for x in (photo, result))
     middle, wanted_middle = colours.mean(axis=0), wanted.mean(axis=0)
@@ -99,8 +81,3 @@ def best_recolouring(photo: Floats, result: Floats) -> Floats:
     matrix = np.linalg.pinv(colours.T @ colours, rcond=1e-9, hermitian=True) @ (colours.T @ wanted)
     mapped = colours @ matrix + wanted_middle
     return np.asarray(mapped.reshape(result.shape), np.float32)
-
-
-def to_tensor(rgb: Picture) -> Tensor:
-    """``(H, W, 3)`` uint8 to ``(1, 3, H, W)`` float32 in [0, 1]."""
-    return torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255

@@ -9,8 +9,8 @@ distances, the paper's measure of what looks alike, are those of the whole RGB p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -19,13 +19,14 @@ import torch
 import torchmetrics
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
 
+from impasto.data.crops import to_unit_tensor
 from impasto.errors import ImageError, UsageError
+from impasto.evaluation.pixels import Picture
 from impasto.losses import LossNetwork, feature_reconstruction_loss
 
 SSIM_WINDOW_PX: Final = 11
@@ -43,7 +44,6 @@ _FILTERS: Final = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-Picture: TypeAlias = NDArray[np.uint8]
 Upscaler: TypeAlias = Callable[[Picture], Picture]
 
 
@@ -70,10 +70,7 @@ class SuperresScores:
 
 
 def luma(rgb: Picture) -> NDArray[np.float64]:
-    """Computes Y of YCbCr (BT.601, studio range), without rounding.
-
-    Args:
-        rgb: ``(H, W, 3)`` uint8.
+    """Computes Y of YCbCr (BT.601, studio range) of ``(H, W, 3)`` uint8, without rounding.
 
     Returns:
         ``(H, W)`` values from 16 (black) to 235 (white).
@@ -98,7 +95,12 @@ def resampling_methods(scale: int) -> dict[str, Upscaler]:
 
     Each maps ``(H, W, 3)`` uint8 to ``(scale H, scale W, 3)`` uint8.
     """
-    return {name: partial(_resample, scale=scale, how=how) for name, how in _FILTERS.items()}
+
+    def resample(rgb: Picture, how: Image.Resampling) -> Picture:
+        height, width = rgb.shape[:2]
+        return np.asarray(Image.fromarray(rgb).resize((width * scale, height * scale), how))
+
+    return {name: partial(resample, how=how) for name, how in _FILTERS.items()}
 
 
 def score_superres(
@@ -116,10 +118,11 @@ def score_superres(
         UsageError: the shapes differ.
         ImageError: the original is too small to be scored.
     """
-    _check_size(original, scale)
-    return _score(result, original, scale, loss_network, _features(loss_network, original))
+    found = score_methods({"": lambda _: result}, original, original, scale, loss_network)
+    return next(found)[2]
 
 
+@torch.no_grad()
 def score_methods(
     methods: Mapping[str, Upscaler],
     low_res: Picture,
@@ -127,43 +130,34 @@ def score_methods(
     scale: int,
     loss_network: LossNetwork,
 ) -> Iterator[tuple[str, Picture, SuperresScores]]:
-    """Enlarges one picture by every method.
+    """Enlarges one picture by every method; yields name, result and scores of each.
 
     Args:
         methods: callables from ``(H, W, 3)`` to ``(scale H, scale W, 3)``, by name.
         low_res: ``(H, W, 3)`` uint8.
         original: ``(scale H, scale W, 3)`` uint8.
-        scale: of the methods.
+        scale: the methods' factor.
         loss_network: VGG-16.
-
-    Yields:
-        Name, result and scores of each method.
 
     Raises:
         UsageError: a method's result is not as large as the original.
         ImageError: the original is too small to be scored.
     """
     _check_size(original, scale)
-    target = _features(loss_network, original)
+    target = loss_network(to_unit_tensor(original)[None], FEATURE_LAYERS)
     for name, upscale in methods.items():
         result = upscale(low_res)
-        yield name, result, _score(result, original, scale, loss_network, target)
-
-
-def mean_scores(scores: Sequence[SuperresScores]) -> SuperresScores:
-    """Returns plain means over pictures; as in the literature, that of PSNR is one of dB.
-
-    Raises:
-        UsageError: there are none.
-    """
-    if not scores:
-        raise UsageError("there are no pictures to score")
-    return SuperresScores(
-        **{
-            item.name: float(np.mean([getattr(score, item.name) for score in scores]))
-            for item in fields(SuperresScores)
-        }
-    )
+        if result.shape != original.shape:
+            raise UsageError(
+                f"the result is {result.shape[1]}x{result.shape[0]} and the original "
+                f"{original.shape[1]}x{original.shape[0]}: a method must enlarge by {scale}"
+            )
+        features = loss_network(to_unit_tensor(result)[None], FEATURE_LAYERS)
+        distances = [
+            feature_reconstruction_loss(features[layer], target[layer]).item()
+            for layer in FEATURE_LAYERS
+        ]
+        yield name, result, SuperresScores(*luma_scores(result, original, scale), *distances)
 
 
 def _check_size(rgb: Picture, scale: int) -> None:
@@ -177,58 +171,19 @@ def _check_size(rgb: Picture, scale: int) -> None:
         )
 
 
-def _resample(rgb: Picture, *, scale: int, how: Image.Resampling) -> Picture:
-    height, width = rgb.shape[:2]
-    return np.asarray(Image.fromarray(rgb).resize((width * scale, height * scale), how))
-
-
-def _score(
-    result: Picture,
-    original: Picture,
-    scale: int,
-    network: LossNetwork,
-    target: Mapping[str, Tensor],
-) -> SuperresScores:
-    if result.shape != original.shape:
-        raise UsageError(
-            f"the result is {result.shape[1]}x{result.shape[0]} and the original "
-            f"{original.shape[1]}x{original.shape[0]}: a method must enlarge by {scale}"
-        )
-    features = _features(network, result)
-    distances = [
-        feature_reconstruction_loss(features[layer], target[layer]).item()
-        for layer in FEATURE_LAYERS
-    ]
-    return SuperresScores(*luma_scores(result, original, scale), *distances)
-
-
 def luma_scores(result: Picture, original: Picture, scale: int) -> tuple[float, float]:
     """Computes PSNR in dB and SSIM of Y, as in `SuperresScores`.
 
-    Args:
-        result: ``(H, W, 3)`` uint8.
-        original: ``(H, W, 3)`` uint8.
-        scale: width of the border in px that is left out.
+    The pictures are ``(H, W, 3)`` uint8; a border of ``scale`` px is left out.
     """
     height, width = original.shape[:2]
     inner = (slice(scale, height - scale), slice(scale, width - scale))
     y, y_original = (torch.from_numpy(luma(rgb[inner]))[None, None] for rgb in (result, original))
     psnr = peak_signal_noise_ratio(y, y_original, data_range=255.0).item()
-    return psnr, _ssim(y, y_original)
-
-
-def _ssim(y: Tensor, y_original: Tensor) -> float:
     # The mean that torchmetrics returns counts windows over a mirrored border, depending on
     # its version; its map is the same in all, and windows in the picture are what is usual.
     _, similarity = structural_similarity_index_measure(
         y, y_original, sigma=SSIM_SIGMA_PX, data_range=255.0, return_full_image=True
     )
     margin = SSIM_WINDOW_PX // 2
-    return float(similarity[..., margin:-margin, margin:-margin].mean())
-
-
-@torch.no_grad()
-def _features(network: LossNetwork, rgb: Picture) -> dict[str, Tensor]:
-    images = torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255
-    features: dict[str, Tensor] = network(images, FEATURE_LAYERS)
-    return features
+    return psnr, float(similarity[..., margin:-margin, margin:-margin].mean())

@@ -9,7 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from impasto.evaluation import StyleScores, score_style
-from impasto.evaluation.quality import PAINTING_PX, Picture
+from impasto.evaluation.features import PAINTING_PX
+from impasto.evaluation.pixels import Picture
 from impasto.images.reading import Photo
 from impasto.losses import STYLE_LAYERS, LossNetwork
 from impasto.losses.style_targets import Grams
@@ -36,7 +37,7 @@ class Comparison:
         photo: that of the untouched photo.
         from_noise: the first iteration of the baseline, from white noise as in the paper, whose
             objective is as low as the network's; None if none of them is.
-        from_photo: likewise from the photo, whose own objective is that of iteration 1.
+        from_photo: the same from the photo, whose own objective is that of iteration 1.
     """
 
     network: ObjectiveValues
@@ -55,12 +56,8 @@ def equivalent_iterations(
 ) -> int | None:
     """Returns the first iteration of L-BFGS, from 1, whose objective is as low as ``total``.
 
-    Args:
-        objective: what both are judged by.
-        start: ``(1, 3, H, W)`` RGB in [0, 1], which iteration 1 evaluates.
-        total: for example the objective of a network's picture.
-        iterations: how many are tried; None is returned if none of them comes as low.
-        on_iteration: as for `optimize`.
+    Iteration 1 evaluates ``start``, ``(1, 3, H, W)`` RGB in [0, 1]. None is returned if none of the
+    ``iterations`` comes as low. The other arguments are those of `optimize`.
     """
     result = optimize(
         objective, start, iterations=iterations, until=total, on_iteration=on_iteration
@@ -77,15 +74,15 @@ def compare(
     seed: int = 0,
     on_iteration: OnIteration | None = None,
 ) -> Comparison:
-    """Compares a network's picture with the baseline.
+    """Compares a network's picture with the baseline, first from noise, then from the photo.
 
     Args:
         objective: of this photo.
         photo: ``(1, 3, H, W)`` RGB in [0, 1].
-        painted: likewise, what the network made of it.
-        iterations: how many the baseline has.
-        seed: of the noise.
-        on_iteration: as for `optimize`; the baseline from noise comes first.
+        painted: what the network made of it, of the same shape.
+        iterations: limit of the baseline.
+        seed: seed of the noise.
+        on_iteration: as in `optimize`.
     """
     network = objective.values(painted)
     start = noise(photo.shape[-2], photo.shape[-1], seed=seed).to(photo.device)
@@ -98,15 +95,16 @@ def compare(
     return Comparison(network, objective.values(photo), from_noise, from_photo)
 
 
+@dataclass
 class StyleJudge:
     """Judges a style on photos, in the paper's terms and in ours.
 
-    Args:
+    Attributes:
         paint: maps an ``(H, W, 3)`` uint8 photo to its result of the same size.
         painting: the style image.
         weights: those that the model was trained with.
         size_px: longer side of the photos while they are compared; none is enlarged.
-        iterations: how many the baseline has.
+        iterations: limit of the baseline.
         device: of the baseline.
 
     Raises:
@@ -114,32 +112,19 @@ class StyleJudge:
         ImageError: the painting is too small for the loss network.
     """
 
-    def __init__(
-        self,
-        paint: Callable[[Picture], Picture],
-        painting: Painting,
-        weights: TrainedWeights,
-        *,
-        size_px: int = EQUIVALENCE_PX,
-        iterations: int = EQUIVALENCE_ITERATIONS,
-        device: str = "cpu",
-    ) -> None:
-        self.paint = paint
-        self.weights = weights
-        self.size_px = size_px
-        self.iterations = iterations
-        self.device = device
-        self.loss_network = prepared_loss_network(device=device)
-        layers = tuple(weights.style)
-        self.grams = painting.grams(self.loss_network, layers, weights.style_size_px, device)
+    paint: Callable[[Picture], Picture]
+    painting: Painting
+    weights: TrainedWeights
+    size_px: int = EQUIVALENCE_PX
+    iterations: int = EQUIVALENCE_ITERATIONS
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        self.loss_network = prepared_loss_network(device=self.device)
+        layers, size_px = tuple(self.weights.style), self.weights.style_size_px
+        self.grams = self.painting.grams(self.loss_network, layers, size_px, self.device)
         # Scores are computed on the CPU.
-        self.scoring = self.loss_network if device == "cpu" else LossNetwork()
-        self.painting: Picture | Grams | None = None
-        if painting.photo is not None:
-            self.painting = painting.photo.rgb
-        elif painting.targets is not None:
-            grams = painting.targets.grams.get(PAINTING_PX, {})
-            self.painting = grams if set(STYLE_LAYERS) <= set(grams) else None
+        self.scoring = self.loss_network if self.device == "cpu" else LossNetwork()
 
     def compare(
         self, photo: Photo, name: str | Path, *, on_iteration: OnIteration | None = None
@@ -160,12 +145,13 @@ class StyleJudge:
         )
 
     def score(self, photo: Photo) -> StyleScores | None:
-        """Scores the style on a photo by `score_style`.
-
-        Returns:
-            None where the style targets lack the size or a layer that scores are defined at.
-        """
-        if self.painting is None:
-            return None
-        (scores,) = score_style(self.paint, self.painting, [photo.rgb], loss_network=self.scoring)
+        """Scores the style on a photo; None where the style targets lack what scores need."""
+        painting: Picture | Grams
+        if self.painting.targets is None:
+            painting = self.painting.rgb
+        else:
+            painting = self.painting.targets.grams.get(PAINTING_PX, {})
+            if not set(STYLE_LAYERS) <= set(painting):
+                return None
+        (scores,) = score_style(self.paint, painting, [photo.rgb], loss_network=self.scoring)
         return scores

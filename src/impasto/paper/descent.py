@@ -1,18 +1,20 @@
-"""The loop: evaluate a picture, ask a solver for the next one.
+"""Optimisation over the pixels of one picture: the method of Gatys et al.
 
-Johnson et al. 2016, section 4.1, compare their networks with this, the method of Gatys et al.:
-the same objective, minimised over the pixels of one picture.
+Johnson et al. 2016, section 4.1, compare their networks with it. A solver is told the objective
+and its gradient at a picture and answers with the next picture to be evaluated. So an iteration
+is one evaluation, whatever the solver makes of it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,19 +25,208 @@ from torch.nn import functional as F
 from impasto.errors import DivergedError, ResumeError, UsageError
 from impasto.images.writing import atomic_path
 from impasto.paper.objective import Objective, ObjectiveValues
-from impasto.paper.solvers import Method, Solver, make_solver
+
+Method = Literal["lbfgs", "adam"]
+Remembered = tuple[dict[str, Tensor], dict[str, Any]]
+"""Tensors, and JSON-ready values, by name."""
 
 ITERATIONS = 500
-"""As many as the paper gives the baseline at most."""
+"""The most iterations that the paper gives the baseline."""
 
 COARSEST_PX = 256
 """Coarse-to-fine begins at this longer side or up to twice as much."""
 
 FORMAT_VERSION: Final = 1
-"""Of the files of states."""
+"""Format of the files of states."""
+
+LEARNING_RATE: Final = 0.05
+"""Adam's step: about as much as a pixel changes at first, 13 grey levels."""
+
+MEMORY: Final = 10
+"""Steps that L-BFGS remembers. More cost time and memory, and hardly save iterations."""
+
+# The mean change of a pixel in the first step, as long as no scale is known: one grey level.
+_FIRST_STEP: Final = 1 / 255
+# A step must bring this share of what the slope promises (Nocedal and Wright 2006, eq. 3.6a).
+_SUFFICIENT: Final = 1e-4
+# Sums in float32 differ by this much anyway.
+_ROUNDING: Final = 1e-6
+_LEAST_CURVATURE: Final = 1e-8
+_MOST_CUTS: Final = 8
 
 _KEY: Final = "optimization"
 _SOLVER: Final = "solver."
+
+
+class _Step(NamedTuple):
+    """A step between two pictures, and how the gradient changed with it."""
+
+    step: Tensor
+    change: Tensor
+    curvature: float
+
+
+@dataclass
+class _Point:
+    """A picture that lowered the objective, and the way on from it."""
+
+    image: Tensor
+    total: float
+    gradient: Tensor
+    direction: Tensor
+
+
+_POINT_TENSORS: Final = ("image", "gradient", "direction")
+_NUMBERS: Final = ("stride", "length", "slope", "cuts")
+
+
+class Lbfgs:
+    """Projected L-BFGS.
+
+    The direction is that of the two-loop recursion (Nocedal and Wright 2006, algorithm 7.4) on
+    the pixels that may move. Every picture is clipped to [0, 1], as the paper does at each
+    iteration (Johnson et al. 2016, section 4.1), and what is remembered is the step between
+    clipped pictures. A picture that does not lower the objective is dropped and the step cut,
+    which costs an iteration; the paper's implementation takes every step as it is.
+    """
+
+    def __init__(self, memory: int = MEMORY) -> None:
+        self.steps: deque[_Step] = deque(maxlen=memory)
+        self.point: _Point | None = None
+        self.stride = _FIRST_STEP
+        self.length = 1.0
+        self.slope = 0.0
+        self.cuts = 0
+
+    @torch.no_grad()
+    def next(self, image: Tensor, total: float, gradient: Tensor) -> Tensor:
+        """Returns the next picture to evaluate, ``(1, 3, H, W)`` in [0, 1].
+
+        It is told the objective and its gradient at the picture that was asked for before.
+        """
+        last = self.point
+        if last is not None:
+            allowed = last.total + _SUFFICIENT * self.slope + _ROUNDING * abs(last.total)
+            if total > allowed:
+                return self._cut(last, total)
+            self._remember((image - last.image).flatten(), (gradient - last.gradient).flatten())
+        self.point = _Point(image, total, gradient, self._direction(image, gradient))
+        self.length, self.cuts = 1.0, 0
+        return self._trial(self.point)
+
+    def _trial(self, point: _Point) -> Tensor:
+        image = torch.add(point.image, point.direction, alpha=self.length).clamp_(0, 1)
+        self.slope = _dot(point.gradient, image - point.image)
+        return image
+
+    def _cut(self, point: _Point, total: float) -> Tensor:
+        """Shortens the step to the minimum of the parabola through what is known."""
+        self.cuts += 1
+        if self.cuts == _MOST_CUTS:  # the memory misleads
+            self.steps.clear()
+            self.stride = _FIRST_STEP
+            point.direction = self._direction(point.image, point.gradient)
+            self.length = 1.0
+            return self._trial(point)
+        excess = total - point.total - self.slope
+        share = -self.slope / (2 * excess) if excess > 0 else 0.0
+        self.length *= min(max(share, 0.1), 0.5)
+        return self._trial(point)
+
+    def _remember(self, step: Tensor, change: Tensor) -> None:
+        curvature = _dot(step, change)
+        if curvature > _LEAST_CURVATURE * (_dot(step, step) * _dot(change, change)) ** 0.5:
+            self.steps.append(_Step(step, change, curvature))
+
+    def _direction(self, image: Tensor, gradient: Tensor) -> Tensor:
+        # Pixels at a bound that would leave it stay out, or the rest might go uphill
+        # (Bertsekas 1982, on projected Newton methods).
+        blocked = ((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))
+        direction = gradient.neg().masked_fill_(blocked, 0).flatten()
+        if self.steps:
+            self._apply_inverse_hessian(direction)
+        else:
+            direction *= self.stride / direction.abs().mean().clamp_min(1e-30)
+            self.stride *= 2  # where nothing is learned about the curvature, it is small
+        return direction.view_as(image).masked_fill_(blocked, 0)
+
+    def _apply_inverse_hessian(self, vector: Tensor) -> None:
+        factors = []
+        for step, change, curvature in reversed(self.steps):
+            factors.append(_dot(step, vector) / curvature)
+            vector.add_(change, alpha=-factors[-1])
+        last = self.steps[-1]
+        vector *= last.curvature / _dot(last.change, last.change)
+        for (step, change, curvature), factor in zip(self.steps, reversed(factors), strict=True):
+            vector.add_(step, alpha=factor - _dot(change, vector) / curvature)
+
+    def state(self) -> Remembered:
+        """Returns everything that is remembered."""
+        tensors = {f"step.{number}": entry.step for number, entry in enumerate(self.steps)}
+        tensors |= {f"change.{number}": entry.change for number, entry in enumerate(self.steps)}
+        values: dict[str, Any] = {"curvatures": [entry.curvature for entry in self.steps]}
+        values |= {name: getattr(self, name) for name in _NUMBERS} | {"total": None}
+        if self.point:
+            tensors |= {name: getattr(self.point, name) for name in _POINT_TENSORS}
+            values["total"] = self.point.total
+        return tensors, values
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Puts back what `state` returned; another solver's memory raises `LookupError`."""
+        for number, curvature in enumerate(values["curvatures"]):
+            entry = _Step(tensors[f"step.{number}"], tensors[f"change.{number}"], curvature)
+            self.steps.append(entry)
+        for name in _NUMBERS:
+            setattr(self, name, values[name])
+        if (total := values["total"]) is not None:
+            self.point = _Point(total=total, **{name: tensors[name] for name in _POINT_TENSORS})
+
+
+class Adam:
+    """PyTorch's Adam, its result clipped to [0, 1] after each step; methods as in `Lbfgs`."""
+
+    def __init__(self) -> None:
+        self.moments: dict[str, Tensor] = {}
+
+    def next(self, image: Tensor, total: float, gradient: Tensor) -> Tensor:  # noqa: ARG002
+        """Returns the next picture to evaluate."""
+        moved = image.clone()
+        moved.grad = gradient
+        optimizer = torch.optim.Adam([moved], lr=LEARNING_RATE)
+        if self.moments:
+            optimizer.state[moved] = self.moments
+        optimizer.step()
+        self.moments = optimizer.state[moved]
+        moved.grad = None
+        return moved.clamp_(0, 1)
+
+    def state(self) -> Remembered:
+        """Returns everything that is remembered."""
+        return dict(self.moments), {}
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:  # noqa: ARG002
+        """Puts back what `state` returned."""
+        names = ("step", "exp_avg", "exp_avg_sq") if tensors else ()
+        self.moments = {name: tensors[name] for name in names}
+
+
+Solver: TypeAlias = Lbfgs | Adam
+_SOLVERS: Final[dict[str, type[Lbfgs | Adam]]] = {"lbfgs": Lbfgs, "adam": Adam}
+
+
+def make_solver(method: Method) -> Solver:
+    """Returns a solver that remembers nothing yet.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+    if method not in _SOLVERS:
+        raise UsageError(f"the method is {method!r}; allowed are {', '.join(_SOLVERS)}")
+    return _SOLVERS[method]()
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    return torch.dot(a.flatten(), b.flatten()).item()
 
 
 class Evaluation(NamedTuple):
@@ -47,7 +238,7 @@ class Evaluation(NamedTuple):
 
 @dataclass
 class State:
-    """Where an optimisation stands; all that going on needs.
+    """Where an optimisation stands; everything that resuming needs.
 
     Attributes:
         method: of the solver.
@@ -104,13 +295,10 @@ def optimize(
         objective: what is minimised.
         start: ``(1, 3, H, W)`` RGB, clipped to [0, 1].
         method: ``"lbfgs"`` or ``"adam"``.
-        iterations: how many there are in all, those of ``state`` included.
+        iterations: number of iterations in all, those of ``state`` included.
         until: end as soon as the objective is as low as this.
-        on_iteration: called after each iteration; what it raises ends the optimisation.
+        on_iteration: called after each iteration; an exception from it ends the optimisation.
         state: go on from here, in place of ``start`` and ``method``; it is changed.
-
-    Returns:
-        The best picture and the whole curve.
 
     Raises:
         UsageError: ``iterations`` is below 1, or there is no such method.
@@ -157,7 +345,7 @@ class Level:
     Attributes:
         height: of the picture.
         width: of the picture.
-        iterations: how many are done at this size.
+        iterations: number of iterations at this size.
         objective: makes the objective at this size, when its turn has come.
     """
 
@@ -179,14 +367,8 @@ def coarse_to_fine(
 
     Large strokes and colours come from the small sizes, where iterations are cheap (Gatys et
     al. 2017, on high resolutions); Johnson et al. do without. At each size the solver begins
-    afresh.
-
-    Args:
-        levels: from small to large.
-        start: ``(1, 3, H, W)`` at the first level's size.
-        method: ``"lbfgs"`` or ``"adam"``.
-        on_iteration: as for `optimize`.
-        state: go on from here, in place of ``start`` and ``method``.
+    afresh. The levels go from small to large, ``start`` has the size of the first, and the other
+    arguments are those of `optimize`.
 
     Returns:
         The best picture of the last level, and the curve over all of them.
@@ -204,7 +386,12 @@ def coarse_to_fine(
         if number < state.level:
             continue
         if number > state.level:
-            _enlarge(state, level)
+            size = (level.height, level.width)
+            image = F.interpolate(state.best, size, mode="bicubic", align_corners=False)
+            state.image = state.best = image.clamp_(0, 1)
+            state.best_total = math.inf
+            state.solver = make_solver(state.method)
+            state.level = number
         result = optimize(
             level.objective(), start, iterations=end, on_iteration=on_iteration, state=state
         )
@@ -212,11 +399,9 @@ def coarse_to_fine(
 
 
 def level_sizes(longer_side_px: int, coarsest_px: int = COARSEST_PX) -> list[int]:
-    """Returns longer sides from small to large, each about twice the one before.
+    """Returns longer sides up to the given one, each about twice the one before.
 
-    Args:
-        longer_side_px: the last one.
-        coarsest_px: none lies below this but ``longer_side_px`` itself.
+    None lies below ``coarsest_px`` but ``longer_side_px`` itself.
     """
     sizes = [longer_side_px]
     while sizes[0] >= 2 * coarsest_px:
@@ -234,22 +419,13 @@ def shared_iterations(iterations: int, levels: int) -> list[int]:
     return [each] * (levels - 1) + [iterations - each * (levels - 1)]
 
 
-def _enlarge(state: State, level: Level) -> None:
-    size = (level.height, level.width)
-    image = F.interpolate(state.best, size, mode="bicubic", align_corners=False).clamp_(0, 1)
-    state.image = state.best = image
-    state.best_total = math.inf
-    state.solver = make_solver(state.method)
-    state.level += 1
-
-
 def save_state(state: State, path: Path, settings: Mapping[str, Any]) -> None:
     """Writes a state atomically, so that a killed run goes on to the same picture.
 
     Args:
-        state: as after an iteration.
+        state: the state after an iteration.
         path: the file.
-        settings: what the optimisation was begun with, JSON-ready, by name for people.
+        settings: what the optimisation was begun with, JSON-ready, by option.
 
     Raises:
         OutputError: the file cannot be written.
@@ -278,12 +454,12 @@ def save_state(state: State, path: Path, settings: Mapping[str, Any]) -> None:
 def load_state(
     path: Path, settings: Mapping[str, Any], device: torch.device | str = "cpu"
 ) -> State:
-    """Reads a state.
+    """Reads a state onto a device.
 
     Args:
         path: the file.
         settings: what the optimisation goes on with.
-        device: where.
+        device: where it goes on.
 
     Raises:
         ResumeError: the file is missing or damaged, or was begun with other settings, which
@@ -298,7 +474,17 @@ def load_state(
                 raise ResumeError(f"{path} was made by a newer impasto: update impasto")
             # A copy lies in memory as it did before: sums depend on that.
             tensors = {name: file.get_tensor(name).to(device).clone() for name in file.keys()}  # noqa: SIM118
-        state = _rebuilt(stated, tensors)
+        state = State(
+            stated["method"],
+            make_solver(stated["method"]),
+            tensors.pop("image"),
+            tensors.pop("best"),
+            float(stated["best_total"]),
+            [Evaluation(size_px, ObjectiveValues(*terms)) for size_px, *terms in stated["curve"]],
+            int(stated["level"]),
+        )
+        remembered = {name.removeprefix(_SOLVER): tensor for name, tensor in tensors.items()}
+        state.solver.restore(remembered, stated["solver"])
         before = dict(stated["settings"])
     except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
         raise ResumeError(
@@ -313,29 +499,11 @@ def load_state(
     return state
 
 
-def _rebuilt(stated: dict[str, Any], tensors: dict[str, Tensor]) -> State:
-    solver = make_solver(stated["method"])
-    own = [name for name in tensors if name.startswith(_SOLVER)]
-    remembered = {name.removeprefix(_SOLVER): tensors[name] for name in own}
-    solver.restore(remembered, stated["solver"])
-    return State(
-        method=stated["method"],
-        solver=solver,
-        image=tensors["image"],
-        best=tensors["best"],
-        best_total=float(stated["best_total"]),
-        curve=[Evaluation(size_px, ObjectiveValues(*terms)) for size_px, *terms in stated["curve"]],
-        level=int(stated["level"]),
-    )
-
-
 @contextmanager
 def tensorboard_curves(folder: Path, done: int = 0) -> Iterator[Callable[[State], None]]:
-    """Yields what writes a state's latest iteration for TensorBoard.
+    """Yields a function that writes a state's latest iteration into a folder for TensorBoard.
 
-    Args:
-        folder: where its files go.
-        done: iterations done before; what comes after them replaces older points.
+    Points after the ``done`` iterations of an earlier run are replaced.
     """
     from torch.utils.tensorboard import SummaryWriter
 
@@ -349,11 +517,9 @@ def tensorboard_curves(folder: Path, done: int = 0) -> Iterator[Callable[[State]
 
 
 def find_device(name: str, threads: int | None = None) -> str:
-    """Sets the number of CPU threads, if one is given, and finds a device.
+    """Sets the number of CPU threads, if one is given, and finds a device by PyTorch's name.
 
-    Args:
-        name: ``"auto"`` for the fastest there is, or PyTorch's name of one.
-        threads: CPU threads; None leaves them as they are.
+    ``"auto"`` is the fastest.
 
     Raises:
         UsageError: there is no such device here.

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,22 @@ from numpy.typing import NDArray
 from impasto.catalog import list_upscalers, shipped_styles
 from impasto.data.examples import example_photos_folder
 from impasto.errors import DataError, ImageError, ModelError, UsageError
-from impasto.evaluation.quality import resize_longer_side
+from impasto.evaluation.pixels import resize_longer_side
 from impasto.images.folders import iterate_pictures
 from impasto.images.reading import read_image
 from impasto.losses import LossNetwork, load_style_targets
 from impasto.losses.layers import SMALLEST_SIDE_PX
 from impasto.losses.style_targets import SUFFIX, Grams
-from impasto.paper.objective import TrainedWeights, weights_of_model
+from impasto.paper.objective import (
+    Objective,
+    TrainedWeights,
+    trained_objective,
+    weights_of_model,
+)
 from impasto.runtime.loading import load_model
 from impasto.runtime.model_file import read_model_file
 from impasto.training.config import is_style_targets
-from impasto.training.pictures import Painting, read_painting
+from impasto.training.pictures import Painting, read_painting, to_tensor
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import StyleModel
@@ -35,8 +40,7 @@ PAPER_MODEL = "paper_great_wave"
 """The shipped style with the paper's own network."""
 
 
-@dataclass(frozen=True)
-class ObjectiveSize:
+class ObjectiveSize(NamedTuple):
     """How many photos, and iterations on each, at one size of the objective's curves."""
 
     longer_side_px: int
@@ -98,12 +102,21 @@ class StyleModelFile:
         style: its name in the file.
         path: its model file, with its plain weights beside it.
         weights: of the objective that it was trained with.
+        painting_sha256: hash of the painting it was trained on; ``""`` where it is not stated.
     """
 
     name: str
     style: str
     path: Path
     weights: TrainedWeights
+    painting_sha256: str = ""
+
+    @classmethod
+    def read(cls, path: Path, style: str, name: str) -> StyleModelFile:
+        """Reads what the model file states about a style."""
+        weights = weights_of_model(path, style)
+        stated = {entry.name: entry.style_image_sha256 for entry in read_model_file(path)[1].styles}
+        return cls(name, style, path, weights, stated[style])
 
     def load(self, threads: int | None = None) -> StyleModel:
         """Loads what paints this style, which need not be the first of its file."""
@@ -135,8 +148,13 @@ class Inputs:
         weights = self.models[0].weights
         return self.painting.grams(loss_network, tuple(weights.style), weights.style_size_px)
 
+    def objective(self, loss_network: LossNetwork, photo: Rgb) -> Objective:
+        """Makes the first model's objective for a photo, ``(H, W, 3)`` uint8."""
+        grams = self.grams(loss_network)
+        return trained_objective(loss_network, to_tensor(photo), [grams], self.models[0].weights)
+
     def painted_from(self) -> dict[str, Any]:
-        """Says in JSON what measurements of the styles depend on."""
+        """Returns what measurements of the styles depend on, JSON-ready."""
         return {
             "photos": _listed(self.photos),
             "painting": self.painting.sha256,
@@ -144,7 +162,7 @@ class Inputs:
         }
 
     def enlarged_from(self) -> dict[str, Any]:
-        """Says in JSON what measurements of the upscalers depend on."""
+        """Returns what measurements of the upscalers depend on, JSON-ready."""
         return {
             "test sets": {
                 name: _listed(sorted(iterate_pictures(path)))
@@ -157,7 +175,7 @@ class Inputs:
 
 
 def read_photo(path: Path, longer_side_px: int) -> Rgb:
-    """Reads a photo with a longer side of exactly that: ``(H, W, 3)`` uint8.
+    """Reads a photo, ``(H, W, 3)`` uint8, scaled to exactly this longer side.
 
     Raises:
         ImageError: it cannot be read, or is too narrow for the loss network.
@@ -187,23 +205,17 @@ def gather_inputs(
     """Takes what is given, and for the rest what Impasto ships.
 
     Args:
-        photos: a folder of content images; the example photos when None.
-        painting: a style image, or a file of style targets; the targets beside the first model
-            that has some when None.
-        sr_data: a folder of pictures, or of such folders; the example photos when None.
-        models: model files; the shipped styles of the same painting when empty.
+        photos: a folder of content images; None is the example photos.
+        painting: a style image, or a file of style targets; None is the targets beside the first
+            model that has some.
+        sr_data: a folder of pictures, or of such folders; None is the example photos.
+        models: model files; an empty list is the shipped styles of the same painting.
 
     Raises:
         DataError: a folder is missing or holds no pictures.
         ModelError: there is no model to look at, or none of that painting.
     """
-    notes = []
-    example_photos = example_photos_folder()
-    if photos is None:
-        notes.append("Content images: the example photos (--photos names others).")
-    else:
-        notes.append(f"Content images: {photos.resolve().name}.")
-    found = tuple(sorted(iterate_pictures(photos or example_photos)))
+    found = tuple(sorted(iterate_pictures(photos or example_photos_folder())))
     if not found:
         raise DataError(f"no pictures in {photos}: give another --photos")
     picture = None
@@ -213,20 +225,17 @@ def gather_inputs(
     file = painting or _targets_beside(chosen)
     read = picture or _among_targets(file, chosen[0])
     for model in chosen:
-        if _stated_sha256(model) not in (read.sha256, ""):
+        if model.painting_sha256 not in (read.sha256, ""):
             raise _other_painting(file, model)
     if read.targets is not None:  # the first model is one that was trained at one of its sizes
         sizes = read.targets.grams
         chosen.sort(key=lambda model: model.weights.style_size_px not in sizes)
-    image = f"the style targets of {chosen[0].name}" if painting is None else painting.name
-    notes.append(f"Style image: {image}.")
-    if sr_data is None:
-        notes.append("Super-resolution: the example photos (--sr-data names others).")
-        test_sets = {"examples": example_photos}
-    else:
-        test_sets = _test_sets(sr_data)
-        notes.append(f"Super-resolution: {', '.join(test_sets)}.")
-    return Inputs(found, read, tuple(chosen), test_sets, tuple(notes))
+    test_sets = _test_sets(sr_data) if sr_data else {"examples": example_photos_folder()}
+    content = photos.resolve().name if photos else "the example photos (--photos names others)"
+    style = painting.name if painting else f"the style targets of {chosen[0].name}"
+    sets = ", ".join(test_sets) if sr_data else "the example photos (--sr-data names others)"
+    notes = f"Content images: {content}.", f"Style image: {style}.", f"Super-resolution: {sets}."
+    return Inputs(found, read, tuple(chosen), test_sets, notes)
 
 
 def _test_sets(folder: Path) -> dict[str, Path]:
@@ -243,36 +252,31 @@ def _test_sets(folder: Path) -> dict[str, Path]:
 
 
 def _shipped_models(painting: Path | None) -> list[StyleModelFile]:
-    """Returns the paper's model, if it is shipped, and the default style or that of a painting."""
+    """Returns the paper's model, if it is shipped, and the default style or a painting's."""
     styles = {style.name: style for style in shipped_styles()}
     names = [PAPER_MODEL, PAPER_MODEL.removeprefix("paper_")]
     if painting is not None and painting.stem in styles:
         names = [f"paper_{painting.stem}", painting.stem]
-    paths = {name: styles[name].path for name in names if name in styles}
-    if not paths:
+    names = [name for name in names if name in styles]
+    if not names:
         raise ModelError("no shipped style is one of that painting: give --model FILE")
-    return [StyleModelFile(n, n, path, weights_of_model(path, n)) for n, path in paths.items()]
+    return [StyleModelFile.read(styles[name].path, name, name) for name in names]
 
 
 def _named(paths: Sequence[Path], painting_sha256: str) -> list[StyleModelFile]:
     """Takes the painting's style of each model file, else its first, under different names."""
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("--model names one file twice: give each once")
-    styles = [_style_in(path, painting_sha256) for path in paths]
+    styles = []
+    for path in paths:
+        held = (metadata := read_model_file(path)[1]).styles
+        if not held:
+            raise ModelError(f"{path} holds no style, but a model of the kind {metadata.kind!r}")
+        hashes = [style.style_image_sha256 for style in held]
+        known = painting_sha256 and painting_sha256 in hashes
+        styles.append(held[hashes.index(painting_sha256) if known else 0].name)
     names = styles if len(set(styles)) == len(styles) else list(map(str, paths))
-    return [
-        StyleModelFile(name, style, path, weights_of_model(path, style))
-        for name, style, path in zip(names, styles, paths, strict=True)
-    ]
-
-
-def _style_in(path: Path, sha256: str) -> str:
-    """Finds the style of a model file that has the painting's hash; else its first."""
-    metadata = read_model_file(path)[1]
-    if not metadata.styles:
-        raise ModelError(f"{path} holds no style, but a model of the kind {metadata.kind!r}")
-    painted = (style for style in metadata.styles if sha256 and sha256 == style.style_image_sha256)
-    return next(painted, metadata.styles[0]).name
+    return [StyleModelFile.read(*given) for given in zip(paths, styles, names, strict=True)]
 
 
 def _targets_beside(models: Sequence[StyleModelFile]) -> Path:
@@ -285,16 +289,12 @@ def _targets_beside(models: Sequence[StyleModelFile]) -> Path:
 
 def _among_targets(path: Path, model: StyleModelFile) -> Painting:
     """Finds a model's painting in a file of style targets, where it may have another name."""
-    sha256 = _stated_sha256(model)
     for name, target in load_style_targets(path).items():
-        if sha256 == target.sha256 or (not sha256 and name == model.style):
+        if target.sha256 == model.painting_sha256 or (
+            not model.painting_sha256 and name == model.style
+        ):
             return Painting(path / name, target.sha256, targets=target)
     raise _other_painting(path, model)
-
-
-def _stated_sha256(model: StyleModelFile) -> str:
-    styles = read_model_file(model.path)[1].styles
-    return next(style.style_image_sha256 for style in styles if style.name == model.style)
 
 
 def _other_painting(painting: Path, model: StyleModelFile) -> ModelError:

@@ -14,18 +14,14 @@ from torch import Tensor
 from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.losses import LossNetwork, PerceptualLoss, PerceptualTerms, total_variation_loss
 from impasto.losses.balancing import References, balanced_weights, measure_references
-from impasto.losses.layers import CONVOLUTIONS
+from impasto.losses.layers import CONVOLUTIONS, LAYERS
 from impasto.losses.style_targets import Grams
 from impasto.runtime.metadata import ModelMetadata
 from impasto.runtime.model_file import read_model_file
 
 CONTENT_LAYER: Final = "relu3_3"
 STYLE_SCALE: Final = 3.0
-"""The strength of the style where none is given."""
-
 TV_SCALE: Final = 0.02
-"""The strength of the total variation where none is given."""
-
 _LEAST: Final = 1e-30
 
 
@@ -48,9 +44,9 @@ class Objective:
         loss_network: VGG-16.
         content_image: ``(1, 3, H, W)`` RGB in [0, 1]; None leaves the content out.
         content_layer: where content is compared.
-        content_weight: of the mean squared difference of features.
-        style_targets: ``(paintings, C, C)`` Gram matrices by layer; none leaves the style out.
-        style_weights: of the squared Frobenius norms, one per painting, by layer.
+        content_weight: weight of the mean squared difference of features.
+        style_targets: ``(paintings, C, C)`` Gram matrices by layer; None leaves the style out.
+        style_weights: weights of the squared Frobenius norms by layer, one per painting.
         tv_weight: weight of the total variation.
 
     Raises:
@@ -91,10 +87,7 @@ class Objective:
                 self.content_target = self.loss.content_target(content_image)
 
     def terms(self, image: Tensor) -> PerceptualTerms:
-        """Computes every weighted term.
-
-        Args:
-            image: ``(1, 3, H, W)`` RGB in [0, 1].
+        """Computes the weighted terms of an image, ``(1, 3, H, W)`` RGB in [0, 1].
 
         Raises:
             UsageError: the content image has another size.
@@ -110,14 +103,7 @@ class Objective:
 
     @torch.enable_grad()
     def gradient(self, image: Tensor) -> tuple[ObjectiveValues, Tensor]:
-        """Computes the terms as numbers, and the gradient of their sum.
-
-        Args:
-            image: ``(1, 3, H, W)`` RGB in [0, 1]; it is left as it is.
-
-        Returns:
-            The terms, and ``(1, 3, H, W)``.
-        """
+        """Computes the terms as numbers, and the gradient of their sum, ``(1, 3, H, W)``."""
         image = image.detach().requires_grad_()
         terms = self.terms(image)
         (gradient,) = torch.autograd.grad(terms.total, image)
@@ -132,7 +118,7 @@ def _numbers_of(terms: PerceptualTerms) -> ObjectiveValues:
 def prepared_loss_network(
     weights: str | Path | None = None, device: torch.device | str = "cpu"
 ) -> LossNetwork:
-    """Loads VGG-16, as `LossNetwork` does, on a device and in the plain memory layout.
+    """Loads VGG-16 onto a device, in the plain memory layout.
 
     Training's channels-last costs Gram matrices more time than it saves convolutions here.
 
@@ -162,8 +148,8 @@ def balanced_objective(
     Args:
         loss_network: VGG-16.
         photo: ``(1, 3, H, W)`` RGB in [0, 1], the content image.
-        paintings: each one's Gram matrices, ``(1, C, C)`` by layer: all of these layers count.
-        shares: of each painting in the style; they are divided by their sum. None is even.
+        paintings: Gram matrices of each painting, ``(1, C, C)`` by layer; all layers count.
+        shares: share of each painting in the style, divided by their sum; None is equal shares.
         style_scale: strength of the style.
         tv_scale: strength of the total variation.
         content_layer: where content is compared.
@@ -173,7 +159,7 @@ def balanced_objective(
         TrainingError: the photo and a painting look the same to the loss network.
     """
     scales = [style_scale * share for share in check_shares(shares, len(paintings))]
-    targets = _stacked(paintings, tuple(paintings[0]))
+    targets = _stacked(paintings, paintings[0])
     references = measure_references(loss_network, [photo[0]], targets, content_layer)
     content_weight, style_weights = balanced_weights(references, scales)
     return Objective(
@@ -197,12 +183,7 @@ def trained_objective(
 ) -> Objective:
     """Makes the objective that a model was trained with, for one photo.
 
-    Args:
-        loss_network: VGG-16.
-        photo: ``(1, 3, H, W)`` RGB in [0, 1], the content image.
-        paintings: as for `balanced_objective`.
-        weights: the model's.
-        shares: as for `balanced_objective`.
+    The other arguments are those of `balanced_objective`.
 
     Raises:
         UsageError: there are not as many shares as paintings, or their sum is not above 0; or
@@ -220,7 +201,7 @@ def trained_objective(
         content_image=photo,
         content_layer=weights.content_layer,
         content_weight=weights.content,
-        style_targets=_stacked(paintings, tuple(weights.style)),
+        style_targets=_stacked(paintings, weights.style),
         style_weights={layer: [w * part for part in parts] for layer, w in weights.style.items()},
         tv_weight=weights.tv,
     )
@@ -231,19 +212,14 @@ def feature_objective(
 ) -> Objective:
     """Makes the objective of a feature reconstruction, figure 3.
 
-    It is the squared distance of the features divided by their squared size (0 where nothing is
-    missing, 1 where features are all 0), plus a total variation that keeps away the noise which
-    deeper layers do not see. Such a term is Mahendran and Vedaldi's (2015), whom the paper
-    follows without stating a weight.
-
-    Args:
-        loss_network: VGG-16.
-        image: ``(1, 3, H, W)`` RGB in [0, 1].
-        layer: for example ``"relu3_3"``.
-        tv_scale: weight of the total variation divided by the image's own.
+    It is the squared distance of the features at a layer divided by their squared size (0 where
+    nothing is missing, 1 where features are all 0), plus ``tv_scale`` times the total variation
+    divided by the image's own, which keeps away the noise that deeper layers do not see. Such a
+    term is Mahendran and Vedaldi's (2015), whom the paper follows without stating a weight. The
+    image is ``(1, 3, H, W)`` RGB in [0, 1].
 
     Raises:
-        UsageError: the loss network has no such layer; those it has are listed.
+        UsageError: the loss network has no such layer; the message lists its layers.
     """
     features = loss_network(image, (layer,))[layer]
     return Objective(
@@ -258,16 +234,12 @@ def feature_objective(
 def gram_objective(loss_network: LossNetwork, grams: Grams, *, tv_weight: float = 0.0) -> Objective:
     """Makes the objective of a style reconstruction, figure 4.
 
-    It is the mean over layers of the squared distance of Gram matrices divided by the squared
-    size of the image's, so that each layer counts the same; the paper adds the distances up.
-
-    Args:
-        loss_network: VGG-16.
-        grams: ``(1, C, C)`` by layer, for example from `style_grams`: all of these count.
-        tv_weight: weight of the total variation.
+    It is the mean over layers of the squared distance of Gram matrices, ``(1, C, C)`` by layer,
+    divided by the squared size of the image's, so that each layer counts the same; the paper adds
+    the distances up. A weighted total variation can be added.
 
     Raises:
-        UsageError: the loss network has no such layer; those it has are listed.
+        UsageError: the loss network has no such layer; the message lists its layers.
     """
     weights = {
         layer: [1 / (len(grams) * max(gram.square().sum().item(), _LEAST))]
@@ -276,12 +248,12 @@ def gram_objective(loss_network: LossNetwork, grams: Grams, *, tv_weight: float 
     return Objective(loss_network, style_targets=grams, style_weights=weights, tv_weight=tv_weight)
 
 
-def _stacked(paintings: Sequence[Grams], layers: Sequence[str]) -> Grams:
+def _stacked(paintings: Sequence[Grams], layers: Mapping[str, object]) -> Grams:
     return {layer: torch.cat([grams[layer] for grams in paintings]) for layer in layers}
 
 
 def check_shares(shares: Sequence[float] | None, paintings: int) -> list[float]:
-    """Returns shares whose sum is 1.
+    """Returns shares whose sum is 1; None gives equal ones.
 
     Raises:
         UsageError: there are not as many as paintings, one is negative, or all are 0.
@@ -294,13 +266,13 @@ def check_shares(shares: Sequence[float] | None, paintings: int) -> list[float]:
             f"the style weights are {stated or 'none'}; give one for each of {paintings} "
             f"painting{'s' if paintings > 1 else ''}"
         )
-    if min(shares) < 0 or not 0 < sum(shares) < float("inf"):
+    if min(shares) < 0 or not 0 < sum(shares) < math.inf:
         raise UsageError(f"the style weights are {stated}; give numbers of 0 or more, not all 0")
     return [share / sum(shares) for share in shares]
 
 
 def tv_reference(image: Tensor) -> float:
-    """Returns an image's total variation, for one of a single colour that of faint noise."""
+    """Returns an image's total variation, at least that of faint noise."""
     return max(total_variation_loss(image).item(), float(image.numel()))
 
 
@@ -324,11 +296,11 @@ class TrainedWeights:
 
 
 def weights_of_model(path: Path, style: str | None = None) -> TrainedWeights:
-    """Reads the weights that an ``.onnx`` file states; as `trained_weights`.
+    """Reads the weights that an ``.onnx`` file states about a style; None is its first.
 
     Raises:
         ModelError: the file cannot be used, or does not state the weights.
-        UnknownStyleError: it does not hold the style.
+        UnknownStyleError: the file does not hold the style.
     """
     metadata = read_model_file(path)[1]
     try:
@@ -338,107 +310,87 @@ def weights_of_model(path: Path, style: str | None = None) -> TrainedWeights:
 
 
 def trained_weights(metadata: ModelMetadata, style: str | None = None) -> TrainedWeights:
-    """Finds the weights in what a model states about itself.
+    """Finds the weights of a style in a model's metadata; None is its first style.
 
     The lattice loss, which may have been part of the training, is no part of the paper's
     objective and is left out.
-
-    Args:
-        metadata: the model's.
-        style: one of its styles; None is the first.
 
     Raises:
         ModelError: the weights are not stated.
         UnknownStyleError: there is no such style.
     """
-    recipe = metadata.recipe
+    recipe: Mapping[str, Any] = metadata.recipe
     try:
+        place = _place(metadata, style)
         sizes = _numbers(recipe["style_size_px"])
-        number = _number_of(metadata, style) * len(sizes)
-        layers = _texts(recipe["style_layers"])
-        content = _number(recipe["content_weight"])
+        content, tv = _number(recipe["content_weight"]), _number(recipe["tv_weight"])
+        if recipe["content_layer"] not in LAYERS:
+            raise ValueError(f"{recipe['content_layer']!r} is no layer")
         if recipe["style_weight"] == "auto":
-            references = _references(recipe["references"], layers)
-            scale = _style_scale(recipe, number // len(sizes))
-            chosen = References(
-                references.content, {layer: [references.style[layer][number]] for layer in layers}
-            )
-            per_content, by_layer = balanced_weights(chosen, [scale])
+            references = _references(recipe, place * len(sizes))
+            per_content, by_layer = balanced_weights(references, [_style_scale(recipe, place)])
             content *= per_content
-            style_weights = {layer: weights[0] for layer, weights in by_layer.items()}
+            style_weights = {layer: weight for layer, (weight,) in by_layer.items()}
         else:
-            style_weights = _plain(recipe, layers)
-        return TrainedWeights(
-            content_layer=_texts([recipe["content_layer"]])[0],
-            content=content,
-            style=style_weights,
-            tv=_number(recipe["tv_weight"]),
-            style_size_px=int(sizes[0]),
-        )
-    except (LookupError, TypeError, ValueError, ZeroDivisionError) as error:
+            weight, mean = _number(recipe["style_weight"]), recipe["style_reduction"] == "mean"
+            # The mean over a Gram matrix is the sum over C^2.
+            style_weights = {
+                layer: weight / (CONVOLUTIONS[layer.removeprefix("relu")][1] ** 2 if mean else 1)
+                for layer in recipe["style_layers"]
+            }
+        return TrainedWeights(recipe["content_layer"], content, style_weights, tv, int(sizes[0]))
+    except (AttributeError, LookupError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ModelError(
             "the model does not state the weights that it was trained with: take one that "
             "`impasto train` made"
         ) from error
 
 
-def _style_scale(recipe: Mapping[str, Any], number: int) -> float:
-    """Returns the strength of a style beside a content weight of 1, at one size."""
-    if "scales" in recipe:  # what the training ended with, the same at every octave
-        return _numbers(recipe["scales"])[number] * _number(recipe["octaves"])
-    stated = recipe["style_scale"]
-    scales = _numbers(STYLE_SCALE if stated is None else stated)
-    return scales[0] if len(scales) == 1 else scales[number]
-
-
-def _number_of(metadata: ModelMetadata, style: str | None) -> int:
+def _place(metadata: ModelMetadata, style: str | None) -> int:
     """Returns a style's place among the learned ones."""
     names = [entry.name for entry in metadata.styles]
     if style is not None and style not in names:
         raise UnknownStyleError(f"there is no style {style!r}: known are {', '.join(names)}")
-    number = 0 if style is None else names.index(style)
+    place = 0 if style is None else names.index(style)
+    recipe: Mapping[str, Any] = metadata.recipe
     # The first versions knew runs of one painting only.
-    learned = _texts(metadata.recipe.get("paintings", [metadata.recipe.get("painting")]))
-    if number >= len(learned):
+    if place >= len(recipe.get("paintings", ["the painting"])):
         raise ModelError(
-            f"the style {names[number]!r} was taken over from another model, and its weights are "
+            f"the style {names[place]!r} was taken over from another model, and its weights are "
             "stated there"
         )
-    return number
+    return place
 
 
-def _references(stated: Any, layers: Sequence[str]) -> References:
+def _references(recipe: Mapping[str, Any], number: int) -> References:
+    """Reads the references of one parameter set."""
+    stated = recipe["references"]
     if isinstance(stated, list):  # one an octave, the full size first
         stated = stated[0]
-    if not isinstance(stated, dict):
-        raise TypeError(f"{stated!r} are no references")
     # The first versions stated one number a layer beside the content's.
-    style = stated.get("style", stated)
-    return References(
-        _number(stated["content"]), {layer: _numbers(style[layer]) for layer in layers}
-    )
+    by_layer = stated.get("style", stated)
+    style = {layer: [_numbers(by_layer[layer])[number]] for layer in recipe["style_layers"]}
+    return References(_number(stated["content"]), style)
 
 
-def _plain(recipe: Mapping[str, Any], layers: Sequence[str]) -> dict[str, float]:
-    """Returns weights that were given: the mean over a Gram matrix is the sum over ``C^2``."""
-    weight, mean = _number(recipe["style_weight"]), recipe["style_reduction"] == "mean"
-    channels = {layer: CONVOLUTIONS[layer.removeprefix("relu")][1] for layer in layers}
-    return {layer: weight / (channels[layer] ** 2 if mean else 1) for layer in layers}
+def _style_scale(recipe: Mapping[str, Any], place: int) -> float:
+    """Returns the strength of a style beside a content weight of 1, at one size."""
+    if "scales" in recipe:  # what the training ended with, the same at every octave
+        return _numbers(recipe["scales"])[place] * _number(recipe["octaves"])
+    stated = recipe["style_scale"]
+    scales = _numbers(STYLE_SCALE if stated is None else stated)
+    return scales[0] if len(scales) == 1 else scales[place]
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"{value!r} is no weight")
-    return float(value)
+    (number,) = _numbers(value)
+    return number
 
 
 def _numbers(values: Any) -> list[float]:
-    """Reads a list of numbers; the first versions stated a number alone for a list of one."""
+    """Reads weights; the first versions stated a number alone for a list of one."""
     listed = values if isinstance(values, list | tuple) else [values]
-    return [_number(value) for value in listed] if listed else [_number(None)]
-
-
-def _texts(values: Any) -> list[str]:
-    if not isinstance(values, list | tuple) or not all(isinstance(text, str) for text in values):
-        raise TypeError(f"{values!r} is no list of words")
-    return list(values)
+    for value in listed:
+        if isinstance(value, bool) or not 0 <= value < math.inf:
+            raise ValueError(f"{value!r} is no weight")
+    return [float(value) for value in listed]

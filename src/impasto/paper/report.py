@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Value = TypeVar("Value")
+Progress = Callable[[str], None]
+"""Takes a line on what is measured."""
 
 SECTIONS: Final = ("speed", "objective", "superres", "figures")
 """Their order in the report."""
@@ -29,16 +31,11 @@ COLOURS: Final = ("#2f5d8a", "#c4542d", "#5d8a3c", "#8a5d9e")
 class Measurements:
     """The measurements of one section, kept in its folder as soon as each is made.
 
-    They lie in ``<folder>/measurements.json``, so that a report can be gone on with.
-
-    Args:
-        folder: the section's folder; it is made.
-        inputs: everything that the measurements depend on, JSON-ready.
+    A later run goes on from ``<folder>/measurements.json``, if it has the same ``inputs``:
+    everything that the measurements depend on, JSON-ready.
 
     Raises:
-        ResumeError: the folder holds measurements of other inputs, or a file that is
-            none of ours.
-        OutputError: the folder cannot be written.
+        ResumeError: the folder holds measurements of other inputs, or an unreadable file.
     """
 
     def __init__(self, folder: Path, inputs: dict[str, Any]) -> None:
@@ -61,27 +58,18 @@ class Measurements:
             )
 
     def get(self, name: str, measure: Callable[[], Value]) -> Value:
-        """Returns a measurement, which is made and kept if it is not there yet.
-
-        Args:
-            name: what it goes by.
-            measure: makes it; what it returns must be JSON-ready.
-        """
+        """Returns a measurement, JSON-ready; it is made and kept if it is missing."""
         if name not in self._values:
             self.keep(name, measure())
         kept: Value = self._values[name]
         return kept
 
     def holds(self, name: str, value: object) -> bool:
-        """Tells whether a measurement is there and is this one."""
+        """Tells whether a measurement is there and has this value."""
         return name in self._values and self._values[name] == json.loads(json.dumps(value))
 
     def keep(self, name: str, value: object) -> None:
-        """Keeps a measurement in place of an earlier one; it must be JSON-ready.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
+        """Keeps a measurement, JSON-ready, in place of an earlier one."""
         self._values[name] = json.loads(json.dumps(value))
         text = json.dumps({"inputs": self._inputs, "values": self._values}, indent=1)
         _write(self._path, text + "\n")
@@ -89,11 +77,7 @@ class Measurements:
 
 @contextmanager
 def plot(path: Path, panels: int = 1) -> Iterator[list[Axes]]:
-    """Gives panels to draw on, side by side, and writes them as ``path``.png and .svg.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
+    """Gives panels to draw on, side by side, and writes them as ``path``.png and .svg."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1 + 4.5 * panels, 4), layout="constrained")
@@ -153,60 +137,44 @@ class Section:
     machine: str = ""
     notes: Sequence[str] = ()
 
-    def circumstances(self) -> list[str]:
-        """Returns under which the figures were taken, a paragraph each."""
-        return [*([f"Machine: {self.machine}."] if self.machine else []), *self.notes]
-
 
 def save_section(folder: Path, section: Section) -> None:
-    """Writes a section for `write_report`, as ``<folder>/<name>/section.json``.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Writes a section for `write_report`, as ``<folder>/<name>/section.json``."""
     text = json.dumps(asdict(section), indent=1)
     _write(folder / section.name / "section.json", text + "\n")
 
 
 def write_report(folder: Path) -> Path:
-    """Puts the sections of a folder together.
+    """Puts the sections of a folder together as ``report.md``, and returns its path.
 
-    Where all were made under the same circumstances, these are stated once, at the top;
-    otherwise each section states its own.
-
-    Returns:
-        ``<folder>/report.md``.
-
-    Raises:
-        OutputError: the file cannot be written.
+    Circumstances that all share are stated once, at the top, others in each section.
     """
-    sections = []
-    for name in SECTIONS:
-        if (file := folder / name / "section.json").is_file():
-            values = json.loads(file.read_text(encoding="utf-8"))
-            tables = [Table(**table) for table in values.pop("tables")]
-            pictures = [Picture(**picture) for picture in values.pop("pictures")]
-            sections.append(Section(**values, tables=tables, pictures=pictures))
+    files = [folder / name / "section.json" for name in SECTIONS]
+    sections = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
     path = folder / "report.md"
     _write(path, "\n\n".join(_markdown(sections)) + "\n")
     return path
 
 
-def _markdown(sections: list[Section]) -> Iterator[str]:
-    first, *others = [section.circumstances() for section in sections] or [[]]
-    shared = all(other == first for other in others)
+def _markdown(sections: list[dict[str, Any]]) -> Iterator[str]:
+    """Yields the report's paragraphs; sections as `save_section` wrote them."""
+    circumstances = [
+        [*([f"Machine: {section['machine']}."] if section["machine"] else []), *section["notes"]]
+        for section in sections
+    ]
+    shared = all(other == circumstances[0] for other in circumstances)
     yield f"# {TITLE}"
-    yield from first if shared else []
-    for section in sections:
-        yield f"## {section.title}"
-        yield from [] if shared else section.circumstances()
-        yield from section.text
-        for table in section.tables:
-            yield f"**{table.caption}**"
-            yield "\n".join(table_lines(table.header, table.rows))
-        for picture in section.pictures:
-            yield f"![{picture.caption}]({section.name}/{picture.file})"
-            yield f"*{picture.caption}*"
+    yield from circumstances[0] if shared else []
+    for section, own in zip(sections, circumstances, strict=True):
+        yield f"## {section['title']}"
+        yield from [] if shared else own
+        yield from section["text"]
+        for table in section["tables"]:
+            yield f"**{table['caption']}**"
+            yield "\n".join(table_lines(table["header"], table["rows"]))
+        for picture in section["pictures"]:
+            yield f"![{picture['caption']}]({section['name']}/{picture['file']})"
+            yield f"*{picture['caption']}*"
 
 
 def _write(path: Path, text: str) -> None:
