@@ -9,7 +9,7 @@ from onnx import helper
 from PIL import Image
 
 from impasto.errors import ImageTooLargeError, ModelError, UsageError
-from impasto.images.histogram import match_histogram
+from impasto.images.colour import match_histogram
 from impasto.images.reading import Photo
 from impasto.runtime import tiling
 from impasto.runtime.metadata import Tiling

@@ -19,7 +19,6 @@ from PIL import Image
 from impasto.dials import Writing
 from impasto.errors import OutputError
 from impasto.images.exif import has_nested_directories
-from impasto.images.profiles import from_srgb
 from impasto.images.reading import Photo
 
 # AVIF's scale is another: on a painted photo, its 90 differs by 3.3 levels in the mean and
@@ -66,12 +65,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     The temporary file lies in the same folder, which is made if it is missing, and has the
     same suffix. On any error, an interrupt included, it is removed and ``path`` is untouched.
 
-    Args:
-        path: where the finished file shall be.
-
-    Yields:
-        The path to write to.
-
     Raises:
         OutputError: an ``OSError`` inside the block or in the final rename.
     """
@@ -84,7 +77,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+        reason = error.strerror or error
+        if error.errno == errno.ENOSPC:
+            reason = "no space left on the disk"
+        raise OutputError(f"cannot write {path}: {reason}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -132,12 +128,7 @@ def format_of(path: str | Path) -> str:
 
 
 def check_sides(file_format: str, width: int, height: int) -> None:
-    """Refuses a size that a format cannot hold, before a picture of it is made.
-
-    Args:
-        file_format: Pillow's name of a format that is written.
-        width: of the picture, in px.
-        height: likewise.
+    """Refuses a size in px that a format cannot hold, before a picture of it is made.
 
     Raises:
         OutputError: a side is too long.
@@ -153,8 +144,8 @@ def check_sides(file_format: str, width: int, height: int) -> None:
 def writable_format(file_format: str) -> str:
     """Returns the format that a result is written in, for a photo's format.
 
-    What cannot be written becomes PNG, but a phone's HEIC JPEG: PNG would be ten times as
-    large.
+    One that cannot be written becomes PNG, but HEIC becomes JPEG: of a phone's photo, PNG would
+    be ten times as large.
     """
     if file_format in FORMAT_BY_SUFFIX.values():
         return file_format
@@ -169,7 +160,7 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
 
     Args:
         photo: the picture.
-        file_format: Pillow's format name, or that of a format for `writable_format`.
+        file_format: Pillow's name of any format; `writable_format` chooses the one written.
         quality: 1 (small) to 100 (faithful) for `LOSSY_FORMATS`, the others ignore it; None
             takes 95 for JPEG and WebP and 90 for AVIF.
 
@@ -215,6 +206,8 @@ def to_pillow(photo: Photo) -> Image.Image:
     """
     image = Image.fromarray(np.ascontiguousarray(photo.rgb))
     if photo.icc_profile is not None:
+        from impasto.images.profiles import from_srgb  # here: few pictures need its library
+
         from_srgb(image, photo.icc_profile)
         image.info["icc_profile"] = photo.icc_profile
     if photo.alpha is not None:
@@ -227,9 +220,3 @@ def to_pillow(photo: Photo) -> Image.Image:
 def on_white(image: Image.Image) -> Image.Image:
     """Lays an image of mode RGBA on white."""
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-
-
-def _reason(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "no space left on the disk"
-    return error.strerror or str(error)

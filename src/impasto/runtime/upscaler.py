@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from impasto.dials import Enlarging, Writing
 from impasto.errors import ImageTooLargeError, ModelError, UsageError
-from impasto.images.enlarging import enlarge_rest, fill_hidden, halved
+from impasto.images import colour
 from impasto.images.mapping import empty_like, release
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, without_huge
-from impasto.images.resize import mirror_up
+from impasto.images.resize import enlarge_rest, fill_hidden, halved, mirror_up
 from impasto.runtime.network import open_model, run_on_picture, to_levels
 from impasto.runtime.progress import Progress, nothing
 from impasto.runtime.tiling import default_tile_px, done_share, run_in_tiles
@@ -226,9 +226,7 @@ class UpscaleModel:
             result = empty_like(rgb, (scale * height, scale * width, 3))
             result[:] = larger[rows, columns]
         if match_histogram:
-            from impasto.images import histogram
-
-            result = histogram.match_histogram(result, rgb)
+            result = colour.match_histogram(result, rgb)
         return result
 
     def _in_tiles(
