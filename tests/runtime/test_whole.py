@@ -12,8 +12,8 @@ from impasto.errors import ImageTooLargeError
 from impasto.images.reading import read_image
 from impasto.images.resize import resized_to, shrink
 from impasto.networks import NetworkSpec
-from impasto.runtime import memory, whole
-from impasto.runtime.memory import available_bytes
+from impasto.runtime import cores, whole
+from impasto.runtime.cores import available_bytes
 from impasto.runtime.metadata import ModelMetadata
 from impasto.runtime.model_file import read_model_bytes
 from impasto.runtime.stylizer import StyleModel
@@ -111,7 +111,7 @@ def test_without_a_limit_all_memory_counts(path, monkeypatch):
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "_CONTAINER_LIMIT", limit)
+    monkeypatch.setattr(cores, "_CONTAINER_LIMIT", limit)
     machine = available_bytes()
     if machine is None:
         pytest.skip("this system does not tell its memory")

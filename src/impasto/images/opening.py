@@ -5,6 +5,7 @@ Nothing here decodes a pixel, and all of it takes bounded time.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import struct
 import threading
@@ -22,12 +23,7 @@ READABLE: Final = "JPEG, PNG, WebP, TIFF, AVIF, HEIC, BMP, GIF, JPEG 2000, PPM"
 # Pillow's other formats are left out on purpose: some start programs (EPS), most are fonts,
 # icons or scientific data that nobody means to paint.
 _COMMON_FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF", "PPM")
-_OTHER_PLUGINS: Final = {
-    "WEBP": "WebPImagePlugin",
-    "TIFF": "TiffImagePlugin",
-    "AVIF": "AvifImagePlugin",
-    "JPEG2000": "Jpeg2KImagePlugin",
-}
+_OTHER_PLUGINS: Final = {"WEBP": "WebP", "TIFF": "Tiff", "AVIF": "Avif", "JPEG2000": "Jpeg2K"}
 # Brands of ISO 23008-12; "mif1" and "msf1" alone leave the codec open.
 _HEIC_BRANDS: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -64,7 +60,7 @@ def open_header(file: BinaryIO) -> ImageFile:
                 if _is_heic(file):
                     return _open_heic(file)
                 for plugin in _OTHER_PLUGINS.values():
-                    importlib.import_module(f"PIL.{plugin}")
+                    importlib.import_module(f"PIL.{plugin}ImagePlugin")
                 return Image.open(file, formats=tuple(_OTHER_PLUGINS))
         finally:
             Image.MAX_IMAGE_PIXELS = pillow_limit
@@ -118,7 +114,7 @@ def _item_texts_are_text(data: bytes) -> bool:
     return True
 
 
-def count_frames(image: ImageFile, file: BinaryIO) -> int:
+def count_frames(image: Image.Image, file: BinaryIO) -> int:
     """Counts the frames or pages of a file that `open_header` opened, up to `MAX_FRAMES`.
 
     GIF and TIFF state no number and Pillow would parse every frame, so their blocks are
@@ -166,25 +162,24 @@ def _count_tiff_pages(file: BinaryIO) -> int:
     file.seek(0)
     start = file.read(16)
     big = start[2] == 43  # Pillow reads BigTIFF in this byte order only
-    # A directory is its number of entries, the entries and the position of the next one.
-    layout = ("Q", "Q", 20, 12) if big else ("H", "I", 12, 8)
     order = "<" if start[:2] == b"II" else ">"
-    number, link = struct.Struct(order + layout[0]), struct.Struct(order + layout[1])
-    entry_bytes, value_at = layout[2:]
+    # A directory is its number of entries, the entries and the position of the next one.
+    number, entry, link = (
+        struct.Struct(order + layout)
+        for layout in (("Q", "HHQQ", "Q") if big else ("H", "HHII", "I"))
+    )
     (position,) = link.unpack(start[8:] if big else start[4:8])
     pages = 0
     seen: set[int] = set()
-    try:
+    # Damage lies behind the first page, which has been decoded.
+    with contextlib.suppress(OSError, ValueError, OverflowError, struct.error):
         while position and position not in seen and len(seen) < MAX_FRAMES:
             seen.add(position)
             file.seek(position)
             (entries,) = number.unpack(file.read(number.size))
-            first = file.read(entry_bytes)  # entries are in ascending order of their tags
-            file.seek((entries - 1) * entry_bytes, 1)
+            # Entries are in ascending order of their tags.
+            tag, _, _, kind = entry.unpack(file.read(entry.size))
+            file.seek((entries - 1) * entry.size, 1)
             (position,) = link.unpack(file.read(link.size))
-            (tag,) = struct.unpack(order + "H", first[:2])
-            (kind,) = struct.unpack(order + "I", first[value_at : value_at + 4])
             pages += not (tag == _SUBFILE_TYPE and kind & _REDUCED_COPY)
-    except (OSError, ValueError, OverflowError, struct.error):
-        pass  # damage behind the first page, which has been decoded
     return max(1, pages)

@@ -8,7 +8,6 @@ tags that describe the old file's layout. Of animations and documents, the first
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.util
 import io
 import struct
@@ -146,18 +145,15 @@ def is_picture(path: Path) -> bool:
 def photo_from_image(
     image: Image.Image, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str = "the picture"
 ) -> Photo:
-    """Turns a Pillow image of any mode into a `Photo`; the image itself stays as it is.
+    """Turns a Pillow image of any mode into a `Photo`, upright; the image stays as it is.
 
-    Args:
-        image: any Pillow image; its EXIF orientation is applied.
-        max_pixels: largest width times height accepted.
-        name: what error messages call the picture.
+    Error messages call it ``name``.
 
     Raises:
         ImageReadError: the image cannot be decoded or has values without a known range.
         ImageTooLargeError: it has more than ``max_pixels`` pixels.
     """
-    return _decode(image, max_pixels, name, failure="cannot be decoded")
+    return _decode(image, None, max_pixels, name, failure="cannot be decoded")
 
 
 def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
@@ -170,16 +166,22 @@ def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
             f"{name} is not a picture, or a damaged one (readable: {READABLE})"
         ) from error
     with image:
-        photo = _decode(image, max_pixels, name, failure="is damaged or truncated")
-        return dataclasses.replace(photo, frames=count_frames(image, file))
+        return _decode(image, file, max_pixels, name, failure="is damaged or truncated")
 
 
-def _decode(image: Image.Image, max_pixels: int, name: str, *, failure: str) -> Photo:
+def _decode(
+    image: Image.Image, file: BinaryIO | None, max_pixels: int, name: str, *, failure: str
+) -> Photo:
     check_size(image, max_pixels, name)
     try:
         image.load()
         return assembled(
-            image, image.getexif, image.size, _bands(image), lambda shape: np.empty(shape, np.uint8)
+            image,
+            file,
+            image.getexif,
+            image.size,
+            _bands(image),
+            lambda shape: np.empty(shape, np.uint8),
         )
     except MemoryError as error:
         size = f"{image.width}x{image.height}"
@@ -233,6 +235,7 @@ def _bands(image: Image.Image) -> Iterator[Band]:
 
 def assembled(
     image: Image.Image,
+    file: BinaryIO | None,
     read_exif: Callable[[], Image.Exif],
     size: tuple[int, int],
     parts: Iterable[Band],
@@ -242,6 +245,7 @@ def assembled(
 
     Args:
         image: the picture, or its header.
+        file: it comes from, if any.
         read_exif: gives its EXIF block.
         size: width and height as stored, in px.
         parts: rows as stored, their colours and their alpha.
@@ -271,7 +275,8 @@ def assembled(
     with contextlib.suppress(*DECODE_ERRORS):
         block = clean_exif(exif, width, height, srgb=own_profile is None)
     file_format = "JPEG" if image.format == "MPO" else image.format or ""
-    return Photo(rgb, alpha, block, file_format, own_profile)
+    frames = 1 if file is None else count_frames(image, file)
+    return Photo(rgb, alpha, block, file_format, own_profile, frames)
 
 
 def _put(

@@ -9,7 +9,6 @@ and WebP.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import os
 import re
@@ -26,7 +25,7 @@ from impasto.errors import ImageReadError, MissingExtraError, OutputError
 from impasto.images.exif import add_to_tiff
 from impasto.images.folders import is_special
 from impasto.images.mapping import DEFAULT_MEMORY, HELD_BYTES, bands, mapped, release
-from impasto.images.opening import count_frames, open_header
+from impasto.images.opening import open_header
 from impasto.images.reading import (
     DECODE_ERRORS,
     Band,
@@ -47,13 +46,7 @@ from impasto.images.writing import (
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-_LOADERS: Final = {
-    "JPEG": "jpegload",
-    "MPO": "jpegload",
-    "PNG": "pngload",
-    "TIFF": "tiffload",
-    "WEBP": "webpload",
-}
+_LOADED: Final = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
 # How many channels of a picture are colours, by Pillow's mode; other modes are left to Pillow.
 _COLOURS: Final = {
     "L": 1, "LA": 1, "I;16": 1, "I;16B": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 4,
@@ -120,16 +113,7 @@ def read_huge(
             return None
         check_size(header, max_pixels, str(source))
         image = _open(Path(source), header)
-        if image is None:
-            return None
-        photo = assembled(
-            header,
-            lambda: _exif_of(header, file),
-            (image.width, image.height),
-            _decoded(image, header, str(source)),
-            lambda shape: mapped(shape, folder),
-        )
-        return dataclasses.replace(photo, frames=count_frames(header, file))
+        return None if image is None else _decode(image, header, file, str(source), folder)
 
 
 def can_write(file_format: str) -> bool:
@@ -183,9 +167,9 @@ def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) ->
 
 def _open(path: Path, header: ImageFile) -> Any:
     """Opens a picture by pyvips, to be read from top to bottom; None where that cannot be."""
-    loader = _LOADERS.get(header.format or "")
-    if loader is None or header.mode not in _COLOURS:
+    if header.format not in _LOADED or header.mode not in _COLOURS:
         return None
+    loader = f"{header.format.replace('MPO', 'JPEG').lower()}load"
     try:
         import pyvips
     except (ImportError, OSError):  # the latter where libvips is missing
@@ -201,7 +185,19 @@ def _open(path: Path, header: ImageFile) -> Any:
     return image if image.format in _TYPES and image.bands >= needed else None
 
 
-def _decoded(image: Any, header: ImageFile, name: str) -> Iterator[Band]:
+def _decode(image: Any, header: ImageFile, file: BinaryIO, name: str, folder: Path) -> Photo:
+    """Decodes a picture, upright and as sRGB, into mapped files."""
+    return assembled(
+        header,
+        file,
+        lambda: _exif_of(header, file),
+        (image.width, image.height),
+        _bands(image, header, name),
+        lambda shape: mapped(shape, folder),
+    )
+
+
+def _bands(image: Any, header: ImageFile, name: str) -> Iterator[Band]:
     """Decodes a picture in bands: colours in 8 bits in the mode that `reading` gives them."""
     import pyvips
 

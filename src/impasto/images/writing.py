@@ -90,25 +90,20 @@ def write_image(
     path: str | Path,
     picture: Photo | NDArray[np.uint8],
     *,
-    alpha: NDArray[np.uint8] | None = None,
-    exif: bytes | None = None,
     quality: int | None = None,
 ) -> None:
-    """Writes a picture atomically in the format of the path's suffix.
+    """Writes a picture atomically in the format of the path's suffix, by `encode_image`.
 
     Args:
         path: the file; its suffix is one of `FORMAT_BY_SUFFIX`.
         picture: a `Photo`, or (H, W, 3) uint8 sRGB values.
-        alpha: (H, W) uint8, for an array. JPEG and BMP lay the picture on white.
-        exif: EXIF block, for an array.
         quality: 1 to 100 for `LOSSY_FORMATS`; None takes ours.
 
     Raises:
         UsageError: ``quality`` lies outside 1..100.
         OutputError: the suffix is unknown or the file cannot be written.
     """
-    path = Path(path)
-    photo = picture if isinstance(picture, Photo) else Photo(picture, alpha, exif)
+    photo = picture if isinstance(picture, Photo) else Photo(picture)
     data = encode_image(photo, format_of(path), quality=quality)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
@@ -156,7 +151,7 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
     """Encodes a picture in memory.
 
     A photo's own profile is embedded and its colours are converted to it; BMP carries none and
-    stays sRGB.
+    stays sRGB. JPEG and BMP lay what is transparent on white.
 
     Args:
         photo: the picture.

@@ -1,7 +1,11 @@
-"""From a model file to a network that maps one picture to another, of any kind of model."""
+"""From a model file to a network that maps one picture to another, of any kind of model.
+
+What uses networks tells by a `Progress` how far a picture is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,6 +23,18 @@ LEVELS: Final = np.float32(255)
 _ROWS_AT_ONCE: Final = 32
 
 _OTHER_COMMAND: Final = {"style": "", "upscale": ": `impasto stylize` runs it"}
+
+Progress = Callable[[float], None]
+"""Takes the share of a picture that is done."""
+
+
+def nothing(_share: float) -> None:
+    """Takes reports that nobody wants."""
+
+
+def part(progress: Progress, start: float, end: float) -> Progress:
+    """Returns a function that reports a part's progress as progress of the whole."""
+    return lambda share: progress(start + share * (end - start))
 
 
 class OpenModel(NamedTuple):
@@ -38,13 +54,7 @@ class OpenModel(NamedTuple):
 def open_model(
     path: str | Path, kind: str, *, threads: int | None = None, device: str = "auto"
 ) -> OpenModel:
-    """Opens a model file of one kind.
-
-    Args:
-        path: an ``.onnx`` file that Impasto exported.
-        kind: ``"style"`` or ``"upscale"``.
-        threads: CPU threads for one picture; None takes every core.
-        device: as for `impasto.load_model`.
+    """Opens a model file of a kind, ``"style"`` or ``"upscale"``; settings as `load_model` has.
 
     Raises:
         ModelError: the file cannot be used, or is of the other kind.
@@ -69,12 +79,7 @@ def run_on_picture(
     rgb: NDArray[np.uint8],
     style_weights: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Runs a network on one picture.
-
-    Args:
-        session: the network.
-        rgb: (H, W, 3) uint8, at least as large as the network's smallest size.
-        style_weights: as for `ModelSession.run`.
+    """Runs a network on a picture of its smallest size or more, (H, W, 3) uint8.
 
     Returns:
         (scale H, scale W, 3) float32 in [0, 1].
@@ -90,14 +95,7 @@ def run_on_picture(
 
 
 def to_levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Rounds values to 8-bit levels.
-
-    Args:
-        values: (H, W, 3) in [0, 1].
-
-    Returns:
-        (H, W, 3), in the usual order in memory.
-    """
+    """Rounds (H, W, 3) values in [0, 1] to 8-bit levels, in the usual order in memory."""
     levels = np.empty(values.shape, np.uint8)
     for first in range(0, len(values), _ROWS_AT_ONCE):
         rows = slice(first, first + _ROWS_AT_ONCE)

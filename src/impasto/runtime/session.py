@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import onnxruntime as ort
@@ -13,6 +12,9 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from impasto.errors import ImageTooLargeError, MissingExtraError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from impasto.runtime.openvino_session import OpenVinoSession
 
 INPUT_NAME: Final = "image"
 OUTPUT_NAME: Final = "output"
@@ -51,33 +53,11 @@ _BROUGHT_BY: Final = {
 }
 
 
-class GraphSession(Protocol):
-    """What ONNX Runtime's sessions and ours around OpenVINO have in common."""
-
-    def get_inputs(self) -> Sequence[Any]:
-        """Returns the graph's inputs, in its order: objects with a name and a shape."""
-
-    def get_outputs(self) -> Sequence[Any]:
-        """Returns the graph's outputs, likewise."""
-
-    def run(self, names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Runs the graph.
-
-        Args:
-            names: the outputs that are wanted.
-            feeds: an array for each input.
-
-        Returns:
-            An array for each name.
-        """
-
-
 def available_devices() -> tuple[str, ...]:
-    """Returns where pictures can be computed on this machine.
+    """Returns the plain names of the devices that this machine can compute pictures on.
 
-    Returns:
-        Plain names: ``"cpu"``, and as far as they are there ``"cuda"``, ``"coreml"``,
-        ``"directml"``, ``"openvino"`` and whatever else this build of ONNX Runtime has.
+    They are ``"cpu"``, and as far as they are there ``"cuda"``, ``"coreml"``, ``"directml"``,
+    ``"openvino"`` and whatever else this build of ONNX Runtime has.
     """
     openvino = (_OPENVINO,) if find_spec("openvino") else ()
     return (*_providers(), *openvino)
@@ -189,9 +169,12 @@ class ModelSession:
                 feeds[STYLE_INPUT_NAME] = style_weights
             (output,) = self._session.run([OUTPUT_NAME], feeds)
         except ORT_ERRORS as error:
-            reason = first_line(error)
+            reason = _first_line(error)
             if any(word in reason.lower() for word in _MEMORY_WORDS):
-                raise ImageTooLargeError(self._no_memory(size)) from error
+                what = f"paint {size} pixels: make the picture smaller (--max-size)"
+                if self._scale > 1:
+                    what = f"upscale {size} pixels at once: make the tiles smaller (--tile)"
+                raise ImageTooLargeError(f"not enough memory to {what}") from error
             raise ModelError(f"the model fails on a picture of {size}: {reason}") from error
         result: NDArray[np.float32] = np.asarray(output)
         height, width = (side * self._scale - 2 * self._border_px for side in batch.shape[2:])
@@ -201,17 +184,10 @@ class ModelSession:
             raise ModelError(f"the model returned values that are no numbers for {size} pixels")
         return result
 
-    def _no_memory(self, size: str) -> str:
-        if self._scale == 1:
-            return (
-                f"not enough memory to paint {size} pixels: make the picture smaller (--max-size)"
-            )
-        return (
-            f"not enough memory to upscale {size} pixels at once: make the tiles smaller (--tile)"
-        )
 
-
-def _start(data: bytes, threads: int | None, device: str) -> tuple[GraphSession, str]:
+def _start(
+    data: bytes, threads: int | None, device: str
+) -> tuple[ort.InferenceSession | OpenVinoSession, str]:
     """Opens a session on the wanted device, and on the CPU where "auto" finds no better one."""
     chosen = choose_device(device)
     if device == "auto" and chosen != CPU:
@@ -221,13 +197,10 @@ def _start(data: bytes, threads: int | None, device: str) -> tuple[GraphSession,
     return open_session(data, threads, chosen), chosen
 
 
-def open_session(data: bytes, threads: int | None, device: str) -> GraphSession:
-    """Opens a session on one device.
-
-    Args:
-        data: an ONNX model that was judged.
-        threads: CPU threads; None takes every core.
-        device: one of `available_devices`.
+def open_session(
+    data: bytes, threads: int | None, device: str
+) -> ort.InferenceSession | OpenVinoSession:
+    """Opens a session for a judged model on one of `available_devices`.
 
     Raises:
         ModelError: the graph is refused.
@@ -255,14 +228,12 @@ def open_session(data: bytes, threads: int | None, device: str) -> GraphSession:
         # The fallback would print and try the same provider again.
         session = ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
     except ORT_ERRORS as error:
-        raise ModelError(f"ONNX Runtime refuses the model: {first_line(error)}") from error
+        raise ModelError(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
     # A provider whose libraries are missing is left out without an error.
     if providers[0] not in session.get_providers():
         raise UsageError(f"the device {device} does not start: are its driver and libraries there?")
-    opened: GraphSession = session
-    return opened
+    return session
 
 
-def first_line(error: Exception) -> str:
-    """Returns the beginning of what ONNX Runtime or OpenVINO says."""
+def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", maxsplit=1)[0][:200]

@@ -15,12 +15,12 @@ from impasto.dials import Painting, Writing, shows_dials, without_limit
 from impasto.errors import ModelError
 from impasto.images import colour
 from impasto.images.mapping import bands, empty_like
+from impasto.images.masks import blend, check_mask, mask_rows, read_mask
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo
-from impasto.runtime.draft_refine import DraftRefinePainter
+from impasto.images.resize import shrink
+from impasto.runtime.draft_refine import SMALLEST_WORKING_PX, DraftRefinePainter
 from impasto.runtime.mixing import check_names, mixture, painted_share
-from impasto.runtime.network import LEVELS, open_model, to_levels
-from impasto.runtime.progress import Progress, nothing
-from impasto.runtime.steps import SMALLEST_WORKING_PX
+from impasto.runtime.network import LEVELS, Progress, nothing, open_model, to_levels
 from impasto.runtime.whole import WholePainter
 
 if TYPE_CHECKING:
@@ -68,10 +68,8 @@ class StyleModel:
             )
         if wanted is None and self.metadata.parameter_sets > 1:
             raise ModelError(f"{path}: the graph cannot choose among its styles")
-        self._painter: DraftRefinePainter | WholePainter
-        if self.metadata.working_px is None:
-            self._painter = WholePainter(opened)
-        else:
+        self._painter: DraftRefinePainter | WholePainter = WholePainter(opened)
+        if self.metadata.working_px is not None:
             try:
                 self._painter = DraftRefinePainter(opened, threads=threads)
             except ModelError as error:
@@ -133,8 +131,7 @@ class StyleModel:
             ImageError: the picture or the mask cannot be read.
             ModelError: the model fails on it.
         """
-        from impasto.runtime.changes import Painter
-        from impasto.runtime.kinds import change_like_input
+        from impasto.runtime.changes import Painter, change_like_input
 
         own, max_pixels = without_limit(dials)
         limit = DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
@@ -147,8 +144,6 @@ class StyleModel:
         Arguments and errors are those of `paint_with`.
         """
         if dials.max_size is not None:
-            from impasto.images.resize import shrink
-
             photo = shrink(photo, dials.max_size)
         return dataclasses.replace(photo, rgb=self.paint_with(photo.rgb, dials, progress))
 
@@ -193,11 +188,8 @@ class StyleModel:
             ModelError: the model fails on the picture.
         """
         height, width = rgb.shape[:2]
-        mask: NDArray[np.uint8] | None = None
-        if dials.mask is not None:
-            from impasto.images.masks import blend, check_mask, mask_rows, read_mask
-
-            mask = read_mask(dials.mask)
+        mask = None if dials.mask is None else read_mask(dials.mask)
+        if mask is not None:
             check_mask(mask, height, width)
         if dials.strength == 0.0:
             same = empty_like(rgb, rgb.shape)
@@ -205,10 +197,7 @@ class StyleModel:
                 same[rows] = rgb[rows]
             return same
         weights = mixture(self.metadata, self.blend, dials.strength)
-        if isinstance(self._painter, WholePainter):
-            result = self._painter.paint(rgb, weights, dials.stroke_size, dials.memory, progress)
-        else:
-            result = self._painter.paint(rgb, weights, dials.stroke_size, progress)
+        result = self._painter.paint(rgb, weights, dials, progress)
         share = np.float32(painted_share(self.metadata, dials.strength))
         keep_colors = dials.keep_colors
         if share == 1 and not keep_colors and mask is None:
@@ -216,7 +205,7 @@ class StyleModel:
         for rows in bands(height, width, over=(rgb, result)):
             photo, levels = rgb[rows], result[rows]
             if share != 1 or keep_colors:
-                before, values = _floats(photo), _floats(levels)
+                before, values = (a.astype(np.float32) / LEVELS for a in (photo, levels))
                 values = np.clip(before + share * (values - before), 0.0, 1.0)
                 levels = to_levels(colour.keep_colors(before, values) if keep_colors else values)
             if mask is not None:
@@ -236,23 +225,13 @@ class StyleModel:
         )
 
 
-def _floats(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return rgb.astype(np.float32) / LEVELS
-
-
 def with_mask(dials: Painting, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Painting:
     """Returns the same dials with the mask read, for many pictures.
 
-    Args:
-        dials: how pictures are painted.
-        max_pixels: largest mask accepted.
-
     Raises:
         UsageError: the mask is no picture of any kind.
-        ImageError: the mask cannot be read.
+        ImageError: the mask cannot be read, or has more than ``max_pixels``.
     """
     if dials.mask is None:
         return dials
-    from impasto.images.masks import read_mask
-
     return dataclasses.replace(dials, mask=read_mask(dials.mask, max_pixels=max_pixels))

@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.dials import Painting
 from impasto.errors import ImageTooLargeError
 from impasto.images.mapping import empty_like
 from impasto.images.resize import mirror_up, resized_to
-from impasto.runtime.memory import available_bytes
-from impasto.runtime.network import OpenModel, run_on_picture, to_levels
-from impasto.runtime.progress import Progress
+from impasto.runtime.cores import available_bytes
+from impasto.runtime.network import OpenModel, Progress, run_on_picture, to_levels
 
 # Bytes per pixel that ONNX Runtime takes: measured 184, 786 and 1133 for `johnson` of width 4, 32
 # and 64, and up to 272 for the gallery of format 2.
@@ -39,17 +39,15 @@ class WholePainter:
         self,
         rgb: NDArray[np.uint8],
         style_weights: NDArray[np.float32],
-        stroke_size: float,
-        memory: int | None,
+        dials: Painting,
         progress: Progress,
     ) -> NDArray[np.uint8]:
-        """Paints a picture.
+        """Paints a picture, as many times smaller as its strokes shall be larger.
 
         Args:
             rgb: (H, W, 3) uint8 of any size from 1x1 up.
             style_weights: (sets,) float32, where the network mixes sets.
-            stroke_size: .5 to 4; the picture is painted so many times smaller.
-            memory: bytes that the network may take; None is all that there is.
+            dials: their stroke size and memory count.
             progress: told when the picture is done.
 
         Returns:
@@ -60,8 +58,16 @@ class WholePainter:
             ModelError: the model fails on the picture.
         """
         height, width = rgb.shape[:2]
-        size = [max(1, round(side / stroke_size)) for side in (height, width)]
-        self._check_memory(height, width, math.prod(size), memory)
+        size = [max(1, round(side / dials.stroke_size)) for side in (height, width)]
+        limit = available_bytes() if dials.memory is None else dials.memory
+        needed = math.prod(size) * pixel_bytes(self._metadata.network)
+        if limit is not None and needed > limit:
+            fitting = max(1, math.floor(max(height, width) * math.sqrt(limit / needed)))
+            raise ImageTooLargeError(
+                f"this model paints a picture as a whole, and one of {width}x{height} takes about "
+                f"{math.ceil(needed / 2**20):,} MiB of {limit >> 20:,}: make it smaller "
+                f"(--max-size {fitting})"
+            )
         result = empty_like(rgb, rgb.shape)  # a full disk shows now
         work, top, left = mirror_up(resized_to(rgb, *size), self._metadata.min_size_px)
         painted = to_levels(run_on_picture(self._session, work, style_weights))
@@ -70,36 +76,9 @@ class WholePainter:
         progress(1.0)
         return result
 
-    def _check_memory(self, height: int, width: int, pixels: int, memory: int | None) -> None:
-        """Refuses a picture that does not fit the memory.
-
-        Args:
-            height: of the picture, in px.
-            width: likewise.
-            pixels: of what the network is given.
-            memory: bytes; None is all that there is.
-        """
-        limit = available_bytes() if memory is None else memory
-        needed = pixels * pixel_bytes(self._metadata.network)
-        if limit is None or needed <= limit:
-            return
-        fitting = max(1, math.floor(max(height, width) * math.sqrt(limit / needed)))
-        raise ImageTooLargeError(
-            f"this model paints a picture as a whole, and one of {width}x{height} takes about "
-            f"{math.ceil(needed / 2**20):,} MiB of {limit >> 20:,}: make it smaller "
-            f"(--max-size {fitting})"
-        )
-
 
 def pixel_bytes(network: Mapping[str, object]) -> int:
-    """Estimates, on the safe side, the memory that a network takes for each pixel.
-
-    Args:
-        network: its spec as a dictionary.
-
-    Returns:
-        Bytes.
-    """
+    """Estimates, on the safe side, the bytes that a network of a spec takes for each pixel."""
     channels: float = _channels(network, "width")
     if network.get("architecture") == "fast":
         # At a quarter of height and width, and at half of them; one ending works at the full size.
@@ -110,5 +89,6 @@ def pixel_bytes(network: Mapping[str, object]) -> int:
 
 def _channels(network: Mapping[str, object], name: str) -> int:
     value = network.get(name)
-    known = isinstance(value, int) and 1 <= value <= _MOST_CHANNELS
-    return value if isinstance(value, int) and known else _UNKNOWN_CHANNELS
+    if isinstance(value, int) and 1 <= value <= _MOST_CHANNELS:
+        return value
+    return _UNKNOWN_CHANNELS
