@@ -26,14 +26,8 @@ _DIRECTORIES: Final = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 def clean_exif(found: Image.Exif, width: int, height: int, *, srgb: bool) -> bytes | None:
     """Returns a block that fits the upright, decoded picture, or None if nothing is left.
 
-    Orientation, thumbnail and the tags that describe the old file's layout are dropped; size
-    and colour space are set right where they are stated.
-
-    Args:
-        found: the block as read.
-        width: of the upright picture, in px.
-        height: of the upright picture, in px.
-        srgb: whether the picture will be written as sRGB rather than in a profile of its own.
+    Orientation, thumbnail and the tags that describe the old file's layout are dropped; size in px
+    and colour space, sRGB or the picture's own profile, are set right where they are stated.
 
     Raises:
         Exception: one of `reading.DECODE_ERRORS`, where the block is damaged.

@@ -51,13 +51,9 @@ class _Mapping(mmap.mmap):
 def scratch_folder(target: Path | None = None) -> Path:
     """Chooses the folder for the files of a large picture.
 
-    Args:
-        target: the picture's result, if that is a file.
-
-    Returns:
-        The folder that the variable ``TMPDIR`` names; else the one the result will lie in, or
-        the nearest above it while that is not made, as a system's temporary folder often is
-        memory; else that folder.
+    It is the one that the variable ``TMPDIR`` names, or else the one in which the result, if that is
+    a file, will lie, or the nearest above it that is there: a system's temporary folder often is
+    memory. Without any of these it is that folder.
     """
     if named := os.environ.get("TMPDIR"):
         return Path(named)
@@ -67,14 +63,10 @@ def scratch_folder(target: Path | None = None) -> Path:
 
 
 def mapped(shape: tuple[int, ...], folder: Path) -> NDArray[np.uint8]:
-    """Makes a black picture in a file of its own.
+    """Makes a black picture, (H, W) or (H, W, C), in a file of its own in a folder.
 
     The file has no name, so that nothing is left of it where the process is killed, and goes
     with the array. Its space is taken at once.
-
-    Args:
-        shape: (H, W) or (H, W, C).
-        folder: for the file.
 
     Raises:
         TemporarySpaceError: the folder has no space for it, or cannot be written to.
@@ -133,7 +125,7 @@ def bands(
 
     Args:
         height: of the picture, in px.
-        width: of a row of whatever is largest on the way, in px.
+        width: of the longest row on the way, in px.
         most_pixels: of a band; None makes bands for arithmetic on floats.
         over: arrays that are gone through; `release` is called behind each band.
     """

@@ -177,11 +177,11 @@ def _decode(
         image.load()
         return assembled(
             image,
-            file,
-            image.getexif,
-            image.size,
             _bands(image),
-            lambda shape: np.empty(shape, np.uint8),
+            size=image.size,
+            file=file,
+            read_exif=image.getexif,
+            room=lambda shape: np.empty(shape, np.uint8),
         )
     except MemoryError as error:
         size = f"{image.width}x{image.height}"
@@ -235,21 +235,22 @@ def _bands(image: Image.Image) -> Iterator[Band]:
 
 def assembled(
     image: Image.Image,
+    parts: Iterable[Band],
+    *,
+    size: tuple[int, int],
     file: BinaryIO | None,
     read_exif: Callable[[], Image.Exif],
-    size: tuple[int, int],
-    parts: Iterable[Band],
     room: Callable[[tuple[int, ...]], NDArray[np.uint8]],
 ) -> Photo:
-    """Makes a photo, upright and as sRGB, of a picture that is decoded in bands.
+    """Makes a photo, upright and as sRGB, of a picture or its header and of its decoded bands.
 
     Args:
         image: the picture, or its header.
-        file: it comes from, if any.
+        parts: its bands as they are stored.
+        size: width and height as they are stored, in px.
+        file: the picture's, if it has one.
         read_exif: gives its EXIF block.
-        size: width and height as stored, in px.
-        parts: rows as stored, their colours and their alpha.
-        room: makes an array for a shape.
+        room: makes an array of a shape.
     """
     exif, turn = Image.Exif(), _TURNS[1]
     # A damaged EXIF block is no reason to refuse the picture.

@@ -122,12 +122,9 @@ def can_write(file_format: str) -> bool:
 
 
 def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) -> None:
-    """Writes a picture atomically in the format of the path's suffix, as `write_image` does.
+    """Writes a picture as `write_image` does, in a format that `can_write` knows.
 
-    Args:
-        path: the file; `can_write` tells of its format.
-        photo: the picture, whose pixels are overwritten by those that the file holds.
-        quality: 1 to 100 for JPEG and WebP; None takes ours.
+    Its pixels are overwritten by those that the file holds.
 
     Raises:
         OutputError: the file cannot be written.
@@ -189,11 +186,11 @@ def _decode(image: Any, header: ImageFile, file: BinaryIO, name: str, folder: Pa
     """Decodes a picture, upright and as sRGB, into mapped files."""
     return assembled(
         header,
-        file,
-        lambda: _exif_of(header, file),
-        (image.width, image.height),
         _bands(image, header, name),
-        lambda shape: mapped(shape, folder),
+        size=(image.width, image.height),
+        file=file,
+        read_exif=lambda: _exif_of(header, file),
+        room=lambda shape: mapped(shape, folder),
     )
 
 

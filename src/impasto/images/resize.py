@@ -146,11 +146,7 @@ def resized_to(
 
 
 def mirror_up(rgb: NDArray[np.uint8], min_size_px: int) -> tuple[NDArray[np.uint8], int, int]:
-    """Mirrors a picture at its edges, as often as needed, up to a smallest size.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        min_size_px: height and width that the result has at least.
+    """Mirrors (H, W, 3) uint8 at its edges, as often as needed, up to a smallest height and width.
 
     Returns:
         The enlarged picture, and the row and column where the original begins in it.
@@ -180,16 +176,9 @@ def enlarge_rest(photo: Photo) -> Photo:
 def fill_hidden(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     """Returns a picture's colours with those of visible pixels in place of hidden ones.
 
-    Whatever lies below full transparency, mostly black, would otherwise colour the edges of
-    what is visible when a picture is enlarged. From coarse to fine, each hidden pixel gets the
-    mean of the visible ones around it.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        alpha: (H, W) uint8, or None where nothing is transparent.
-
-    Returns:
-        (H, W, 3) uint8; the same picture where nothing or everything is hidden.
+    Black below full transparency would otherwise colour the edges of what is visible when a picture
+    is enlarged. From coarse to fine, each hidden pixel gets the mean of the visible ones around it.
+    The same (H, W, 3) uint8 is returned where nothing or everything is hidden.
     """
     if alpha is None:
         return rgb

@@ -92,12 +92,9 @@ def write_image(
     *,
     quality: int | None = None,
 ) -> None:
-    """Writes a picture atomically in the format of the path's suffix, by `encode_image`.
+    """Writes a picture, (H, W, 3) uint8 sRGB if it is an array, in the format of the path's suffix.
 
-    Args:
-        path: the file; its suffix is one of `FORMAT_BY_SUFFIX`.
-        picture: a `Photo`, or (H, W, 3) uint8 sRGB values.
-        quality: 1 to 100 for `LOSSY_FORMATS`; None takes ours.
+    It does so atomically, and as `encode_image` does.
 
     Raises:
         UsageError: ``quality`` lies outside 1..100.

@@ -31,19 +31,12 @@ class Change(ABC):
 
     @property
     def memory(self) -> int | None:
-        """Bytes of a picture and its result above which both are kept in temporary files.
-
-        None is the default.
-        """
+        """Bytes above which a picture and its result lie in files; None is the default."""
         return None
 
     @abstractmethod
     def __call__(self, photo: Photo, progress: Progress = nothing) -> Photo:
-        """Changes a picture with all that belongs to it.
-
-        Args:
-            photo: the picture.
-            progress: told the share that is done, where that takes long.
+        """Changes a picture with all that belongs to it; ``progress`` is told the share that is done.
 
         Raises:
             ImpastoError: the picture cannot be changed so.

@@ -42,11 +42,7 @@ class DraftRefinePainter:
     """A draft and a refine network, ready to paint; safe to call from several threads at once."""
 
     def __init__(self, opened: OpenModel, *, threads: int | None = None) -> None:
-        """Takes a model and opens its refine network.
-
-        Args:
-            opened: the model, with its draft network; the other runs on the same device.
-            threads: CPU threads for one picture; None takes every core.
+        """Takes a model and opens its refine network on the same device.
 
         Raises:
             ModelError: the refine network is missing or damaged, or does not fit the rest.
@@ -69,8 +65,8 @@ class DraftRefinePainter:
         """Tries the refine network on the smallest picture.
 
         Raises:
-            ModelError: it mixes another number of parameter sets than the draft network, or has
-                another halo than is stated.
+            ModelError: its parameter sets are not those of the draft network, or its halo is not the
+                one stated.
         """
         sets, own = self._session.parameter_sets, self._refine.parameter_sets
         if sets != own:
@@ -164,11 +160,7 @@ class DraftRefinePainter:
 
 
 def _refine_graph(data: bytes) -> bytes:
-    """Reads the refine network out of a model file.
-
-    Raises:
-        ModelError: there is none, or it is damaged.
-    """
+    """Reads the refine network out of a model file."""
     text = read_entry(data, REFINE_KEY)
     if text is None:
         raise ModelError("the model states a working size and holds no refine network")
@@ -202,9 +194,7 @@ def step_sizes(height: int, width: int, working_px: int) -> list[tuple[int, int]
 def tile_starts(size: int, tile_px: int) -> tuple[list[int], int]:
     """Cuts a side into tiles of one even length, the last of which overlaps the one before.
 
-    Args:
-        size: of the side, in px; an odd one counts as one more.
-        tile_px: longest tile, even.
+    An odd side counts as one px more, and ``tile_px`` is even.
 
     Returns:
         Even numbers of pixels where tiles start, and their length.
@@ -268,16 +258,16 @@ class Taps:
 
 
 class _Tile(NamedTuple):
-    """What a tile is made of.
+    """Rows of the photo and of the step before, halo included, and which of these make a tile.
 
     Attributes:
         top: first row of its result.
         left: first column of its result.
-        photo: (h, W, 3) uint8, rows of the photo, halo included.
-        before: (r, w, 3) uint8, rows of the step before, as many as are seen.
-        rows: which of these make each row.
+        photo: (h, W, 3) uint8.
+        before: (r, w, 3) uint8.
+        rows: which rows of ``before`` make each row.
         columns: which columns of the photo are seen.
-        taps: which columns of the step before make each column.
+        taps: which columns of ``before`` make each column.
     """
 
     top: int

@@ -55,10 +55,7 @@ class _Field(NamedTuple):
 
 
 def read_model_file(path: str | Path) -> tuple[bytes, ModelMetadata]:
-    """Reads and judges a model file.
-
-    Args:
-        path: an ``.onnx`` file that Impasto exported.
+    """Reads and judges a model file that Impasto exported.
 
     Returns:
         The file's bytes, to be given to ONNX Runtime, and its metadata.

@@ -38,13 +38,7 @@ def part(progress: Progress, start: float, end: float) -> Progress:
 
 
 class OpenModel(NamedTuple):
-    """A model file that is ready to run.
-
-    Attributes:
-        metadata: what it states about itself.
-        session: its graph.
-        data: its content.
-    """
+    """A model file that is ready to run: its metadata, its graph's session, and its content."""
 
     metadata: ModelMetadata
     session: ModelSession

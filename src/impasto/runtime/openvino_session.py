@@ -39,7 +39,7 @@ class OpenVinoSession:
     """
 
     def __init__(self, data: bytes, threads: int | None) -> None:
-        """Opens a session for a judged model; None takes every core for it.
+        """Opens a session for a judged model on some threads, or None for every core.
 
         Raises:
             ModelError: OpenVINO refuses the graph.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -76,8 +75,8 @@ def choose_device(device: str = "auto") -> str:
         device: a plain name, or ``"auto"``: CUDA where it is there, the CPU elsewhere.
 
     Raises:
-        UsageError: there is no such device; those that there are are listed, with what would
-            bring this one.
+        UsageError: this machine lacks the device; the message lists those it has, and what
+            brings this one.
         MissingExtraError: it is OpenVINO, and that is not installed.
     """
     if device == "auto":
@@ -120,7 +119,7 @@ class ModelSession:
         Args:
             data: the bytes that `read_model_file` judged.
             threads: CPU threads for one picture; None takes every core.
-            device: as for `choose_device`; with ``"auto"`` a GPU that does not start gives way
+            device: that of `choose_device`; with ``"auto"`` a GPU that does not start gives way
                 to the CPU.
             scale: output size divided by input size.
             pictures: names of the inputs that are pictures, in the order of `run`.
@@ -131,7 +130,14 @@ class ModelSession:
             UsageError: there is no such device, or it does not start.
             MissingExtraError: it is OpenVINO, and that is not installed.
         """
-        self._session, self.device = _start(data, threads, device)
+        self.device = choose_device(device)
+        try:
+            self._session = open_session(data, threads, self.device)
+        except (ModelError, UsageError):
+            if device != "auto" or self.device == CPU:
+                raise
+            self.device = CPU
+            self._session = open_session(data, threads, CPU)
         self._scale, self._pictures, self._border_px = scale, pictures, border_px
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
@@ -185,18 +191,6 @@ class ModelSession:
         return result
 
 
-def _start(
-    data: bytes, threads: int | None, device: str
-) -> tuple[ort.InferenceSession | OpenVinoSession, str]:
-    """Opens a session on the wanted device, and on the CPU where "auto" finds no better one."""
-    chosen = choose_device(device)
-    if device == "auto" and chosen != CPU:
-        with contextlib.suppress(ModelError, UsageError):
-            return open_session(data, threads, chosen), chosen
-        chosen = CPU
-    return open_session(data, threads, chosen), chosen
-
-
 def open_session(
     data: bytes, threads: int | None, device: str
 ) -> ort.InferenceSession | OpenVinoSession:
@@ -211,7 +205,6 @@ def open_session(
 
         return OpenVinoSession(data, threads)
     options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or 0
     # Memory planned per shape would be kept beside the arena for every size of photo.
     options.enable_mem_pattern = False

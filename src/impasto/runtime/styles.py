@@ -36,10 +36,7 @@ def list_styles() -> tuple[Style, ...]:
 
 
 def find_style(name: str | None = None) -> Style:
-    """Finds a style by its name.
-
-    Args:
-        name: its name, or None for the default.
+    """Finds a style by its name; None is the default.
 
     Raises:
         UnknownStyleError: there is none of that name; the known ones are listed.

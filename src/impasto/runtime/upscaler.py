@@ -129,19 +129,10 @@ class UpscaleModel:
         tile_px: int | None = None,
         max_pixels: int | None = None,
     ) -> Image | bytes | NDArray[np.uint8]:
-        """Enlarges a picture of any kind and returns the same kind.
+        """Enlarges a picture of any kind and returns the same kind, upright, alpha enlarged too.
 
-        Args:
-            image: a path, a file's bytes, a Pillow image, or an array of (H, W, 3), (H, W, 4)
-                with alpha or (H, W) grey, uint8.
-            scale: that of `upscale`.
-            match_histogram: that of `upscale`.
-            tile_px: that of `upscale`.
-            max_pixels: that of `upscale`; a picture is checked before it is decoded.
-
-        Returns:
-            The enlarged picture: EXIF orientation applied, alpha enlarged too. A path or a
-            Pillow image gives a Pillow image, RGB or RGBA; a grey array gives (H, W, 3).
+        Arrays are (H, W, 3), (H, W, 4) with alpha or (H, W) grey, uint8; a grey one gives
+        (H, W, 3). The other arguments are those of `upscale`.
 
         Raises:
             UsageError: a setting is out of its range, or ``image`` is of another kind.
@@ -211,12 +202,10 @@ class UpscaleModel:
                 f"the result would be {scale * width}x{scale * height}, above the limit of "
                 f"{limit:,} pixels (--max-pixels or max_pixels raises it){without_huge()}"
             )
-        if min(height, width) >= self.metadata.min_size_px:
-            result = self._in_tiles(rgb, scale, tile_px, progress)
-        else:
-            mirrored, top, left = mirror_up(rgb, self.metadata.min_size_px)
-            larger = self._in_tiles(mirrored, scale, tile_px, progress)
-            result = empty_like(rgb, (scale * height, scale * width, 3))
+        mirrored, top, left = mirror_up(rgb, self.metadata.min_size_px)
+        result = self._in_tiles(mirrored, scale, tile_px, progress)
+        if mirrored is not rgb:
+            larger, result = result, empty_like(rgb, (scale * height, scale * width, 3))
             rows, columns = slice(top, top + height), slice(left, left + width)
             result[:] = larger[_times(scale, rows), _times(scale, columns)]
         if match_histogram:
@@ -226,10 +215,26 @@ class UpscaleModel:
     def _in_tiles(
         self, rgb: NDArray[np.uint8], scale: int, tile_px: int | None, progress: Progress
     ) -> NDArray[np.uint8]:
-        """Runs the network; no side of ``rgb`` is below its smallest size."""
+        """Runs the network; no side of ``rgb`` is below its smallest size.
+
+        Raises:
+            UsageError: ``tile_px`` is out of its range, or given and tiles are refused.
+        """
         height, width = rgb.shape[:2]
-        network_scale, halo_px = self.metadata.scale, self._halo_px(tile_px)
+        network_scale, tiling = self.metadata.scale, self.metadata.tiling
+        halo_px = tiling.halo_px if tiling.allowed else None
+        # Of a smaller tile, more than eight ninths would be what is read around it.
+        least_px = max(1, halo_px or 0)
+        if tile_px is not None and tile_px < least_px:
+            raise UsageError(
+                f"the side of a tile must be at least {least_px} px with {self.name}, not "
+                f"{tile_px}: make it larger, or leave it out (--tile or tile_px)"
+            )
         if halo_px is None:
+            if tile_px is not None:
+                raise UsageError(
+                    f"{self.name} needs the whole picture at once: leave the size of tiles out"
+                )
             tile_px, halo_px = max(height, width), 0
         elif tile_px is None:
             tile_px = default_tile_px(height, width, scale=network_scale, halo_px=halo_px)
@@ -249,29 +254,6 @@ class UpscaleModel:
             done = rows.start * width + (rows.stop - rows.start) * columns.stop
             progress(done / (height * width))
         return result
-
-    def _halo_px(self, tile_px: int | None) -> int | None:
-        """Returns what a tile needs around it, or None where tiles are refused.
-
-        Raises:
-            UsageError: ``tile_px`` is out of its range, or given and tiles are refused.
-        """
-        tiling = self.metadata.tiling
-        in_tiles = tiling.allowed and tiling.halo_px is not None
-        # Of a smaller tile, more than eight ninths would be what is read around it.
-        least_px = max(1, tiling.halo_px or 0) if in_tiles else 1
-        if tile_px is not None and tile_px < least_px:
-            raise UsageError(
-                f"the side of a tile must be at least {least_px} px with {self.name}, not "
-                f"{tile_px}: make it larger, or leave it out (--tile or tile_px)"
-            )
-        if in_tiles:
-            return tiling.halo_px
-        if tile_px is not None:
-            raise UsageError(
-                f"{self.name} needs the whole picture at once: leave the size of tiles out"
-            )
-        return None
 
     def _check_scale(self, scale: int) -> None:
         if scale not in self.scales:

@@ -42,19 +42,10 @@ class WholePainter:
         dials: Painting,
         progress: Progress,
     ) -> NDArray[np.uint8]:
-        """Paints a picture, as many times smaller as its strokes shall be larger.
-
-        Args:
-            rgb: (H, W, 3) uint8 of any size from 1x1 up.
-            style_weights: (sets,) float32, where the network mixes sets.
-            dials: their stroke size and memory count.
-            progress: told when the picture is done.
-
-        Returns:
-            (H, W, 3) uint8, mapped where ``rgb`` is.
+        """Paints a picture as `DraftRefinePainter.paint` does, as much smaller as strokes are larger.
 
         Raises:
-            ImageTooLargeError: it does not fit the memory; the size that does is named.
+            ImageTooLargeError: it does not fit the dials' memory; the size that does is named.
             ModelError: the model fails on the picture.
         """
         height, width = rgb.shape[:2]
