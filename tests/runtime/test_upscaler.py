@@ -13,7 +13,7 @@ from impasto.images.colour import match_histogram
 from impasto.images.reading import Photo
 from impasto.runtime import upscaler
 from impasto.runtime.metadata import Tiling
-from impasto.runtime.network import open_model, run_on_picture
+from impasto.runtime.session import open_model, run_on_picture
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel, default_tile_px, run_in_tiles
 

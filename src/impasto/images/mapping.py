@@ -49,11 +49,10 @@ class _Mapping(mmap.mmap):
 
 
 def scratch_folder(target: Path | None = None) -> Path:
-    """Chooses the folder for the files of a large picture.
+    """Chooses the folder for the files of a large picture, whose result may be a file ``target``.
 
-    It is the one that the variable ``TMPDIR`` names, or else the one in which the result, if that is
-    a file, will lie, or the nearest above it that is there: a system's temporary folder often is
-    memory. Without any of these it is that folder.
+    The variable ``TMPDIR`` names it; else it is the one in which the result will lie, or the
+    nearest above it that is there, as a system's temporary folder often is memory; else that one.
     """
     if named := os.environ.get("TMPDIR"):
         return Path(named)

@@ -53,11 +53,11 @@ def check_mask(mask: NDArray[np.uint8], height: int, width: int) -> None:
             what rounding to whole pixels explains.
     """
     mask_height, mask_width = mask.shape
-    unfit_width = abs(mask_width * height / mask_height - width)
-    unfit_height = abs(mask_height * width / mask_width - height)
-    if unfit_width > max(1.0, _ASPECT_TOLERANCE * width) and unfit_height > max(
-        1.0, _ASPECT_TOLERANCE * height
-    ):
+    unfit = (
+        (abs(mask_width * height / mask_height - width), width),
+        (abs(mask_height * width / mask_width - height), height),
+    )
+    if all(px > max(1.0, _ASPECT_TOLERANCE * side) for px, side in unfit):
         raise UsageError(
             f"the mask is {mask_width}x{mask_height} and the photo {width}x{height}: "
             "their shapes must agree within 2 %; crop the mask as the photo"

@@ -16,7 +16,7 @@ from impasto.images.mapping import scratch_folder
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, photo_from_image, read_image
 from impasto.images.regions import read_huge
 from impasto.images.writing import encode_image, to_pillow
-from impasto.runtime.network import Progress, nothing
+from impasto.runtime.session import Progress, nothing
 from impasto.runtime.stylizer import StyleModel, with_mask
 from impasto.runtime.upscaler import UpscaleModel
 
@@ -36,7 +36,7 @@ class Change(ABC):
 
     @abstractmethod
     def __call__(self, photo: Photo, progress: Progress = nothing) -> Photo:
-        """Changes a picture with all that belongs to it; ``progress`` is told the share that is done.
+        """Changes a picture with all that belongs to it; ``progress`` is told the share done.
 
         Raises:
             ImpastoError: the picture cannot be changed so.

@@ -28,8 +28,18 @@ from impasto.images.resize import mirror_up, resized_to
 from impasto.runtime.cores import usable_cores
 from impasto.runtime.metadata import REFINE_KEY
 from impasto.runtime.model_file import check_graph, read_entry
-from impasto.runtime.network import LEVELS, OpenModel, Progress, part, run_on_picture, to_levels
-from impasto.runtime.session import CPU, DRAFT_INPUT_NAME, PHOTO_INPUT_NAME, ModelSession
+from impasto.runtime.session import (
+    CPU,
+    DRAFT_INPUT_NAME,
+    LEVELS,
+    PHOTO_INPUT_NAME,
+    ModelSession,
+    OpenModel,
+    Progress,
+    part,
+    run_on_picture,
+    to_levels,
+)
 
 SMALLEST_WORKING_PX: Final = 64
 
@@ -66,7 +76,7 @@ class DraftRefinePainter:
 
         Raises:
             ModelError: its parameter sets are not those of the draft network, or its halo is not the
-                one stated.
+                stated one.
         """
         sets, own = self._session.parameter_sets, self._refine.parameter_sets
         if sets != own:

@@ -30,7 +30,7 @@ _models_lock = threading.Lock()
 def load_model(
     name_or_path: str | Path | None = None, *, threads: int | None = None, device: str = "auto"
 ) -> StyleModel:
-    """Loads a style, or returns the one already loaded from the same file; see `impasto.load_model`.
+    """Loads a style for `impasto.load_model`, or returns the one already loaded from the file.
 
     A blend such as ``"great_wave:0.7,udnie:0.3"`` is taken too, and of a file the first style.
 

@@ -29,6 +29,7 @@ FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
 LONGEST_NAME: Final = 80
 MOST_STROKE_SIZES: Final = 16
 
+_KINDS: Final[dict[type, str]] = {dict: "an object", str: "text", bool: "true or false"}
 _Kind = TypeVar("_Kind")
 
 
@@ -135,6 +136,8 @@ class ModelMetadata:
                 f"made by a newer impasto (model format {version}, this one reads up to "
                 f"{FORMAT_VERSION}): update impasto"
             )
+        if values.get("value_range") != [0.0, 1.0]:
+            raise _bad("value_range", "[0.0, 1.0]", values.get("value_range"))
         # An upscaler, or a style that is painted whole, has neither.
         refines = (values.get("working_px"), values.get("halo_px")) != (None, None)
         return cls(
@@ -143,16 +146,15 @@ class ModelMetadata:
             scale=_integer(values, "scale", 1),
             styles=_styles(values),
             min_size_px=_integer(values, "min_size_px", 1, LARGEST_MIN_SIZE_PX),
-            value_range=_value_range(values),
             tiling=_tiling(values),
             working_px=_integer(values, "working_px", 1, LARGEST_WORKING_PX) if refines else None,
             halo_px=_integer(values, "halo_px", 0, LARGEST_HALO_PX) if refines else None,
             strength=_choice(values, "strength", ("fade", "identity")),
-            network=_typed(values, "network", dict, "an object"),
-            weights_sha256=_typed(values, "weights_sha256", str, "text"),
-            recipe=_typed(values, "recipe", dict, "an object"),
-            licence=_typed(values, "licence", str, "text"),
-            scores=_typed(values, "scores", dict, "an object"),
+            network=_typed(values, "network", dict),
+            weights_sha256=_typed(values, "weights_sha256", str),
+            recipe=_typed(values, "recipe", dict),
+            licence=_typed(values, "licence", str),
+            scores=_typed(values, "scores", dict),
             stroke_sizes=_stroke_sizes(values),
         )
 
@@ -163,15 +165,15 @@ def _bad(name: str, wanted: str, value: object) -> ModelError:
     )
 
 
-def _typed(values: Mapping[str, Any], name: str, kind: type[_Kind], wanted: str) -> _Kind:
+def _typed(values: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
     value = values.get(name)
     if not isinstance(value, kind):
-        raise _bad(name, wanted, value)
+        raise _bad(name, _KINDS[kind], value)
     return value
 
 
 def _choice(values: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
-    value = _typed(values, name, str, "text")
+    value = _typed(values, name, str)
     if value not in allowed:
         raise _bad(name, " or ".join(allowed), value)
     return value
@@ -192,9 +194,7 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
         raise _bad("styles", "a list of objects", rows)
     styles = tuple(
         StyleEntry(
-            _style_name(row),
-            _typed(row, "title", str, "text"),
-            _typed(row, "style_image_sha256", str, "text"),
+            _style_name(row), _typed(row, "title", str), _typed(row, "style_image_sha256", str)
         )
         for row in rows
     )
@@ -208,7 +208,7 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
 
 def _style_name(row: Mapping[str, Any]) -> str:
     # The name becomes part of file names, so it must not lead out of a folder.
-    name = _typed(row, "name", str, "text")
+    name = _typed(row, "name", str)
     if not name.isprintable() or set(name) & FORBIDDEN_IN_NAMES or name.strip(" .") != name:
         raise _bad("a style's name", "usable in a file name", name)
     if not 1 <= len(name) <= LONGEST_NAME:
@@ -229,17 +229,10 @@ def _stroke_sizes(values: Mapping[str, Any]) -> tuple[float, ...]:
     return tuple(map(float, sizes))
 
 
-def _value_range(values: Mapping[str, Any]) -> tuple[float, float]:
-    value = values.get("value_range")
-    if value != [0.0, 1.0]:
-        raise _bad("value_range", "[0.0, 1.0]", value)
-    return (0.0, 1.0)
-
-
 def _tiling(values: Mapping[str, Any]) -> Tiling:
-    stated = _typed(values, "tiling", dict, "an object")
+    stated = _typed(values, "tiling", dict)
     named = {f"tiling.{name}": value for name, value in stated.items()}
-    allowed = _typed(named, "tiling.allowed", bool, "true or false")
+    allowed = _typed(named, "tiling.allowed", bool)
     if stated.get("halo_px") is None:
         return Tiling(allowed, None)
     return Tiling(allowed, _integer(named, "tiling.halo_px", 0))

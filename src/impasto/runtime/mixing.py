@@ -65,8 +65,8 @@ def mixture(
 ) -> NDArray[np.float32]:
     """Weighs the parameter sets of a model, (sets,) float32, together 1.
 
-    Of several stroke sizes, as format 2 had them, the first counts. Where the model has an identity,
-    a strength of 1 is the styles' blend and 0 the identity.
+    Of several stroke sizes, as format 2 had them, the first counts. Where the model has an
+    identity, a strength of 1 is the styles' blend and 0 the identity.
     """
     identity = metadata.strength == "identity"
     weights = np.zeros(metadata.parameter_sets, np.float32)

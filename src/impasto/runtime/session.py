@@ -1,9 +1,11 @@
-"""One session around one model's bytes, of ONNX Runtime or of OpenVINO."""
+"""From a model file to a session of ONNX Runtime or of OpenVINO, and pictures through it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from impasto.errors import ImageTooLargeError, MissingExtraError, ModelError, UsageError
+from impasto.runtime.metadata import ModelMetadata
+from impasto.runtime.model_file import read_model_file
 
 if TYPE_CHECKING:
     from impasto.runtime.openvino_session import OpenVinoSession
@@ -23,17 +27,10 @@ DRAFT_INPUT_NAME: Final = "draft"
 
 # ONNX Runtime's exceptions have no common base of their own; its binding adds Python's, which
 # are all that OpenVINO's has.
-ORT_ERRORS: Final = (
+_ERRORS: Final[tuple[type[Exception], ...]] = (
     RuntimeError,
     ValueError,
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
+    *(e for e in vars(ort_errors).values() if isinstance(e, type) and issubclass(e, Exception)),
 )
 _MEMORY_WORDS: Final = ("alloc", "memory")
 
@@ -50,6 +47,22 @@ _BROUGHT_BY: Final = {
     "directml": _INSTEAD.format("onnxruntime-directml") + " on Windows",
     "coreml": "onnxruntime brings it on macOS, and nowhere else",
 }
+
+LEVELS: Final = np.float32(255)
+# Rows of a wide picture that stay in a processor's cache while they are rounded.
+_ROWS_AT_ONCE: Final = 32
+
+Progress = Callable[[float], None]
+"""Takes the share of a picture that is done."""
+
+
+def nothing(_share: float) -> None:
+    """Takes reports that nobody wants."""
+
+
+def part(progress: Progress, start: float, end: float) -> Progress:
+    """Returns a function that reports a part's progress as progress of the whole."""
+    return lambda share: progress(start + share * (end - start))
 
 
 def available_devices() -> tuple[str, ...]:
@@ -174,7 +187,7 @@ class ModelSession:
             if self.parameter_sets is not None and style_weights is not None:
                 feeds[STYLE_INPUT_NAME] = style_weights
             (output,) = self._session.run([OUTPUT_NAME], feeds)
-        except ORT_ERRORS as error:
+        except _ERRORS as error:
             reason = _first_line(error)
             if any(word in reason.lower() for word in _MEMORY_WORDS):
                 what = f"paint {size} pixels: make the picture smaller (--max-size)"
@@ -220,7 +233,7 @@ def open_session(
     try:
         # The fallback would print and try the same provider again.
         session = ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
-    except ORT_ERRORS as error:
+    except _ERRORS as error:
         raise ModelError(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
     # A provider whose libraries are missing is left out without an error.
     if providers[0] not in session.get_providers():
@@ -230,3 +243,66 @@ def open_session(
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", maxsplit=1)[0][:200]
+
+
+class OpenModel(NamedTuple):
+    """A model file that is ready to run: its metadata, its graph's session, and its content."""
+
+    metadata: ModelMetadata
+    session: ModelSession
+    data: bytes
+
+
+def open_model(
+    path: str | Path, kind: str, *, threads: int | None = None, device: str = "auto"
+) -> OpenModel:
+    """Opens a model file of a kind, ``"style"`` or ``"upscale"``; settings as `load_model` has.
+
+    Raises:
+        ModelError: the file cannot be used, or is of the other kind.
+        NewerFormatError: a newer version of Impasto made it.
+        UsageError: there is no such device.
+    """
+    data, metadata = read_model_file(path)
+    if metadata.kind != kind:
+        instead = ": `impasto stylize` runs it" if kind == "upscale" else ""
+        raise ModelError(f"{path}: the model is of kind {metadata.kind}, not {kind}{instead}")
+    scale = metadata.scale if kind == "upscale" else 1
+    try:
+        session = ModelSession(data, threads=threads, device=device, scale=scale)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return OpenModel(metadata, session, data)
+
+
+def run_on_picture(
+    session: ModelSession,
+    rgb: NDArray[np.uint8],
+    style_weights: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Runs a network on a picture of its smallest size or more, (H, W, 3) uint8.
+
+    Returns:
+        (scale H, scale W, 3) float32 in [0, 1].
+
+    Raises:
+        ImageTooLargeError: there is not enough memory for a picture of this size.
+        ModelError: the model fails on the picture.
+    """
+    batch = np.divide(rgb.transpose(2, 0, 1)[None], LEVELS, order="C")
+    result: NDArray[np.float32] = session.run(batch, style_weights=style_weights)[0]
+    np.clip(result, 0.0, 1.0, out=result)
+    return result.transpose(1, 2, 0)
+
+
+def to_levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Rounds (H, W, 3) values in [0, 1] to 8-bit levels, in the usual order in memory."""
+    levels = np.empty(values.shape, np.uint8)
+    for first in range(0, len(values), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        part = values[rows] * LEVELS
+        np.rint(part, out=part)
+        # A network leaves one channel behind the other; mixing them is fastest one by one.
+        for channel in range(3):
+            levels[rows, :, channel] = part[..., channel]
+    return levels
