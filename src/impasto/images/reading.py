@@ -39,7 +39,6 @@ DECODE_ERRORS: Final = (
     ArithmeticError,
     EOFError,
     AttributeError,
-    NotImplementedError,
     RuntimeError,
     struct.error,
     zlib.error,

@@ -55,14 +55,11 @@ _MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}
 _TYPES: Final = {"uchar": np.uint8, "ushort": np.uint16}
 
 # `writing` chooses the same, but for PNG's fastest strategy, which libvips does not offer.
-_SAVERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "JPEG": ("jpegsave", {"Q": JPEG_QUALITY, "subsample_mode": "off"}),
-    "PNG": ("pngsave", {"compression": 1, "filter": "all"}),
-    "WEBP": ("webpsave", {"Q": JPEG_QUALITY}),
-    "TIFF": (
-        "tiffsave",
-        {"compression": "deflate", "tile": True, "tile_width": 256, "tile_height": 256},
-    ),
+_ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "JPEG": {"Q": JPEG_QUALITY, "subsample_mode": "off"},
+    "PNG": {"compression": 1, "filter": "all"},
+    "WEBP": {"Q": JPEG_QUALITY},
+    "TIFF": {"compression": "deflate", "tile": True, "tile_width": 256, "tile_height": 256},
 }
 # A classic TIFF ends at 4 GiB; what is packed may become a little larger.
 _LARGEST_TIFF_BYTES: Final = 4_000_000_000
@@ -118,7 +115,7 @@ def read_huge(
 
 def can_write(file_format: str) -> bool:
     """Tells whether `write_huge` writes a format, by Pillow's name of it."""
-    return file_format in _SAVERS
+    return file_format in _ENCODER_OPTIONS
 
 
 def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) -> None:
@@ -142,8 +139,7 @@ def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) ->
     exif = photo.exif
     if file_format == "JPEG" and len(exif or b"") > LONGEST_JPEG_EXIF:
         exif = None
-    saver, options = _SAVERS[file_format]
-    options = options | {"keep": "icc"}
+    options = _ENCODER_OPTIONS[file_format] | {"keep": "icc"}
     if quality is not None and "Q" in options:
         options["Q"] = quality
     if file_format == "TIFF":
@@ -155,7 +151,7 @@ def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) ->
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", photo.icc_profile)
     with atomic_path(path) as temporary:
         try:
-            _save(image, saver, temporary, options, photo)
+            _save(image, f"{file_format.lower()}save", temporary, options, photo)
         except pyvips.Error as error:
             raise _cannot_write(Path(path), str(error.detail)) from error
         if file_format == "TIFF" and exif is not None:

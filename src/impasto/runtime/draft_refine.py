@@ -75,7 +75,7 @@ class DraftRefinePainter:
         """Tries the refine network on the smallest picture.
 
         Raises:
-            ModelError: its parameter sets are not those of the draft network, or its halo is not the
+            ModelError: its parameter sets are not the draft network's, or its halo is not the
                 stated one.
         """
         sets, own = self._session.parameter_sets, self._refine.parameter_sets

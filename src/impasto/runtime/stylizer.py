@@ -271,7 +271,9 @@ class WholePainter:
         dials: Painting,
         progress: Progress,
     ) -> NDArray[np.uint8]:
-        """Paints a picture as `DraftRefinePainter.paint` does, as much smaller as strokes are larger.
+        """Paints a picture, as many times smaller as strokes shall be larger.
+
+        Arguments and result are those of `DraftRefinePainter.paint`.
 
         Raises:
             ImageTooLargeError: it does not fit the dials' memory; the size that does is named.
