@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -233,18 +232,25 @@ def mirrored(start: int, stop: int, size: int) -> NDArray[np.intp]:
     return np.minimum(places, period - places)
 
 
-@dataclass(frozen=True)
-class Taps:
+def _piece(places: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Returns places as a slice, which copies nothing, unless some of them are mirrored."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first == len(places) - 1 else places
+
+
+class Taps(NamedTuple):
     """Which two pixels of a side make each pixel of a larger one, by half-pixel bilinear weights.
 
     The same as ``F.interpolate(mode="bilinear", align_corners=False)`` of PyTorch.
 
     Attributes:
-        first: the lower pixel of each.
+        span: all pixels of the smaller side that are seen.
+        first: the lower pixel of each, counted from the start of the span.
         second: the upper one.
         share: of the upper one, 0 to 1, float32.
     """
 
+    span: slice
     first: NDArray[np.intp]
     second: NDArray[np.intp]
     share: NDArray[np.float32]
@@ -255,58 +261,42 @@ class Taps:
         source = np.maximum((places + 0.5) * (small_size / size) - 0.5, 0.0)
         first = np.minimum(source.astype(np.intp), small_size - 1)
         second = np.minimum(first + 1, small_size - 1)
-        return cls(first, second, (source - first).astype(np.float32))
-
-    @property
-    def span(self) -> slice:
-        """All pixels that are seen, as one piece."""
-        return slice(int(self.first.min()), int(self.second.max()) + 1)
-
-    def within(self, span: slice) -> Taps:
-        """Returns the same, counted from the start of a piece."""
-        return Taps(self.first - span.start, self.second - span.start, self.share)
+        span = slice(int(first.min()), int(second.max()) + 1)
+        share = (source - first).astype(np.float32)
+        return cls(span, first - span.start, second - span.start, share)
 
 
 class _Tile(NamedTuple):
-    """Rows of the photo and of the step before, halo included, and which of these make a tile.
+    """What makes a tile, halo included.
 
     Attributes:
         top: first row of its result.
         left: first column of its result.
-        photo: (h, W, 3) uint8.
-        before: (r, w, 3) uint8.
-        rows: which rows of ``before`` make each row.
-        columns: which columns of the photo are seen.
-        taps: which columns of ``before`` make each column.
+        photo: (h, w, 3) uint8.
+        before: (r, c, 3) uint8, of the step before.
+        down: which rows of ``before`` make each row.
+        across: which columns of ``before`` make each column.
     """
 
     top: int
     left: int
     photo: NDArray[np.uint8]
     before: NDArray[np.uint8]
-    rows: Taps
-    columns: NDArray[np.intp]
-    taps: Taps
+    down: Taps
+    across: Taps
 
     def inputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Returns photo and enlarged draft as the network takes them, (1, 3, h, w) in [0, 1]."""
-        first, last = int(self.columns[0]), int(self.columns[-1])
-        if last - first == len(self.columns) - 1:  # nothing is mirrored
-            photo = self.photo[:, first : last + 1]
-        else:
-            photo = self.photo[:, self.columns]
-        picture = np.divide(photo.transpose(2, 0, 1)[None], LEVELS, order="C")
-        span, rows = self.taps.span, self.rows
-        taps = self.taps.within(span)
-        small = np.divide(self.before[:, span].transpose(2, 0, 1), LEVELS, order="C")
-        low = small[:, rows.first]
-        low += rows.share[:, None] * (small[:, rows.second] - low)
-        draft = np.take(low, taps.first, axis=2)
-        other = np.take(low, taps.second, axis=2)
+        photo = np.divide(self.photo.transpose(2, 0, 1)[None], LEVELS, order="C")
+        small = np.divide(self.before.transpose(2, 0, 1), LEVELS, order="C")
+        low = small[:, self.down.first]
+        low += self.down.share[:, None] * (small[:, self.down.second] - low)
+        draft = np.take(low, self.across.first, axis=2)
+        other = np.take(low, self.across.second, axis=2)
         other -= draft
-        other *= taps.share
+        other *= self.across.share
         draft += other
-        return picture, draft[None]
+        return photo, draft[None]
 
 
 def _tiles(
@@ -318,16 +308,12 @@ def _tiles(
     lefts, columns = tile_starts(width, tile_px)
     for top in tops:
         seen = mirrored(top - halo_px, top + rows + halo_px, height)
-        first = int(seen.min())
-        band = photo[first : int(seen.max()) + 1]
-        if seen[0] != first or len(band) != len(seen):
-            band = band[seen - first]
-        down = Taps.of(seen, height, before.shape[0])
-        smaller, down = before[down.span], down.within(down.span)
+        band, down = photo[_piece(seen)], Taps.of(seen, height, before.shape[0])
         for left in lefts:
-            across = mirrored(left - halo_px, left + columns + halo_px, width)
-            taps = Taps.of(across, width, before.shape[1])
-            yield _Tile(top, left, band, smaller, down, across, taps)
+            seen = mirrored(left - halo_px, left + columns + halo_px, width)
+            across = Taps.of(seen, width, before.shape[1])
+            small = before[down.span, across.span]
+            yield _Tile(top, left, band[:, _piece(seen)], small, down, across)
         release(photo, before)
 
 
