@@ -36,8 +36,9 @@ from impasto.images.reading import (
 )
 from impasto.images.writing import (
     JPEG_QUALITY,
-    LONGEST_JPEG_EXIF,
+    WITHOUT_ALPHA,
     atomic_path,
+    fitting_exif,
     format_of,
     on_white,
     to_pillow,
@@ -129,16 +130,14 @@ def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) ->
     import pyvips
 
     file_format = format_of(path)
-    flat = photo.alpha is not None and file_format == "JPEG"  # which has no transparency
+    flat = photo.alpha is not None and file_format in WITHOUT_ALPHA
     _convert_back(photo, flat=flat)
     height, width = photo.rgb.shape[:2]
     image = pyvips.Image.new_from_memory(photo.rgb, width, height, 3, "uchar")
     if photo.alpha is not None and not flat:
         image = image.bandjoin(pyvips.Image.new_from_memory(photo.alpha, width, height, 1, "uchar"))
     image = image.copy(interpretation="srgb", xres=_NO_RESOLUTION, yres=_NO_RESOLUTION)
-    exif = photo.exif
-    if file_format == "JPEG" and len(exif or b"") > LONGEST_JPEG_EXIF:
-        exif = None
+    exif = fitting_exif(photo, file_format)
     options = _ENCODER_OPTIONS[file_format] | {"keep": "icc"}
     if quality is not None and "Q" in options:
         options["Q"] = quality

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import io
+import math
 import secrets
 import zlib
 from collections.abc import Iterator
@@ -51,11 +52,11 @@ _ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "AVIF": {"quality": AVIF_QUALITY, "subsampling": "4:4:4", "speed": 9},
     "BMP": {},
 }
-_WITH_ALPHA: Final = ("PNG", "WEBP", "TIFF", "AVIF")
+WITHOUT_ALPHA: Final = ("JPEG", "BMP")
+_WITHOUT_METADATA: Final = ("BMP",)
 # libjpeg's, libwebp's and libavif's limits.
 _LARGEST_SIDE_PX: Final = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535}
-LONGEST_JPEG_EXIF: Final = 65533
-_WITH_METADATA: Final = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
+_LONGEST_EXIF: Final = {"JPEG": 65_533}
 
 
 @contextlib.contextmanager
@@ -165,17 +166,17 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
     options = dict(_ENCODER_OPTIONS[file_format])
     if quality is not None and file_format in LOSSY_FORMATS:
         options["quality"] = quality
-    too_long = file_format == "JPEG" and len(photo.exif or b"") > LONGEST_JPEG_EXIF
-    if photo.exif is not None and file_format in _WITH_METADATA and not too_long:
-        options["exif"] = photo.exif
-        if file_format == "TIFF" and has_nested_directories(photo.exif):
+    exif = fitting_exif(photo, file_format)
+    if exif is not None:
+        options["exif"] = exif
+        if file_format == "TIFF" and has_nested_directories(exif):
             del options["compression"]  # libtiff cannot write nested EXIF, Pillow itself can
-    if photo.icc_profile is not None and file_format in _WITH_METADATA:
-        options["icc_profile"] = photo.icc_profile
-    else:
+    if file_format in _WITHOUT_METADATA:
         photo = dataclasses.replace(photo, icc_profile=None)
+    elif photo.icc_profile is not None:
+        options["icc_profile"] = photo.icc_profile
     image = to_pillow(photo)
-    if photo.alpha is not None and file_format not in _WITH_ALPHA:
+    if photo.alpha is not None and file_format in WITHOUT_ALPHA:
         image = on_white(image)
     buffer = io.BytesIO()
     try:
@@ -185,6 +186,12 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
             f"{file_format} cannot hold this picture of {image.width}x{image.height}: {error}"
         ) from error
     return buffer.getvalue()
+
+
+def fitting_exif(photo: Photo, file_format: str) -> bytes | None:
+    """Returns a photo's EXIF block, or None where a format cannot hold it."""
+    too_long = len(photo.exif or b"") > _LONGEST_EXIF.get(file_format, math.inf)
+    return None if too_long or file_format in _WITHOUT_METADATA else photo.exif
 
 
 def to_pillow(photo: Photo) -> Image.Image:
