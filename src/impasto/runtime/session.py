@@ -300,9 +300,9 @@ def to_levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     levels = np.empty(values.shape, np.uint8)
     for first in range(0, len(values), _ROWS_AT_ONCE):
         rows = slice(first, first + _ROWS_AT_ONCE)
-        part = values[rows] * LEVELS
-        np.rint(part, out=part)
+        rounded = values[rows] * LEVELS
+        np.rint(rounded, out=rounded)
         # A network leaves one channel behind the other; mixing them is fastest one by one.
         for channel in range(3):
-            levels[rows, :, channel] = part[..., channel]
+            levels[rows, :, channel] = rounded[..., channel]
     return levels

@@ -22,13 +22,7 @@ from impasto.images import colour
 from impasto.images.mapping import empty_like, release
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, without_huge
 from impasto.images.resize import enlarge_rest, fill_hidden, halved, mirror_up
-from impasto.runtime.session import (
-    Progress,
-    nothing,
-    open_model,
-    run_on_picture,
-    to_levels,
-)
+from impasto.runtime.session import Progress, nothing, open_model, run_on_picture, to_levels
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack, overload
