@@ -1,7 +1,7 @@
 """A change that is a function of the test."""
 
 from impasto.runtime.changes import Change
-from impasto.runtime.progress import nothing
+from impasto.runtime.session import nothing
 
 
 class Plain(Change):

@@ -75,14 +75,14 @@ def test_lossy_round_trip(tmp_path, suffix, rgb):
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".avif"])
 def test_alpha_is_kept(tmp_path, suffix, rgb):
     alpha = np.where(np.arange(40) < 20, 255, 0).astype(np.uint8) * np.ones((31, 1), np.uint8)
-    write_image(tmp_path / f"x{suffix}", rgb, alpha=alpha)
+    write_image(tmp_path / f"x{suffix}", Photo(rgb, alpha))
     kept = read_image(tmp_path / f"x{suffix}").alpha
     assert np.abs(kept.astype(int) - alpha).max() <= 2
 
 
 def test_jpeg_lays_transparency_on_white(tmp_path):
     black = np.zeros((8, 8, 3), np.uint8)
-    write_image(tmp_path / "x.jpg", black, alpha=np.zeros((8, 8), np.uint8))
+    write_image(tmp_path / "x.jpg", Photo(black, np.zeros((8, 8), np.uint8)))
     assert read_image(tmp_path / "x.jpg").rgb.min() > 250
 
 
@@ -92,7 +92,7 @@ def test_exif_is_written(tmp_path, rgb):
     exif[0x8769] = {0x927C: b"notes"}
     exif[0x8825] = {1: "N"}
     for suffix in (".jpg", ".png", ".webp", ".tif", ".avif"):
-        write_image(tmp_path / f"x{suffix}", rgb, exif=exif.tobytes())
+        write_image(tmp_path / f"x{suffix}", Photo(rgb, exif=exif.tobytes()))
         with Image.open(tmp_path / f"x{suffix}") as image:
             kept = image.getexif()
             assert kept[0x010F] == "Maker"

@@ -11,9 +11,8 @@ from tiny_models import SPECS, exported, older_gallery
 from impasto.catalog import list_styles
 from impasto.errors import ImageTooLargeError, ModelError
 from impasto.runtime.loading import load_model, load_upscaler
-from impasto.runtime.network import run_on_picture
 from impasto.runtime.openvino_session import OpenVinoSession
-from impasto.runtime.session import ModelSession
+from impasto.runtime.session import ModelSession, run_on_picture
 
 # Heights and widths, one after the other in the same session.
 SIZES = [(64, 64), (101, 67), (45, 130), (101, 67)]

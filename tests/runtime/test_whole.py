@@ -12,12 +12,11 @@ from impasto.errors import ImageTooLargeError
 from impasto.images.reading import read_image
 from impasto.images.resize import resized_to, shrink
 from impasto.networks import NetworkSpec
-from impasto.runtime import memory, whole
-from impasto.runtime.memory import available_bytes
+from impasto.runtime import cores, stylizer
+from impasto.runtime.cores import available_bytes
 from impasto.runtime.metadata import ModelMetadata
 from impasto.runtime.model_file import read_model_bytes
-from impasto.runtime.stylizer import StyleModel
-from impasto.runtime.whole import pixel_bytes
+from impasto.runtime.stylizer import StyleModel, pixel_bytes
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "photos"
 
@@ -102,16 +101,16 @@ def test_a_picture_that_does_not_fit_the_memory_is_told_the_size_that_does(path)
 
 def test_without_a_limit_all_memory_counts(path, monkeypatch):
     model, rgb = StyleModel(path, threads=1), picture(300, 400)
-    monkeypatch.setattr(whole, "available_bytes", lambda: 10 << 20)
+    monkeypatch.setattr(stylizer, "available_bytes", lambda: 10 << 20)
     with pytest.raises(ImageTooLargeError, match="MiB of 10: make it smaller"):
         model.paint(rgb)
-    monkeypatch.setattr(whole, "available_bytes", lambda: None)
+    monkeypatch.setattr(stylizer, "available_bytes", lambda: None)
     assert model.paint(rgb).shape == rgb.shape
 
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr(memory, "_CONTAINER_LIMIT", limit)
+    monkeypatch.setattr(cores, "_CONTAINER_LIMIT", limit)
     machine = available_bytes()
     if machine is None:
         pytest.skip("this system does not tell its memory")

@@ -43,16 +43,10 @@ class Cell:
 
 
 def contact_sheet(cells: Sequence[Cell]) -> NDArray[np.uint8]:
-    """Lays pictures out, row by row, in a grid that is a little wider than high.
+    """Lays one picture or more out in a grid that is a little wider than high, (H, W, 3) uint8.
 
     A caption that is wider than its column is cut short. Pillow's own font has Latin letters;
     others are drawn as boxes.
-
-    Args:
-        cells: one picture or more.
-
-    Returns:
-        (H, W, 3) uint8.
     """
     height, width = cells[0].rgb.shape[:2]
     column_px = max(width, _NARROWEST_PX)
@@ -68,24 +62,20 @@ def contact_sheet(cells: Sequence[Cell]) -> NDArray[np.uint8]:
         left, top = _MARGIN_PX + column * step_x, _MARGIN_PX + row * step_y
         sheet.paste(Image.fromarray(np.ascontiguousarray(cell.rgb)), (left, top))
         lines = zip((cell.name, cell.about), fonts, _LINE_PX, (INK, PALE_INK), strict=True)
-        for text, font, below_px, colour in lines:
-            draw.text(
-                (left, top + height + below_px), shortened(text, font, column_px), colour, font
-            )
+        for caption, font, below_px, colour in lines:
+            text = _shortened(caption, font, column_px)
+            draw.text((left, top + height + below_px), text, colour, font)
     return np.asarray(sheet)
 
 
-def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
     """Returns a text as it is, or its beginning and an ellipsis, as wide as there is room."""
-    text = " ".join(text.split())
+    short = text = " ".join(text.split())
     kept = len(text)
-    while kept and font.getlength(short := _cut(text, kept)) > width_px:
+    while kept and font.getlength(short) > width_px:
         kept -= 1
+        short = f"{text[:kept].rstrip()}…"
     return short if kept else ""
-
-
-def _cut(text: str, kept: int) -> str:
-    return text if kept == len(text) else f"{text[:kept].rstrip()}…"
 
 
 def _columns(cells: int, step_x: int, step_y: int) -> int:

@@ -23,84 +23,62 @@ _WIDTH, _HEIGHT = 0xA002, 0xA003
 _DIRECTORIES: Final = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 
 
-def copy_exif(exif: Image.Exif) -> Image.Exif:
-    """Returns a block that is read from a file as one of its own.
-
-    Raises:
-        Exception: one of `reading.DECODE_ERRORS`, where the block is damaged.
-    """
-    if exif.bigtiff:  # Pillow can load the classic layout only
-        for directory in _DIRECTORIES:
-            if directory in exif:
-                exif.get_ifd(directory)  # is read while the layout is the file's
-        exif.bigtiff = False
-    copy = Image.Exif()
-    copy.load(exif.tobytes())
-    return copy
-
-
-def clean_exif(exif: Image.Exif, width: int, height: int, *, srgb: bool) -> bytes | None:
+def clean_exif(found: Image.Exif, width: int, height: int, *, srgb: bool) -> bytes | None:
     """Returns a block that fits the upright, decoded picture, or None if nothing is left.
 
-    Orientation, thumbnail and the tags that describe the old file's layout are dropped; size
-    and colour space are set right where they are stated.
-
-    Args:
-        exif: the block as read, which is changed.
-        width: of the upright picture, in px.
-        height: likewise.
-        srgb: whether the picture will be written as sRGB rather than in a profile of its own.
+    Orientation, thumbnail and the tags that describe the old file's layout are dropped; size in px
+    and colour space, sRGB or the picture's own profile, are set right where they are stated.
 
     Raises:
         Exception: one of `reading.DECODE_ERRORS`, where the block is damaged.
     """
+    if found.bigtiff:  # Pillow can load the classic layout only
+        for directory in _DIRECTORIES:
+            if directory in found:
+                found.get_ifd(directory)  # is read while the layout is the file's
+        found.bigtiff = False
+    exif = _loaded(found.tobytes())
     for tag in _LAYOUT_TAGS:
         if tag in exif:
             del exif[tag]
     if not len(exif):
         return None
     stated = {_COLOR_SPACE: _SRGB if srgb else _UNCALIBRATED, _WIDTH: width, _HEIGHT: height}
-    _set_stated(exif, stated)
-    return exif.tobytes()
+    return _with_stated(exif, stated)
 
 
 def resized_exif(block: bytes, width: int, height: int) -> bytes:
     """Returns a block of `clean_exif` with another size in px, where it states one."""
-    exif = Image.Exif()
-    exif.load(block)
-    _set_stated(exif, {_WIDTH: width, _HEIGHT: height})
-    return exif.tobytes()
+    return _with_stated(_loaded(block), {_WIDTH: width, _HEIGHT: height})
 
 
 def has_nested_directories(block: bytes) -> bool:
     """Tells whether a block holds camera details or a place, which TIFF stores apart."""
-    exif = Image.Exif()
-    exif.load(block)
+    exif = _loaded(block)
     return any(directory in exif for directory in _DIRECTORIES)
 
 
-def _set_stated(exif: Image.Exif, values: dict[int, int]) -> None:
-    if ExifTags.IFD.Exif not in exif:
-        return  # asking Pillow for a directory would make an empty one
-    details = exif.get_ifd(ExifTags.IFD.Exif)
-    for tag, value in values.items():
-        if tag in details:
-            details[tag] = value
+def _loaded(block: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    exif.load(block)
+    return exif
+
+
+def _with_stated(exif: Image.Exif, values: dict[int, int]) -> bytes:
+    if ExifTags.IFD.Exif in exif:  # asking Pillow for a directory would make an empty one
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        details.update({tag: value for tag, value in values.items() if tag in details})
+    return exif.tobytes()
 
 
 def add_to_tiff(path: Path, block: bytes) -> None:
-    """Gives a finished TIFF file a block of `clean_exif`.
+    """Gives a finished TIFF or BigTIFF file a block of `clean_exif`.
 
     Its first directory is written once more behind all else, with the block's entries in it.
-
-    Args:
-        path: the file, classic or BigTIFF, which is changed.
-        block: the entries.
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    exif = Image.Exif()
-    exif.load(block)
+    exif = _loaded(block)
     with path.open("r+b") as file:
         head = file.read(8)
         big = 43 in head[2:4]

@@ -18,13 +18,9 @@ PICTURE_SUFFIXES: Final = frozenset(
 def iterate_pictures(folder: str | Path, *, skip: Path | None = None) -> Iterator[Path]:
     """Yields the pictures in a folder and below it, in a fixed order.
 
-    Hidden files and folders (a name that begins with a dot) are passed over, and so is what
-    is no file, such as a named pipe, on which reading would wait for good. Folders reached
-    through links are not entered.
-
-    Args:
-        folder: where to look.
-        skip: a folder that is not entered, for example the one results go to.
+    Hidden files and folders (a name that begins with a dot) are left out, and so are named
+    pipes and devices, on which reading would wait for good. Folders reached through links and
+    the folder ``skip``, for example the one results go to, are not entered.
 
     Raises:
         DataError: the folder cannot be read.
@@ -53,10 +49,7 @@ def real_path(path: Path) -> Path:
 
 
 def is_special(path: Path) -> bool:
-    """Tells whether there is something, but neither a file nor a folder: a pipe or a device.
-
-    A dangling link is nothing, so that it is reported as missing.
-    """
+    """Tells whether a path is a pipe or a device; a dangling link is not, but missing."""
     # Unlike pathlib's, these never raise.
     known = os.path.isfile(path) or os.path.isdir(path)  # noqa: PTH112, PTH113
     return os.path.exists(path) and not known  # noqa: PTH110

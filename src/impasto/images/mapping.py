@@ -49,15 +49,10 @@ class _Mapping(mmap.mmap):
 
 
 def scratch_folder(target: Path | None = None) -> Path:
-    """Chooses the folder for the files of a large picture.
+    """Chooses the folder for the files of a large picture, whose result may be a file ``target``.
 
-    Args:
-        target: the picture's result, beside which there is a disk; a system's temporary folder
-            often is memory. None where the result goes to no file.
-
-    Returns:
-        The folder that the variable ``TMPDIR`` names; else the one the result will lie in, or
-        the nearest above it while that is not made; else the system's temporary folder.
+    The variable ``TMPDIR`` names it; else it is the one in which the result will lie, or the
+    nearest above it that is there, as a system's temporary folder often is memory; else that one.
     """
     if named := os.environ.get("TMPDIR"):
         return Path(named)
@@ -67,24 +62,30 @@ def scratch_folder(target: Path | None = None) -> Path:
 
 
 def mapped(shape: tuple[int, ...], folder: Path) -> NDArray[np.uint8]:
-    """Makes a black picture in a file of its own.
+    """Makes a black picture, (H, W) or (H, W, C), in a file of its own in a folder.
 
     The file has no name, so that nothing is left of it where the process is killed, and goes
     with the array. Its space is taken at once.
-
-    Args:
-        shape: (H, W) or (H, W, C).
-        folder: for the file.
 
     Raises:
         TemporarySpaceError: the folder has no space for it, or cannot be written to.
     """
     size = math.prod(shape)
-    with _failure_told(folder):
-        _check_space(size, shape, folder)
+    try:
+        free = shutil.disk_usage(folder).free
+        if free < size:
+            needed, there = (f"{math.ceil(number / 2**20):,} MiB" for number in (size, free))
+            raise TemporarySpaceError(
+                f"a picture of {shape[1]}x{shape[0]} needs {needed} more temporary space, "
+                f"and {folder} has {there}: name another folder by TMPDIR"
+            )
         with tempfile.TemporaryFile(dir=folder) as file:
             _reserve(file, size)
             mapping = _Mapping(file.fileno(), size)
+    except OSError as error:
+        raise TemporarySpaceError(
+            f"cannot write temporary files in {folder}: {error.strerror or error}"
+        ) from error
     mapping.folder = folder
     return np.ndarray(shape, np.uint8, mapping)
 
@@ -96,10 +97,6 @@ def is_mapped(array: NDArray[Any]) -> bool:
 
 def empty_like(picture: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Makes room for a picture where another one is: in memory, or in a file of its own.
-
-    Args:
-        picture: the other one.
-        shape: of the new one, (H, W) or (H, W, C).
 
     Raises:
         TemporarySpaceError: there is no space for the file.
@@ -127,14 +124,12 @@ def bands(
 
     Args:
         height: of the picture, in px.
-        width: likewise; of a row of whatever is largest on the way.
+        width: of the longest row on the way, in px.
         most_pixels: of a band; None makes bands for arithmetic on floats.
         over: arrays that are gone through; `release` is called behind each band.
     """
-    if most_pixels is None:
-        rows = max(1, min(_BAND_ROWS, _BAND_PIXELS // width))
-    else:
-        rows = max(1, most_pixels // width)
+    rows = min(_BAND_ROWS, _BAND_PIXELS // width) if most_pixels is None else most_pixels // width
+    rows = max(1, rows)
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
         release(*over)
@@ -145,30 +140,6 @@ def _mapping(array: NDArray[Any]) -> _Mapping | None:
     while isinstance(owner, np.ndarray):
         owner = owner.base
     return owner if isinstance(owner, _Mapping) else None
-
-
-def _check_space(needed: int, shape: tuple[int, ...], folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise TemporarySpaceError(
-            f"a picture of {shape[1]}x{shape[0]} needs {_mebibytes(needed)} more temporary space, "
-            f"and {folder} has {_mebibytes(free)}: name another folder by TMPDIR"
-        )
-
-
-def _mebibytes(size: int) -> str:
-    return f"{math.ceil(size / 2**20):,} MiB"
-
-
-@contextlib.contextmanager
-def _failure_told(folder: Path) -> Iterator[None]:
-    """Tells of files that cannot be made in one line."""
-    try:
-        yield
-    except OSError as error:
-        raise TemporarySpaceError(
-            f"cannot write temporary files in {folder}: {error.strerror or error}"
-        ) from error
 
 
 def _reserve(file: IO[bytes], size: int) -> None:

@@ -46,23 +46,18 @@ def read_mask(source: MaskSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ND
 
 
 def check_mask(mask: NDArray[np.uint8], height: int, width: int) -> None:
-    """Refuses a mask of another shape than a photo's.
-
-    Args:
-        mask: (H, W) uint8.
-        height: of the photo, in px.
-        width: likewise.
+    """Refuses a mask of another shape than a photo's, whose sides are in px.
 
     Raises:
         UsageError: the ratios of width to height differ by more than 2 % and by more than
             what rounding to whole pixels explains.
     """
     mask_height, mask_width = mask.shape
-    unfit_width = abs(mask_width * height / mask_height - width)
-    unfit_height = abs(mask_height * width / mask_width - height)
-    if unfit_width > max(1.0, _ASPECT_TOLERANCE * width) and unfit_height > max(
-        1.0, _ASPECT_TOLERANCE * height
-    ):
+    unfit = (
+        (abs(mask_width * height / mask_height - width), width),
+        (abs(mask_height * width / mask_width - height), height),
+    )
+    if all(px > max(1.0, _ASPECT_TOLERANCE * side) for px, side in unfit):
         raise UsageError(
             f"the mask is {mask_width}x{mask_height} and the photo {width}x{height}: "
             "their shapes must agree within 2 %; crop the mask as the photo"
@@ -70,17 +65,7 @@ def check_mask(mask: NDArray[np.uint8], height: int, width: int) -> None:
 
 
 def mask_rows(mask: NDArray[np.uint8], rows: slice, height: int, width: int) -> NDArray[np.uint8]:
-    """Returns rows of a mask, resized to a photo of the same shape, bilinearly.
-
-    Args:
-        mask: (H, W) uint8.
-        rows: of the photo.
-        height: of the photo, in px.
-        width: likewise.
-
-    Returns:
-        (rows, width) uint8.
-    """
+    """Returns rows of a mask, resized to a photo's size bilinearly: (rows, width) uint8."""
     if mask.shape == (height, width):
         return mask[rows]
     return resized_rows(mask, rows, width, height, Image.Resampling.BILINEAR)
@@ -89,16 +74,10 @@ def mask_rows(mask: NDArray[np.uint8], rows: slice, height: int, width: int) -> 
 def blend(
     photo: NDArray[np.uint8], painted: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """Lays the painted picture over the photo where the mask is white.
+    """Lays the painted picture over the photo, both (H, W, 3) uint8, where the mask is white.
 
-    Args:
-        photo: (H, W, 3) uint8.
-        painted: the same shape.
-        mask: (H, W) uint8; 0 gives the photo and 255 the painted picture exactly, levels
-            between mix them in proportion, rounded to the nearest level.
-
-    Returns:
-        (H, W, 3) uint8.
+    A mask's level of 0 gives the photo and 255 the painted picture exactly; levels between mix
+    them in proportion, rounded to the nearest level.
     """
     share = mask[..., None].astype(np.uint16)
     # At most 255 * 255 + 127, which 16 bits hold.
@@ -124,9 +103,9 @@ def _array_mask(array: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.uint
             "a mask array must be (H, W) bool or uint8, or (H, W, 3) or (H, W, 4) uint8, "
             f"not {array.dtype} of shape {array.shape}"
         )
-    if array.ndim == 2 and array.dtype == np.uint8:
-        return np.asarray(array, np.uint8)
-    levels = array.astype(np.uint8) * np.uint8(255 if array.dtype == np.bool_ else 1)
+    if array.dtype == np.bool_:
+        return np.where(array, np.uint8(255), np.uint8(0))
+    levels = np.asarray(array, np.uint8)
     if grey:
         return levels
     return _levels(Photo(levels[..., :3], levels[..., 3] if array.shape[2] == 4 else None))

@@ -13,15 +13,14 @@ but few of a usual photo's.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from impasto.errors import OutputError
 
-if TYPE_CHECKING:
-    from PIL.ImageCms import ImageCmsProfile, ImageCmsTransform
+_ERRORS: Final = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, bytes | None]:
@@ -32,7 +31,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, bytes | No
 
     Args:
         image: of mode L, RGB, CMYK or another that Pillow converts to RGB.
-        profile: the profile's bytes, or none.
+        profile: the profile's bytes.
 
     Returns:
         The RGB image, and the profile to give back to the result: that of an RGB picture,
@@ -40,25 +39,19 @@ def to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, bytes | No
         the web and in EXIF, so that such a profile would state nothing. Profiles of grey and
         CMYK do not fit a painted picture.
     """
-    if not profile:
-        return _without_profile(image), None
-    from PIL import ImageCms
-
     try:
         own, srgb = _open(profile), _srgb()
         forward = _transform(own, srgb, image.mode)
         if image.mode == "RGB" and _changes_nothing(forward):
             return image, None
-        converted = ImageCms.applyTransform(image, forward)
-    except _profile_errors():
-        converted = None
-    if converted is None:
-        return _without_profile(image), None
+        converted = forward.apply(image)
+    except _ERRORS:
+        return image.convert("RGB"), None
     if image.mode != "RGB":
         return converted, None
     try:
         _transform(srgb, own, "RGB")
-    except _profile_errors():
+    except _ERRORS:
         return converted, None  # a camera's or scanner's profile may only lead one way
     return converted, profile
 
@@ -69,39 +62,23 @@ def from_srgb(image: Image.Image, profile: bytes) -> None:
     Raises:
         OutputError: the profile cannot be used; none that `to_srgb` returns is refused.
     """
-    from PIL import ImageCms
-
     try:
-        ImageCms.applyTransform(image, _transform(_srgb(), _open(profile), "RGB"), inPlace=True)
-    except _profile_errors() as error:
+        _transform(_srgb(), _open(profile), "RGB").apply_in_place(image)
+    except _ERRORS as error:
         raise OutputError(f"cannot convert the result into its colour profile: {error}") from error
 
 
-def _without_profile(image: Image.Image) -> Image.Image:
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _profile_errors() -> tuple[type[Exception], ...]:
-    from PIL import ImageCms
-
-    return ImageCms.PyCMSError, OSError, ValueError, TypeError
-
-
-def _open(profile: bytes) -> ImageCmsProfile:
-    from PIL import ImageCms
-
+def _open(profile: bytes) -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(io.BytesIO(profile))
 
 
-def _srgb() -> ImageCmsProfile:
-    from PIL import ImageCms
-
+def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-def _transform(source: ImageCmsProfile, target: ImageCmsProfile, mode: str) -> ImageCmsTransform:
-    from PIL import ImageCms
-
+def _transform(
+    source: ImageCms.ImageCmsProfile, target: ImageCms.ImageCmsProfile, mode: str
+) -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(
         source,
         target,
@@ -112,11 +89,9 @@ def _transform(source: ImageCmsProfile, target: ImageCmsProfile, mode: str) -> I
     )
 
 
-def _changes_nothing(transform: ImageCmsTransform) -> bool:
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
     """Tells whether a transform is sRGB to sRGB up to rounding, found by trying it."""
-    from PIL import ImageCms
-
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
-    converted = ImageCms.applyTransform(Image.fromarray(grid), transform)
-    return int(np.abs(np.asarray(converted).astype(int) - grid).max()) <= 1
+    converted = np.asarray(transform.apply(Image.fromarray(grid)))
+    return int(np.abs(converted.astype(int) - grid).max()) <= 1

@@ -8,25 +8,24 @@ tags that describe the old file's layout. Of animations and documents, the first
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.util
 import io
 import struct
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from impasto.errors import ImageReadError, ImageTooLargeError, MissingExtraError, install_line
-from impasto.images.exif import clean_exif, copy_exif
+from impasto.images.exif import clean_exif
 from impasto.images.folders import is_special
-from impasto.images.frames import count_frames
-from impasto.images.opening import READABLE, open_header
-from impasto.images.profiles import to_srgb
+from impasto.images.mapping import bands, release
+from impasto.images.opening import READABLE, count_frames, open_header
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 
@@ -40,7 +39,6 @@ DECODE_ERRORS: Final = (
     ArithmeticError,
     EOFError,
     AttributeError,
-    NotImplementedError,
     RuntimeError,
     struct.error,
     zlib.error,
@@ -49,6 +47,19 @@ DECODE_ERRORS: Final = (
 
 # Above the size of usual photos, which are converted at once.
 _BAND_PIXELS: Final = 1 << 24
+
+# For each EXIF orientation: what makes a picture upright, and where its first row lies then:
+# whether it is a column, and whether it is the last one.
+_TURNS: Final[dict[int, tuple[Image.Transpose | None, bool, bool]]] = {
+    1: (None, False, False),
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, False, False),
+    3: (Image.Transpose.ROTATE_180, False, True),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, False, True),
+    5: (Image.Transpose.TRANSPOSE, True, False),
+    6: (Image.Transpose.ROTATE_270, True, True),
+    7: (Image.Transpose.TRANSVERSE, True, True),
+    8: (Image.Transpose.ROTATE_90, True, False),
+}
 
 
 class NoRangeError(ValueError):
@@ -75,6 +86,10 @@ class Photo:
     format: str = ""
     icc_profile: bytes | None = None
     frames: int = 1
+
+
+Band: TypeAlias = tuple[slice, Image.Image, NDArray[np.uint8] | None]
+"""Rows of a picture: which, their colours, and alpha where there is some."""
 
 
 def read_image(
@@ -129,18 +144,15 @@ def is_picture(path: Path) -> bool:
 def photo_from_image(
     image: Image.Image, *, max_pixels: int = DEFAULT_MAX_PIXELS, name: str = "the picture"
 ) -> Photo:
-    """Turns a Pillow image of any mode into a `Photo`; the image itself stays as it is.
+    """Turns a Pillow image of any mode into a `Photo`, upright; the image stays as it is.
 
-    Args:
-        image: any Pillow image; its EXIF orientation is applied.
-        max_pixels: largest width times height accepted.
-        name: what error messages call the picture.
+    Error messages call it ``name``.
 
     Raises:
         ImageReadError: the image cannot be decoded or has values without a known range.
         ImageTooLargeError: it has more than ``max_pixels`` pixels.
     """
-    return _decode(image, max_pixels, name, in_place=False, failure="cannot be decoded")
+    return _decode(image, None, max_pixels, name, failure="cannot be decoded")
 
 
 def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
@@ -153,19 +165,28 @@ def _read_stream(file: BinaryIO, name: str, max_pixels: int) -> Photo:
             f"{name} is not a picture, or a damaged one (readable: {READABLE})"
         ) from error
     with image:
-        photo = _decode(image, max_pixels, name, in_place=True, failure="is damaged or truncated")
-        return dataclasses.replace(photo, frames=count_frames(image, file))
+        return _decode(image, file, max_pixels, name, failure="is damaged or truncated")
 
 
 def _decode(
-    image: Image.Image, max_pixels: int, name: str, *, in_place: bool, failure: str
+    image: Image.Image, file: BinaryIO | None, max_pixels: int, name: str, *, failure: str
 ) -> Photo:
     check_size(image, max_pixels, name)
     try:
         image.load()
-        return _convert(image, image.format or "", in_place=in_place)
+        return assembled(
+            image,
+            _bands(image),
+            size=image.size,
+            file=file,
+            read_exif=image.getexif,
+            room=lambda shape: np.empty(shape, np.uint8),
+        )
     except MemoryError as error:
-        raise _no_memory(image, name) from error
+        size = f"{image.width}x{image.height}"
+        raise ImageTooLargeError(
+            f"{name} ({size}) does not fit into memory{without_huge()}"
+        ) from error
     except NoRangeError as error:
         raise ImageReadError(f"{name} has {error}: save it as 8 or 16 bit") from error
     except DECODE_ERRORS as error:
@@ -199,57 +220,82 @@ def without_huge() -> str:
     )
 
 
-def _no_memory(image: Image.Image, name: str) -> ImageTooLargeError:
-    size = f"{image.width}x{image.height}"
-    return ImageTooLargeError(f"{name} ({size}) does not fit into memory{without_huge()}")
+def _bands(image: Image.Image) -> Iterator[Band]:
+    """Cuts a large picture into bands.
+
+    Every step of its conversion makes a copy, and four whole copies of 200 megapixels would
+    take twice the memory of the picture and its result.
+    """
+    for rows in bands(image.height, image.width, most_pixels=_BAND_PIXELS):
+        whole = rows.stop - rows.start == image.height
+        band = image if whole else image.crop((0, rows.start, image.width, rows.stop))
+        yield rows, *split_alpha(band)
 
 
-def _convert(image: Image.Image, file_format: str, *, in_place: bool) -> Photo:
-    """Converts a decoded image, which is changed only if ``in_place``."""
-    profile = image.info.get("icc_profile")
-    exif = Image.Exif()
+def assembled(
+    image: Image.Image,
+    parts: Iterable[Band],
+    *,
+    size: tuple[int, int],
+    file: BinaryIO | None,
+    read_exif: Callable[[], Image.Exif],
+    room: Callable[[tuple[int, ...]], NDArray[np.uint8]],
+) -> Photo:
+    """Makes a photo, upright and as sRGB, of a picture or its header and of its decoded bands.
+
+    Args:
+        image: the picture, or its header.
+        parts: its bands as they are stored.
+        size: width and height as they are stored, in px.
+        file: the picture's, if it has one.
+        read_exif: gives its EXIF block.
+        room: makes an array of a shape.
+    """
+    exif, turn = Image.Exif(), _TURNS[1]
     # A damaged EXIF block is no reason to refuse the picture.
     with contextlib.suppress(*DECODE_ERRORS):
-        exif = copy_exif(image.getexif())
-    with contextlib.suppress(*DECODE_ERRORS):
-        if in_place:
-            ImageOps.exif_transpose(image, in_place=True)
+        exif = read_exif()
+        turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1), turn)
+    height, width = size if turn[1] else size[::-1]
+    rgb, alpha = room((height, width, 3)), None
+    profile, own_profile = image.info.get("icc_profile"), None
+    for rows, colours, clear in parts:
+        if isinstance(profile, bytes) and profile:
+            from impasto.images.profiles import to_srgb  # here: few pictures need its library
+
+            converted, own_profile = to_srgb(colours, profile)
         else:
-            image = ImageOps.exif_transpose(image)
-    rgb, alpha, own_profile = _pixels(image, profile if isinstance(profile, bytes) else b"")
+            converted = colours if colours.mode == "RGB" else colours.convert("RGB")
+        _put(rgb, converted, rows, turn)
+        if clear is not None:
+            alpha = room((height, width)) if alpha is None else alpha
+            _put(alpha, Image.fromarray(clear), rows, turn)
+        release(rgb, alpha)
     block = None
     with contextlib.suppress(*DECODE_ERRORS):
-        block = clean_exif(exif, *image.size, srgb=own_profile is None)
-    return Photo(
-        rgb=rgb,
-        alpha=alpha,
-        exif=block,
-        format="JPEG" if file_format == "MPO" else file_format,
-        icc_profile=own_profile,
-    )
+        block = clean_exif(exif, width, height, srgb=own_profile is None)
+    file_format = "JPEG" if image.format == "MPO" else image.format or ""
+    frames = 1 if file is None else count_frames(image, file)
+    return Photo(rgb, alpha, block, file_format, own_profile, frames)
 
 
-def _pixels(
-    image: Image.Image, profile: bytes
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, bytes | None]:
-    """Returns sRGB values, alpha, and the profile to give back.
-
-    A large picture is converted in bands: every step makes a copy, and four whole copies of
-    200 megapixels would take twice the memory of the picture and its result.
-    """
-    rgb = np.empty((image.height, image.width, 3), dtype=np.uint8)
-    alpha, own_profile = None, None
-    rows = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
-        band = image.crop((0, top, image.width, bottom)) if rows < image.height else image
-        base, clear = split_alpha(band)
-        converted, own_profile = to_srgb(base, profile)
-        rgb[top:bottom] = np.asarray(converted)
-        if clear is not None:
-            alpha = np.empty(rgb.shape[:2], dtype=np.uint8) if alpha is None else alpha
-            alpha[top:bottom] = clear
-    return rgb, alpha, own_profile
+def _put(
+    target: NDArray[np.uint8],
+    band: Image.Image,
+    rows: slice,
+    turn: tuple[Image.Transpose | None, bool, bool],
+) -> None:
+    """Puts rows of a picture where they belong when it is upright."""
+    method, across, backwards = turn
+    values = np.asarray(band if method is None else band.transpose(method))
+    if backwards:
+        length = target.shape[1 if across else 0]
+        rows = slice(length - rows.stop, length - rows.start)
+    if not across:
+        target[rows] = values
+        return
+    for down in bands(*target.shape[:2], over=[target]):  # each band meets every row
+        target[down, rows] = values[down]
 
 
 def split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:

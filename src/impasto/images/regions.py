@@ -13,26 +13,32 @@ import errno
 import os
 import re
 import struct
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
 from impasto.errors import ImageReadError, MissingExtraError, OutputError
-from impasto.images.exif import add_to_tiff, clean_exif, copy_exif
+from impasto.images.exif import add_to_tiff
 from impasto.images.folders import is_special
-from impasto.images.frames import count_frames
 from impasto.images.mapping import DEFAULT_MEMORY, HELD_BYTES, bands, mapped, release
 from impasto.images.opening import open_header
-from impasto.images.profiles import to_srgb
-from impasto.images.reading import DECODE_ERRORS, Photo, check_size, sixteen_to_eight_bit
+from impasto.images.reading import (
+    DECODE_ERRORS,
+    Band,
+    Photo,
+    assembled,
+    check_size,
+    sixteen_to_eight_bit,
+)
 from impasto.images.writing import (
     JPEG_QUALITY,
-    LONGEST_JPEG_EXIF,
+    WITHOUT_ALPHA,
     atomic_path,
+    fitting_exif,
     format_of,
     on_white,
     to_pillow,
@@ -41,13 +47,7 @@ from impasto.images.writing import (
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-_LOADERS: Final = {
-    "JPEG": "jpegload",
-    "MPO": "jpegload",
-    "PNG": "pngload",
-    "TIFF": "tiffload",
-    "WEBP": "webpload",
-}
+_LOADED: Final = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
 # How many channels of a picture are colours, by Pillow's mode; other modes are left to Pillow.
 _COLOURS: Final = {
     "L": 1, "LA": 1, "I;16": 1, "I;16B": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 4,
@@ -55,26 +55,13 @@ _COLOURS: Final = {
 _MODES: Final = {1: "L", 3: "RGB", 4: "CMYK"}
 _TYPES: Final = {"uchar": np.uint8, "ushort": np.uint16}
 
-# EXIF orientations: whether rows become columns, and whether their order and that of columns
-# is turned round then.
-_TURNS: Final = {
-    1: (False, False, False), 2: (False, False, True),
-    3: (False, True, True), 4: (False, True, False),
-    5: (True, False, False), 6: (True, False, True),
-    7: (True, True, True), 8: (True, True, False),
-}  # fmt: skip
-
 # `writing` chooses the same, but for PNG's fastest strategy, which libvips does not offer.
-_SAVERS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "JPEG": ("jpegsave", {"Q": JPEG_QUALITY, "subsample_mode": "off"}),
-    "PNG": ("pngsave", {"compression": 1, "filter": "all"}),
-    "WEBP": ("webpsave", {"Q": JPEG_QUALITY}),
-    "TIFF": (
-        "tiffsave",
-        {"compression": "deflate", "tile": True, "tile_width": 256, "tile_height": 256},
-    ),
+_ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "JPEG": {"Q": JPEG_QUALITY, "subsample_mode": "off"},
+    "PNG": {"compression": 1, "filter": "all"},
+    "WEBP": {"Q": JPEG_QUALITY},
+    "TIFF": {"compression": "deflate", "tile": True, "tile_width": 256, "tile_height": 256},
 }
-_WITHOUT_ALPHA: Final = ("JPEG",)
 # A classic TIFF ends at 4 GiB; what is packed may become a little larger.
 _LARGEST_TIFF_BYTES: Final = 4_000_000_000
 _LONGEST_EXIF: Final = 1 << 24  # in bytes; a damaged PNG may state any length
@@ -129,16 +116,13 @@ def read_huge(
 
 def can_write(file_format: str) -> bool:
     """Tells whether `write_huge` writes a format, by Pillow's name of it."""
-    return file_format in _SAVERS
+    return file_format in _ENCODER_OPTIONS
 
 
 def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) -> None:
-    """Writes a picture atomically in the format of the path's suffix, as `write_image` does.
+    """Writes a picture as `write_image` does, in a format that `can_write` knows.
 
-    Args:
-        path: the file; `can_write` tells of its format.
-        photo: the picture, whose pixels are overwritten by those that the file holds.
-        quality: 1 to 100 for JPEG and WebP; None takes ours.
+    Its pixels are overwritten by those that the file holds.
 
     Raises:
         OutputError: the file cannot be written.
@@ -146,26 +130,27 @@ def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) ->
     import pyvips
 
     file_format = format_of(path)
-    _convert_back(photo, file_format)
-    image = _as_vips(photo, file_format)
-    exif = photo.exif
-    if file_format == "JPEG" and len(exif or b"") > LONGEST_JPEG_EXIF:
-        exif = None
-    saver, options = _SAVERS[file_format]
-    options = options | {"keep": "icc"}
+    flat = photo.alpha is not None and file_format in WITHOUT_ALPHA
+    _convert_back(photo, flat=flat)
+    height, width = photo.rgb.shape[:2]
+    image = pyvips.Image.new_from_memory(photo.rgb, width, height, 3, "uchar")
+    if photo.alpha is not None and not flat:
+        image = image.bandjoin(pyvips.Image.new_from_memory(photo.alpha, width, height, 1, "uchar"))
+    image = image.copy(interpretation="srgb", xres=_NO_RESOLUTION, yres=_NO_RESOLUTION)
+    exif = fitting_exif(photo, file_format)
+    options = _ENCODER_OPTIONS[file_format] | {"keep": "icc"}
     if quality is not None and "Q" in options:
         options["Q"] = quality
     if file_format == "TIFF":
-        height, width = photo.rgb.shape[:2]
         options["bigtiff"] = height * width * image.bands > _LARGEST_TIFF_BYTES
     elif exif is not None:
         options["keep"] = "icc|exif"
-        _attach(image, "exif-data", exif)
+        image.set_type(pyvips.GValue.blob_type, "exif-data", exif)
     if photo.icc_profile is not None:
-        _attach(image, "icc-profile-data", photo.icc_profile)
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", photo.icc_profile)
     with atomic_path(path) as temporary:
         try:
-            _save(image, saver, temporary, options, photo)
+            _save(image, f"{file_format.lower()}save", temporary, options, photo)
         except pyvips.Error as error:
             raise _cannot_write(Path(path), str(error.detail)) from error
         if file_format == "TIFF" and exif is not None:
@@ -174,9 +159,9 @@ def write_huge(path: str | Path, photo: Photo, *, quality: int | None = None) ->
 
 def _open(path: Path, header: ImageFile) -> Any:
     """Opens a picture by pyvips, to be read from top to bottom; None where that cannot be."""
-    loader = _LOADERS.get(header.format or "")
-    if loader is None or header.mode not in _COLOURS:
+    if header.format not in _LOADED or header.mode not in _COLOURS:
         return None
+    loader = f"{header.format.replace('MPO', 'JPEG').lower()}load"
     try:
         import pyvips
     except (ImportError, OSError):  # the latter where libvips is missing
@@ -194,101 +179,48 @@ def _open(path: Path, header: ImageFile) -> Any:
 
 def _decode(image: Any, header: ImageFile, file: BinaryIO, name: str, folder: Path) -> Photo:
     """Decodes a picture, upright and as sRGB, into mapped files."""
-    import pyvips
-
-    exif, turned = Image.Exif(), _TURNS[1]
-    # A damaged EXIF block is no reason to refuse the picture.
-    with contextlib.suppress(*DECODE_ERRORS):
-        found = _exif_of(header, file)
-        turned = _TURNS.get(found.get(ExifTags.Base.Orientation, 1), turned)
-        exif = copy_exif(found)
-    height, width = image.height, image.width
-    upright = (width, height) if turned[0] else (height, width)
-    profile = header.info.get("icc_profile")
-    own_profile = None
-    rgb = mapped((*upright, 3), folder)
-    alpha = mapped(upright, folder) if header.has_transparency_data else None
-    region = pyvips.Region.new(image)
-    pyvips.Error("")  # takes what libvips has said before
-    for rows in bands(height, width, most_pixels=_BAND_PIXELS, over=(rgb, alpha)):
-        try:
-            data = region.fetch(0, rows.start, width, rows.stop - rows.start)
-            if header.format == "TIFF":
-                _raise_what_was_said()
-        except pyvips.Error as error:
-            reason = str(error.detail).strip().split("\n", maxsplit=1)[0]
-            raise ImageReadError(f"{name} is damaged or truncated: {reason}") from error
-        values = np.frombuffer(data, _TYPES[image.format]).reshape(-1, width, image.bands)
-        colours, clear = _split(values, image, header)
-        converted, own_profile = to_srgb(colours, profile if isinstance(profile, bytes) else b"")
-        _put(rgb, np.asarray(converted), rows, turned)
-        if alpha is not None and clear is not None:
-            _put(alpha, clear, rows, turned)
-    block = None
-    with contextlib.suppress(*DECODE_ERRORS):
-        block = clean_exif(exif, upright[1], upright[0], srgb=own_profile is None)
-    return Photo(
-        rgb,
-        alpha,
-        block,
-        "JPEG" if header.format == "MPO" else header.format or "",
-        own_profile,
-        count_frames(header, file),
+    return assembled(
+        header,
+        _bands(image, header, name),
+        size=(image.width, image.height),
+        file=file,
+        read_exif=lambda: _exif_of(header, file),
+        room=lambda shape: mapped(shape, folder),
     )
 
 
-def _raise_what_was_said() -> None:
-    """Raises what libvips said since it was last asked: a damaged tile is black otherwise."""
+def _bands(image: Any, header: ImageFile, name: str) -> Iterator[Band]:
+    """Decodes a picture in bands: colours in 8 bits in the mode that `reading` gives them."""
     import pyvips
 
-    error = pyvips.Error("a tile cannot be decoded")
-    if error.detail:
-        raise error
+    has_alpha = header.has_transparency_data
+    colours = _colours(image, header)
+    region = pyvips.Region.new(image)
+    pyvips.Error("")  # takes what libvips has said before
+    for rows in bands(image.height, image.width, most_pixels=_BAND_PIXELS):
+        try:
+            data = region.fetch(0, rows.start, image.width, rows.stop - rows.start)
+            # A damaged tile of a TIFF is black, and libvips only says so.
+            if header.format == "TIFF" and (said := pyvips.Error("a tile is damaged")).detail:
+                raise said
+        except pyvips.Error as error:
+            reason = str(error.detail).strip().split("\n", maxsplit=1)[0]
+            raise ImageReadError(f"{name} is damaged or truncated: {reason}") from error
+        values = np.frombuffer(data, _TYPES[image.format]).reshape(-1, image.width, image.bands)
+        if values.dtype == np.uint16:
+            # Pillow reads 16 bits of grey, and of colours the upper eight.
+            grey = header.mode.startswith("I")
+            values = sixteen_to_eight_bit(values) if grey else (values >> 8).astype(np.uint8)
+        size = (image.width, len(values))
+        base = Image.frombytes(_MODES[colours], size, values[..., :colours].tobytes())
+        if header.mode == "P":
+            base = base.convert("RGB")
+        yield rows, base, values[..., colours] if has_alpha else None
 
 
 def _colours(image: Any, header: ImageFile) -> int:
-    colours = _COLOURS[header.mode]
-    return 1 if header.mode == "P" and image.bands < 3 else colours  # a palette of greys
-
-
-def _split(
-    values: NDArray[Any], image: Any, header: ImageFile
-) -> tuple[Image.Image, NDArray[np.uint8] | None]:
-    """Returns the colours in 8 bits, in the mode that `reading` gives them, and alpha."""
-    if values.dtype == np.uint16:
-        # Pillow reads 16 bits of grey, and of colours the upper eight.
-        grey = header.mode.startswith("I")
-        values = sixteen_to_eight_bit(values) if grey else (values >> 8).astype(np.uint8)
-    colours = _colours(image, header)
-    size = (values.shape[1], values.shape[0])
-    base = Image.frombytes(_MODES[colours], size, values[..., :colours].tobytes())
-    if header.mode == "P":
-        base = base.convert("RGB")
-    return base, values[..., colours] if header.has_transparency_data else None
-
-
-def _put(
-    target: NDArray[np.uint8],
-    values: NDArray[np.uint8],
-    rows: slice,
-    turned: tuple[bool, bool, bool],
-) -> None:
-    """Puts rows of a picture where they belong when it is upright."""
-    transposed, upside_down, mirrored = turned
-    if transposed:
-        values = values.swapaxes(0, 1)
-    if upside_down:
-        values = values[::-1]
-    if mirrored:
-        values = values[:, ::-1]
-    length = target.shape[1] if transposed else target.shape[0]
-    if mirrored if transposed else upside_down:
-        rows = slice(length - rows.stop, length - rows.start)
-    if not transposed:
-        target[rows] = values
-        return
-    for down in bands(*target.shape[:2], over=[target]):  # each band meets every row
-        target[down, rows] = values[down]
+    """Returns how many channels are colours; a palette of greys has one."""
+    return 1 if header.mode == "P" and image.bands < 3 else _COLOURS[header.mode]
 
 
 def _exif_of(header: ImageFile, file: BinaryIO) -> Image.Exif:
@@ -304,35 +236,15 @@ def _exif_of(header: ImageFile, file: BinaryIO) -> Image.Exif:
     return Image.Image.getexif(header)
 
 
-def _convert_back(photo: Photo, file_format: str) -> None:
-    """Gives the pixels the photo's own colours, and a background where transparency is lost."""
-    flat = photo.alpha is not None and file_format in _WITHOUT_ALPHA
+def _convert_back(photo: Photo, *, flat: bool) -> None:
+    """Gives the pixels the photo's own colours, and with ``flat`` a white background."""
     if photo.icc_profile is None and not flat:
         return
-    height, width = photo.rgb.shape[:2]
     over = (photo.rgb, photo.alpha)
-    for rows in bands(height, width, most_pixels=_BAND_PIXELS, over=over):
+    for rows in bands(*photo.rgb.shape[:2], most_pixels=_BAND_PIXELS, over=over):
         alpha = photo.alpha[rows] if photo.alpha is not None and flat else None
         image = to_pillow(Photo(photo.rgb[rows], alpha, icc_profile=photo.icc_profile))
         photo.rgb[rows] = np.asarray(on_white(image) if flat else image)
-
-
-def _as_vips(photo: Photo, file_format: str) -> Any:
-    """Returns the picture as pyvips takes it."""
-    import pyvips
-
-    height, width = photo.rgb.shape[:2]
-    image = pyvips.Image.new_from_memory(photo.rgb, width, height, 3, "uchar")
-    if photo.alpha is not None and file_format not in _WITHOUT_ALPHA:
-        alpha = pyvips.Image.new_from_memory(photo.alpha, width, height, 1, "uchar")
-        image = image.bandjoin(alpha)
-    return image.copy(interpretation="srgb", xres=_NO_RESOLUTION, yres=_NO_RESOLUTION)
-
-
-def _attach(image: Any, name: str, data: bytes) -> None:
-    import pyvips
-
-    image.set_type(pyvips.GValue.blob_type, name, data)
 
 
 def _save(image: Any, saver: str, path: Path, options: dict[str, Any], photo: Photo) -> None:

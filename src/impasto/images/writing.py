@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import io
+import math
 import secrets
 import zlib
 from collections.abc import Iterator
@@ -19,7 +20,6 @@ from PIL import Image
 from impasto.dials import Writing
 from impasto.errors import OutputError
 from impasto.images.exif import has_nested_directories
-from impasto.images.profiles import from_srgb
 from impasto.images.reading import Photo
 
 # AVIF's scale is another: on a painted photo, its 90 differs by 3.3 levels in the mean and
@@ -52,11 +52,11 @@ _ENCODER_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "AVIF": {"quality": AVIF_QUALITY, "subsampling": "4:4:4", "speed": 9},
     "BMP": {},
 }
-_WITH_ALPHA: Final = ("PNG", "WEBP", "TIFF", "AVIF")
+WITHOUT_ALPHA: Final = ("JPEG", "BMP")
+_WITHOUT_METADATA: Final = ("BMP",)
 # libjpeg's, libwebp's and libavif's limits.
 _LARGEST_SIDE_PX: Final = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535}
-LONGEST_JPEG_EXIF: Final = 65533
-_WITH_METADATA: Final = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
+_LONGEST_EXIF: Final = {"JPEG": 65_533}
 
 
 @contextlib.contextmanager
@@ -65,12 +65,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     The temporary file lies in the same folder, which is made if it is missing, and has the
     same suffix. On any error, an interrupt included, it is removed and ``path`` is untouched.
-
-    Args:
-        path: where the finished file shall be.
-
-    Yields:
-        The path to write to.
 
     Raises:
         OutputError: an ``OSError`` inside the block or in the final rename.
@@ -84,7 +78,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+        reason = error.strerror or error
+        if error.errno == errno.ENOSPC:
+            reason = "no space left on the disk"
+        raise OutputError(f"cannot write {path}: {reason}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -94,25 +91,17 @@ def write_image(
     path: str | Path,
     picture: Photo | NDArray[np.uint8],
     *,
-    alpha: NDArray[np.uint8] | None = None,
-    exif: bytes | None = None,
     quality: int | None = None,
 ) -> None:
-    """Writes a picture atomically in the format of the path's suffix.
+    """Writes a picture, (H, W, 3) uint8 sRGB if it is an array, in the format of the path's suffix.
 
-    Args:
-        path: the file; its suffix is one of `FORMAT_BY_SUFFIX`.
-        picture: a `Photo`, or (H, W, 3) uint8 sRGB values.
-        alpha: (H, W) uint8, for an array. JPEG and BMP lay the picture on white.
-        exif: EXIF block, for an array.
-        quality: 1 to 100 for `LOSSY_FORMATS`; None takes ours.
+    It does so atomically, and as `encode_image` does.
 
     Raises:
         UsageError: ``quality`` lies outside 1..100.
         OutputError: the suffix is unknown or the file cannot be written.
     """
-    path = Path(path)
-    photo = picture if isinstance(picture, Photo) else Photo(picture, alpha, exif)
+    photo = picture if isinstance(picture, Photo) else Photo(picture)
     data = encode_image(photo, format_of(path), quality=quality)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
@@ -132,12 +121,7 @@ def format_of(path: str | Path) -> str:
 
 
 def check_sides(file_format: str, width: int, height: int) -> None:
-    """Refuses a size that a format cannot hold, before a picture of it is made.
-
-    Args:
-        file_format: Pillow's name of a format that is written.
-        width: of the picture, in px.
-        height: likewise.
+    """Refuses a size in px that a format cannot hold, before a picture of it is made.
 
     Raises:
         OutputError: a side is too long.
@@ -153,8 +137,8 @@ def check_sides(file_format: str, width: int, height: int) -> None:
 def writable_format(file_format: str) -> str:
     """Returns the format that a result is written in, for a photo's format.
 
-    What cannot be written becomes PNG, but a phone's HEIC JPEG: PNG would be ten times as
-    large.
+    One that cannot be written becomes PNG, but HEIC becomes JPEG: of a phone's photo, PNG would
+    be ten times as large.
     """
     if file_format in FORMAT_BY_SUFFIX.values():
         return file_format
@@ -165,11 +149,11 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
     """Encodes a picture in memory.
 
     A photo's own profile is embedded and its colours are converted to it; BMP carries none and
-    stays sRGB.
+    stays sRGB. JPEG and BMP lay what is transparent on white.
 
     Args:
         photo: the picture.
-        file_format: Pillow's format name, or that of a format for `writable_format`.
+        file_format: Pillow's name of any format; `writable_format` chooses the one written.
         quality: 1 (small) to 100 (faithful) for `LOSSY_FORMATS`, the others ignore it; None
             takes 95 for JPEG and WebP and 90 for AVIF.
 
@@ -182,17 +166,17 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
     options = dict(_ENCODER_OPTIONS[file_format])
     if quality is not None and file_format in LOSSY_FORMATS:
         options["quality"] = quality
-    too_long = file_format == "JPEG" and len(photo.exif or b"") > LONGEST_JPEG_EXIF
-    if photo.exif is not None and file_format in _WITH_METADATA and not too_long:
-        options["exif"] = photo.exif
-        if file_format == "TIFF" and has_nested_directories(photo.exif):
+    exif = fitting_exif(photo, file_format)
+    if exif is not None:
+        options["exif"] = exif
+        if file_format == "TIFF" and has_nested_directories(exif):
             del options["compression"]  # libtiff cannot write nested EXIF, Pillow itself can
-    if photo.icc_profile is not None and file_format in _WITH_METADATA:
-        options["icc_profile"] = photo.icc_profile
-    else:
+    if file_format in _WITHOUT_METADATA:
         photo = dataclasses.replace(photo, icc_profile=None)
+    elif photo.icc_profile is not None:
+        options["icc_profile"] = photo.icc_profile
     image = to_pillow(photo)
-    if photo.alpha is not None and file_format not in _WITH_ALPHA:
+    if photo.alpha is not None and file_format in WITHOUT_ALPHA:
         image = on_white(image)
     buffer = io.BytesIO()
     try:
@@ -202,6 +186,12 @@ def encode_image(photo: Photo, file_format: str, *, quality: int | None = None) 
             f"{file_format} cannot hold this picture of {image.width}x{image.height}: {error}"
         ) from error
     return buffer.getvalue()
+
+
+def fitting_exif(photo: Photo, file_format: str) -> bytes | None:
+    """Returns a photo's EXIF block, or None where a format cannot hold it."""
+    too_long = len(photo.exif or b"") > _LONGEST_EXIF.get(file_format, math.inf)
+    return None if too_long or file_format in _WITHOUT_METADATA else photo.exif
 
 
 def to_pillow(photo: Photo) -> Image.Image:
@@ -215,6 +205,8 @@ def to_pillow(photo: Photo) -> Image.Image:
     """
     image = Image.fromarray(np.ascontiguousarray(photo.rgb))
     if photo.icc_profile is not None:
+        from impasto.images.profiles import from_srgb  # here: few pictures need its library
+
         from_srgb(image, photo.icc_profile)
         image.info["icc_profile"] = photo.icc_profile
     if photo.alpha is not None:
@@ -227,9 +219,3 @@ def to_pillow(photo: Photo) -> Image.Image:
 def on_white(image: Image.Image) -> Image.Image:
     """Lays an image of mode RGBA on white."""
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-
-
-def _reason(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "no space left on the disk"
-    return error.strerror or str(error)

@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from impasto.catalog import find_upscaler
 from impasto.errors import ModelError, UnknownStyleError, UsageError, shell_word
@@ -22,25 +22,17 @@ _NO_STYLE: Final = "not a model: `impasto train {path}` makes it a style"
 _NO_UPSCALER: Final = "not a model: give a model file, or a name such as photo"
 
 _Model = TypeVar("_Model", "StyleModel", "UpscaleModel")
-_Key: TypeAlias = tuple[type, Path, int, int, int | None, str]
 
-_models: OrderedDict[_Key, Any] = OrderedDict()
+_models: OrderedDict[tuple[object, ...], Any] = OrderedDict()
 _models_lock = threading.Lock()
 
 
 def load_model(
     name_or_path: str | Path | None = None, *, threads: int | None = None, device: str = "auto"
 ) -> StyleModel:
-    """Loads a style, or returns the one already loaded from the same file.
+    """Loads a style for `impasto.load_model`, or returns the one already loaded from the file.
 
-    Args:
-        name_or_path: a style's name, a blend such as ``"great_wave:0.7,udnie:0.3"``, or a
-            model file, whose first style is taken; None is the first shipped style.
-        threads: CPU threads for one picture; None takes every core.
-        device: as for `impasto.load_model`.
-
-    Returns:
-        An object to call with pictures, from any thread.
+    A blend such as ``"great_wave:0.7,udnie:0.3"`` is taken too, and of a file the first style.
 
     Raises:
         UnknownStyleError: there is neither a style nor a file of that name.
@@ -71,10 +63,7 @@ def load_upscaler(
             first of these that there is for the scale.
         scale: 2, 4 or 8: what the model enlarges by unless a call says otherwise.
         threads: CPU threads for one picture; None takes every core.
-        device: as for `load_model`.
-
-    Returns:
-        An object to call with pictures, from any thread.
+        device: that of `load_model`.
 
     Raises:
         ModelError: there is neither a model of that name for the scale nor a file, or the file
@@ -105,11 +94,7 @@ def _loaded(kind: type[_Model], path: Path, threads: int | None, device: str) ->
 
 
 def upscaler_path(name_or_path: str | Path | None, scale: int) -> Path:
-    """Finds the model file that the name or the path of an upscaling model means.
-
-    Args:
-        name_or_path: as for `load_upscaler`.
-        scale: likewise.
+    """Finds the model file that `load_upscaler` loads for a name or a path.
 
     Raises:
         ModelError: there is neither a model of that name for the scale nor a file.
@@ -155,11 +140,6 @@ def _file_of_all(names: list[str]) -> Path:
 
     A style that was added to a model lies in a file with that model's styles, which by their
     names alone would be found in the model's.
-
-    Raises:
-        UnknownStyleError: there is no style of one of the names.
-        ModelError: one of the files cannot be used.
-        UsageError: no file of one of the styles holds them all.
     """
     paths = list(dict.fromkeys(find_style(name).path for name in names))
     if len(paths) == 1:
@@ -173,12 +153,7 @@ def _file_of_all(names: list[str]) -> Path:
 
 
 def model_path(name_or_path: str | Path | None = None) -> Path:
-    """Finds the model file that a style's name or a path means.
-
-    A style's name comes first, then a file of that name.
-
-    Args:
-        name_or_path: as for `load_model`.
+    """Finds the model file that `load_model` loads: a style's name comes before a file's.
 
     Raises:
         UnknownStyleError: there is neither a style nor a file of that name.

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from impasto.errors import ModelError, NewerFormatError
 
@@ -21,7 +21,6 @@ METADATA_KEY: Final = "impasto"
 REFINE_KEY: Final = "impasto.refine"
 FORMAT_VERSION: Final = 3
 
-_KINDS: Final = ("style", "upscale")
 # Smaller pictures are mirrored up to a model's smallest size, so that it costs memory.
 LARGEST_MIN_SIZE_PX: Final = 1024
 LARGEST_WORKING_PX: Final = 4096
@@ -29,6 +28,9 @@ LARGEST_HALO_PX: Final = 256
 FORBIDDEN_IN_NAMES: Final = frozenset('/\\:*?"<>|,+')
 LONGEST_NAME: Final = 80
 MOST_STROKE_SIZES: Final = 16
+
+_KINDS: Final[dict[type, str]] = {dict: "an object", str: "text", bool: "true or false"}
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -59,48 +61,48 @@ class Tiling:
     halo_px: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelMetadata:
-    """Everything needed to run a model file, read from the file itself.
+    """Everything needed to run a model file, in the order in which the file states it.
 
     Attributes:
-        styles: the styles in the file.
-        min_size_px: smallest height and width the graph accepts, in pixels.
-        network: the network's spec as a dictionary, enough to rebuild it.
-        weights_sha256: hash of the plain ``.safetensors`` weights of the same network.
-        recipe: the training configuration and what it saw.
-        licence: SPDX identifier of the weights.
-        scores: measured quality, may be empty.
+        format_version: version of this layout.
         kind: ``"style"`` or ``"upscale"``.
         scale: output size divided by input size.
+        styles: the styles in the file.
+        min_size_px: smallest height and width the graph accepts, in pixels.
         value_range: lowest and highest value of input and output.
         tiling: whether a picture may be run in tiles.
         working_px: longer side at which a style's draft is painted; its refine network does the
             rest. None for a network that paints pictures whole, at their own size.
         halo_px: border that the refine network takes off its input; None without one.
-        stroke_sizes: of files up to format 2: sizes of strokes, of which each style has a
-            parameter set; the first ones paint.
         strength: how strength works: ``"fade"`` mixes pixels of photo and result,
             ``"identity"`` goes towards a parameter set that leaves photos as they are.
-        format_version: version of this layout.
+        network: the network's spec as a dictionary, enough to rebuild it.
+        weights_sha256: hash of the plain ``.safetensors`` weights of the same network.
+        recipe: the training configuration and what it saw.
+        licence: SPDX identifier of the weights.
+        scores: measured quality, may be empty.
+        stroke_sizes: of files up to format 2: sizes of strokes, of which each style has a
+            parameter set; the first ones paint.
     """
 
+    format_version: int = FORMAT_VERSION
+    kind: str = "style"
+    scale: int = 1
     styles: tuple[StyleEntry, ...]
     min_size_px: int
+    value_range: tuple[float, float] = (0.0, 1.0)
+    tiling: Tiling = field(default_factory=Tiling)
+    working_px: int | None = None
+    halo_px: int | None = None
+    strength: str = "fade"
     network: dict[str, object]
     weights_sha256: str
     recipe: dict[str, object] = field(default_factory=dict)
     licence: str = "Apache-2.0"
     scores: dict[str, object] = field(default_factory=dict)
-    kind: str = "style"
-    scale: int = 1
-    value_range: tuple[float, float] = (0.0, 1.0)
-    tiling: Tiling = field(default_factory=Tiling)
-    working_px: int | None = None
-    halo_px: int | None = None
     stroke_sizes: tuple[float, ...] = (1.0,)
-    strength: str = "fade"
-    format_version: int = FORMAT_VERSION
 
     @property
     def parameter_sets(self) -> int:
@@ -110,33 +112,13 @@ class ModelMetadata:
     def to_json(self) -> str:
         """Returns the metadata as JSON text, ``format_version`` first."""
         values = asdict(self)
-        order = [
-            "format_version",
-            "kind",
-            "scale",
-            "styles",
-            "min_size_px",
-            "value_range",
-            "tiling",
-            "working_px",
-            "halo_px",
-            "strength",
-            "network",
-            "weights_sha256",
-            "recipe",
-            "licence",
-            "scores",
-        ]
-        if len(self.stroke_sizes) > 1:
-            order.append("stroke_sizes")
-        return json.dumps({name: values[name] for name in order}, ensure_ascii=False)
+        if len(self.stroke_sizes) == 1:
+            del values["stroke_sizes"]
+        return json.dumps(values, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> ModelMetadata:
-        """Reads metadata from JSON text.
-
-        Args:
-            text: what ``to_json`` returned. Keys this version does not know are ignored.
+        """Reads metadata from what ``to_json`` returned; unknown keys are ignored.
 
         Raises:
             NewerFormatError: ``format_version`` is above `FORMAT_VERSION`.
@@ -148,30 +130,32 @@ class ModelMetadata:
             raise ModelError(f"the model's metadata is not valid JSON ({error})") from error
         if not isinstance(values, dict):
             raise ModelError("the model's metadata is not a JSON object")
-        version = _integer(values, "format_version", minimum=1)
+        version = _integer(values, "format_version", 1)
         if version > FORMAT_VERSION:
             raise NewerFormatError(
                 f"made by a newer impasto (model format {version}, this one reads up to "
                 f"{FORMAT_VERSION}): update impasto"
             )
-        working_px, halo_px = _refining(values)
+        if values.get("value_range") != [0.0, 1.0]:
+            raise _bad("value_range", "[0.0, 1.0]", values.get("value_range"))
+        # An upscaler, or a style that is painted whole, has neither.
+        refines = (values.get("working_px"), values.get("halo_px")) != (None, None)
         return cls(
-            styles=_styles(values),
-            min_size_px=_min_size(values),
-            network=_dictionary(values, "network"),
-            weights_sha256=_text(values, "weights_sha256"),
-            recipe=_dictionary(values, "recipe"),
-            licence=_text(values, "licence"),
-            scores=_dictionary(values, "scores"),
-            kind=_choice(values, "kind", _KINDS),
-            scale=_integer(values, "scale", minimum=1),
-            value_range=_value_range(values),
-            tiling=_tiling(values),
-            working_px=working_px,
-            halo_px=halo_px,
-            stroke_sizes=_stroke_sizes(values),
-            strength=_choice(values, "strength", ("fade", "identity")),
             format_version=version,
+            kind=_choice(values, "kind", ("style", "upscale")),
+            scale=_integer(values, "scale", 1),
+            styles=_styles(values),
+            min_size_px=_integer(values, "min_size_px", 1, LARGEST_MIN_SIZE_PX),
+            tiling=_tiling(values),
+            working_px=_integer(values, "working_px", 1, LARGEST_WORKING_PX) if refines else None,
+            halo_px=_integer(values, "halo_px", 0, LARGEST_HALO_PX) if refines else None,
+            strength=_choice(values, "strength", ("fade", "identity")),
+            network=_typed(values, "network", dict),
+            weights_sha256=_typed(values, "weights_sha256", str),
+            recipe=_typed(values, "recipe", dict),
+            licence=_typed(values, "licence", str),
+            scores=_typed(values, "scores", dict),
+            stroke_sizes=_stroke_sizes(values),
         )
 
 
@@ -181,53 +165,26 @@ def _bad(name: str, wanted: str, value: object) -> ModelError:
     )
 
 
-def _text(values: Mapping[str, Any], name: str) -> str:
+def _typed(values: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
     value = values.get(name)
-    if not isinstance(value, str):
-        raise _bad(name, "text", value)
+    if not isinstance(value, kind):
+        raise _bad(name, _KINDS[kind], value)
     return value
 
 
 def _choice(values: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
-    value = _text(values, name)
+    value = _typed(values, name, str)
     if value not in allowed:
         raise _bad(name, " or ".join(allowed), value)
     return value
 
 
-def _integer(values: Mapping[str, Any], name: str, *, minimum: int) -> int:
+def _integer(values: Mapping[str, Any], name: str, least: int, most: int | None = None) -> int:
     value = values.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-        raise _bad(name, f"a whole number of at least {minimum}", value)
-    return value
-
-
-def _min_size(values: Mapping[str, Any]) -> int:
-    value = _integer(values, "min_size_px", minimum=1)
-    if value > LARGEST_MIN_SIZE_PX:
-        raise _bad("min_size_px", f"at most {LARGEST_MIN_SIZE_PX}", value)
-    return value
-
-
-def _refining(values: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    working_px, halo_px = values.get("working_px"), values.get("halo_px")
-    if working_px is None and halo_px is None:  # an upscaler, or a style that is painted whole
-        return None, None
-    working_px = _integer(values, "working_px", minimum=1)
-    halo_px = _integer(values, "halo_px", minimum=0)
-    for name, value, largest in (
-        ("working_px", working_px, LARGEST_WORKING_PX),
-        ("halo_px", halo_px, LARGEST_HALO_PX),
-    ):
-        if value > largest:
-            raise _bad(name, f"at most {largest}", value)
-    return working_px, halo_px
-
-
-def _dictionary(values: Mapping[str, Any], name: str) -> dict[str, object]:
-    value = values.get(name)
-    if not isinstance(value, dict):
-        raise _bad(name, "an object", value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise _bad(name, f"a whole number of at least {least}", value)
+    if most is not None and value > most:
+        raise _bad(name, f"at most {most}", value)
     return value
 
 
@@ -236,10 +193,12 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise _bad("styles", "a list of objects", rows)
     styles = tuple(
-        StyleEntry(_style_name(row), _text(row, "title"), _text(row, "style_image_sha256"))
+        StyleEntry(
+            _style_name(row), _typed(row, "title", str), _typed(row, "style_image_sha256", str)
+        )
         for row in rows
     )
-    if _text(values, "kind") == "style" and not styles:
+    if values.get("kind") == "style" and not styles:
         raise _bad("styles", "a list of one style or more", rows)
     names = [style.name for style in styles]
     if len(set(names)) < len(names):
@@ -247,20 +206,9 @@ def _styles(values: Mapping[str, Any]) -> tuple[StyleEntry, ...]:
     return styles
 
 
-def _stroke_sizes(values: Mapping[str, Any]) -> tuple[float, ...]:
-    sizes = values.get("stroke_sizes", [1.0])
-    wanted = "a list of ascending numbers that begins with 1"
-    if not isinstance(sizes, list) or not 1 <= len(sizes) <= MOST_STROKE_SIZES or sizes[0] != 1:
-        raise _bad("stroke_sizes", wanted, sizes)
-    numbers = all(isinstance(size, int | float) and math.isfinite(size) for size in sizes)
-    if not numbers or any(a >= b for a, b in pairwise(sizes)):
-        raise _bad("stroke_sizes", wanted, sizes)
-    return tuple(map(float, sizes))
-
-
 def _style_name(row: Mapping[str, Any]) -> str:
     # The name becomes part of file names, so it must not lead out of a folder.
-    name = _text(row, "name")
+    name = _typed(row, "name", str)
     if not name.isprintable() or set(name) & FORBIDDEN_IN_NAMES or name.strip(" .") != name:
         raise _bad("a style's name", "usable in a file name", name)
     if not 1 <= len(name) <= LONGEST_NAME:
@@ -268,18 +216,23 @@ def _style_name(row: Mapping[str, Any]) -> str:
     return name
 
 
-def _value_range(values: Mapping[str, Any]) -> tuple[float, float]:
-    value = values.get("value_range")
-    if value != [0.0, 1.0]:
-        raise _bad("value_range", "[0.0, 1.0]", value)
-    return (0.0, 1.0)
+def _stroke_sizes(values: Mapping[str, Any]) -> tuple[float, ...]:
+    sizes = values.get("stroke_sizes", [1.0])
+    if (
+        not isinstance(sizes, list)
+        or not 1 <= len(sizes) <= MOST_STROKE_SIZES
+        or not all(isinstance(size, int | float) and math.isfinite(size) for size in sizes)
+        or sizes[0] != 1
+        or any(a >= b for a, b in pairwise(sizes))
+    ):
+        raise _bad("stroke_sizes", "a list of ascending numbers that begins with 1", sizes)
+    return tuple(map(float, sizes))
 
 
 def _tiling(values: Mapping[str, Any]) -> Tiling:
-    value = _dictionary(values, "tiling")
-    allowed, halo_px = value.get("allowed"), value.get("halo_px")
-    if not isinstance(allowed, bool):
-        raise _bad("tiling.allowed", "true or false", allowed)
-    if halo_px is None:
+    stated = _typed(values, "tiling", dict)
+    named = {f"tiling.{name}": value for name, value in stated.items()}
+    allowed = _typed(named, "tiling.allowed", bool)
+    if stated.get("halo_px") is None:
         return Tiling(allowed, None)
-    return Tiling(allowed, _integer({"tiling.halo_px": halo_px}, "tiling.halo_px", minimum=0))
+    return Tiling(allowed, _integer(named, "tiling.halo_px", 0))

@@ -21,13 +21,7 @@ _PHOTO_BELOW: Final = 0.25
 
 
 def parse_blend(text: str) -> dict[str, float]:
-    """Reads ``great_wave`` or ``great_wave:0.7,udnie:0.3``.
-
-    Args:
-        text: names, each with a positive share after a colon; without one it is 1.
-
-    Returns:
-        Shares by name, together 1.
+    """Reads ``great_wave`` or ``great_wave:0.7,udnie:0.3`` as shares by name, together 1.
 
     Raises:
         UsageError: a share is no positive number, or a name is missing or given twice.
@@ -55,7 +49,7 @@ def check_names(metadata: ModelMetadata, names: Sequence[str]) -> None:
     """Refuses names of styles that a model does not hold.
 
     Raises:
-        UnknownStyleError: a name is not among the file's styles, which are listed.
+        UnknownStyleError: the file does not hold one of them.
     """
     known = [style.name for style in metadata.styles]
     for name in names:
@@ -69,15 +63,10 @@ def check_names(metadata: ModelMetadata, names: Sequence[str]) -> None:
 def mixture(
     metadata: ModelMetadata, blend: Mapping[str, float], strength: float = 1.0
 ) -> NDArray[np.float32]:
-    """Weighs the parameter sets of a model.
+    """Weighs the parameter sets of a model, (sets,) float32, together 1.
 
-    Args:
-        metadata: of the model; of several stroke sizes, as format 2 had them, the first counts.
-        blend: shares of styles, together 1.
-        strength: 1 is the style, 0 the identity, for a model that has one.
-
-    Returns:
-        (sets,) float32, together 1.
+    Of several stroke sizes, as format 2 had them, the first counts. Where the model has an
+    identity, a strength of 1 is the styles' blend and 0 the identity.
     """
     identity = metadata.strength == "identity"
     weights = np.zeros(metadata.parameter_sets, np.float32)
@@ -94,10 +83,6 @@ def painted_share(metadata: ModelMetadata, strength: float) -> float:
 
     An identity leaves photos nearly as they are. From a quarter of the strength down to 0 the
     photo itself takes over, smoothly, so that 0 leaves it exactly so.
-
-    Args:
-        metadata: of the model.
-        strength: as for `mixture`.
     """
     if metadata.strength != "identity":
         return strength

@@ -9,9 +9,8 @@ that run. Field numbers: ``onnx/onnx.proto`` of ONNX 1.23 (they never change).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from impasto.errors import ModelError
 from impasto.runtime.metadata import METADATA_KEY, ModelMetadata
@@ -46,12 +45,9 @@ _MAX_FIELD_NUMBER: Final = 2**29 - 1
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-class _MalformedError(Exception):
-    """The bytes are not a protobuf message."""
+class _Field(NamedTuple):
+    """A field of a message: where its content lies, and its value where that is a number."""
 
-
-@dataclass(frozen=True)
-class _Field:
     number: int
     start: int
     end: int
@@ -59,10 +55,7 @@ class _Field:
 
 
 def read_model_file(path: str | Path) -> tuple[bytes, ModelMetadata]:
-    """Reads and judges a model file.
-
-    Args:
-        path: an ``.onnx`` file that Impasto exported.
+    """Reads and judges a model file that Impasto exported.
 
     Returns:
         The file's bytes, to be given to ONNX Runtime, and its metadata.
@@ -89,19 +82,14 @@ def read_model_file(path: str | Path) -> tuple[bytes, ModelMetadata]:
 
 
 def read_model_bytes(data: bytes) -> ModelMetadata:
-    """Judges a model that is already in memory; errors do not name a file.
-
-    Args:
-        data: the content of an ``.onnx`` file.
+    """Judges the content of a model file; errors do not name a file.
 
     Raises:
         NewerFormatError: a newer version of Impasto made the file.
         ModelError: the content is not ours, damaged or refers to other files.
     """
-    try:
-        text = _check_messages(data)
-    except _MalformedError as error:
-        raise ModelError("not an ONNX model, or a damaged one") from error
+    check_graph(data)
+    text = read_entry(data, METADATA_KEY)
     if text is None:
         raise ModelError(
             "not a model made by impasto (no metadata of ours in it): "
@@ -111,41 +99,50 @@ def read_model_bytes(data: bytes) -> ModelMetadata:
 
 
 def check_graph(data: bytes) -> None:
-    """Judges a further model that lies in a file.
+    """Visits every message of a model.
 
     Raises:
         ModelError: the content is damaged or refers to other files.
     """
-    try:
-        _check_messages(data)
-    except _MalformedError as error:
-        raise ModelError("not an ONNX model, or a damaged one") from error
+    # A list instead of recursion: nesting depth is chosen by whoever made the file.
+    pending = [("Model", 0, len(data))]
+    while pending:
+        message, start, end = pending.pop()
+        children = _CHILDREN[message]
+        for item in _fields(data, start, end):
+            if message == "Tensor" and (
+                item.number == _TENSOR_EXTERNAL_DATA
+                or (item.number == _TENSOR_DATA_LOCATION and item.value != 0)
+            ):
+                raise ModelError("keeps tensors in other files (external data), which is refused")
+            child = children.get(item.number)
+            if child is not None:
+                if item.value is not None:
+                    raise _malformed()
+                pending.append((child, item.start, item.end))
 
 
 def read_entry(data: bytes, key: str) -> str | None:
-    """Finds an entry beside our metadata.
+    """Returns the text of an entry of a model's ``metadata_props``, or None if it is not there.
 
-    Args:
-        data: the content of a model that was judged.
-        key: the entry's key.
-
-    Returns:
-        Its text, or None where there is none.
+    Raises:
+        ModelError: the entries are damaged.
     """
-    entries = (
-        _string_entry(data, item)
-        for item in _fields(data, 0, len(data))
-        if item.number == _MODEL_METADATA_PROPS
-    )
-    return next((value for name, value in entries if name == key), None)
+    entries = {}
+    for prop in _parts(data, 0, len(data), _MODEL_METADATA_PROPS):
+        texts = {1: "", 2: ""}
+        for item in _fields(data, prop.start, prop.end):
+            if item.number in texts:
+                try:
+                    texts[item.number] = data[item.start : item.end].decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise _malformed() from error
+        entries[texts[1]] = texts[2]
+    return entries.get(key)
 
 
 def value_names(data: bytes) -> tuple[list[str], list[str]]:
-    """Returns the names of a graph's inputs and outputs, in its order.
-
-    Args:
-        data: the content of a model that was judged.
-    """
+    """Returns the names of the inputs and outputs of a graph that was judged, in its order."""
     (graph,) = _parts(data, 0, len(data), _MODEL_GRAPH)
     inputs, outputs = (
         [
@@ -162,40 +159,8 @@ def _parts(data: bytes, start: int, end: int, number: int) -> Iterator[_Field]:
     return (item for item in _fields(data, start, end) if item.number == number)
 
 
-def _check_messages(data: bytes) -> str | None:
-    """Visits every message of a model and returns our metadata's text, if any."""
-    text: str | None = None
-    # A list instead of recursion: nesting depth is chosen by whoever made the file.
-    pending = [("Model", 0, len(data))]
-    while pending:
-        message, start, end = pending.pop()
-        children = _CHILDREN[message]
-        for item in _fields(data, start, end):
-            if message == "Tensor" and (
-                item.number == _TENSOR_EXTERNAL_DATA
-                or (item.number == _TENSOR_DATA_LOCATION and item.value != 0)
-            ):
-                raise ModelError("keeps tensors in other files (external data), which is refused")
-            if message == "Model" and item.number == _MODEL_METADATA_PROPS:
-                key, value = _string_entry(data, item)
-                text = value if key == METADATA_KEY else text
-            child = children.get(item.number)
-            if child is not None:
-                if item.value is not None:
-                    raise _MalformedError
-                pending.append((child, item.start, item.end))
-    return text
-
-
-def _string_entry(data: bytes, item: _Field) -> tuple[str, str]:
-    parts = {1: "", 2: ""}
-    for part in _fields(data, item.start, item.end):
-        if part.number in parts:
-            try:
-                parts[part.number] = data[part.start : part.end].decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise _MalformedError from error
-    return parts[1], parts[2]
+def _malformed() -> ModelError:
+    return ModelError("not an ONNX model, or a damaged one")
 
 
 def _fields(data: bytes, position: int, end: int) -> Iterator[_Field]:
@@ -215,9 +180,9 @@ def _fields(data: bytes, position: int, end: int) -> Iterator[_Field]:
             position += 8 if wire == _FIXED64 else 4
             value = 0
         else:
-            raise _MalformedError
+            raise _malformed()
         if position > end or not 1 <= number <= _MAX_FIELD_NUMBER:
-            raise _MalformedError
+            raise _malformed()
         yield _Field(number, start, position, value)
 
 
@@ -225,10 +190,10 @@ def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:
-            raise _MalformedError
+            raise _malformed()
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
-    raise _MalformedError
+    raise _malformed()

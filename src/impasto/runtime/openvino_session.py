@@ -33,17 +33,13 @@ class _Value(NamedTuple):
 
 
 class OpenVinoSession:
-    """Runs one graph on the CPU; safe to call from several threads at once.
+    """Runs one graph on the CPU as ONNX Runtime's sessions do, from several threads at once.
 
     The graph is compiled anew for every size; the latest few stay compiled.
     """
 
     def __init__(self, data: bytes, threads: int | None) -> None:
-        """Opens a session.
-
-        Args:
-            data: an ONNX model that was judged.
-            threads: CPU threads; None takes every core.
+        """Opens a session for a judged model on some threads, or None for every core.
 
         Raises:
             ModelError: OpenVINO refuses the graph.
@@ -78,14 +74,7 @@ class OpenVinoSession:
         return self._outputs
 
     def run(self, names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Runs the graph.
-
-        Args:
-            names: the outputs that are wanted.
-            feeds: an array for each input.
-
-        Returns:
-            An array for each name.
+        """Runs the graph on an array for each input; returns one for each output that is named.
 
         Raises:
             RuntimeError: the graph fails, or there is not enough memory.
@@ -102,13 +91,12 @@ class OpenVinoSession:
 
     def _for_sizes(self, feeds: Mapping[str, NDArray[Any]]) -> Any:
         """Returns the graph compiled for what it is given."""
-        shapes = {name: value.shape for name, value in feeds.items()}
-        sizes = tuple(sorted(shapes.items()))
+        sizes = tuple(sorted((name, value.shape) for name, value in feeds.items()))
         with self._lock:
             compiled = self._compiled.pop(sizes, None)
             if compiled is None:
                 model = self._model.clone()
-                model.reshape({name: list(shape) for name, shape in shapes.items()})
+                model.reshape({name: list(shape) for name, shape in sizes})
                 compiled = _core().compile_model(model, "CPU", self._settings)
             self._compiled[sizes] = compiled
             if len(self._compiled) > _SIZES_KEPT:

@@ -1,11 +1,11 @@
-"""One session around one model's bytes, of ONNX Runtime or of OpenVINO."""
+"""From a model file to a session of ONNX Runtime or of OpenVINO, and pictures through it."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any, Final, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from impasto.errors import ImageTooLargeError, MissingExtraError, ModelError, UsageError
+from impasto.runtime.metadata import ModelMetadata
+from impasto.runtime.model_file import read_model_file
+
+if TYPE_CHECKING:
+    from impasto.runtime.openvino_session import OpenVinoSession
 
 INPUT_NAME: Final = "image"
 OUTPUT_NAME: Final = "output"
@@ -22,17 +27,10 @@ DRAFT_INPUT_NAME: Final = "draft"
 
 # ONNX Runtime's exceptions have no common base of their own; its binding adds Python's, which
 # are all that OpenVINO's has.
-ORT_ERRORS: Final = (
+_ERRORS: Final[tuple[type[Exception], ...]] = (
     RuntimeError,
     ValueError,
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
+    *(e for e in vars(ort_errors).values() if isinstance(e, type) and issubclass(e, Exception)),
 )
 _MEMORY_WORDS: Final = ("alloc", "memory")
 
@@ -50,34 +48,28 @@ _BROUGHT_BY: Final = {
     "coreml": "onnxruntime brings it on macOS, and nowhere else",
 }
 
+LEVELS: Final = np.float32(255)
+# Rows of a wide picture that stay in a processor's cache while they are rounded.
+_ROWS_AT_ONCE: Final = 32
 
-class GraphSession(Protocol):
-    """What ONNX Runtime's sessions and ours around OpenVINO have in common."""
+Progress = Callable[[float], None]
+"""Takes the share of a picture that is done."""
 
-    def get_inputs(self) -> Sequence[Any]:
-        """Returns the graph's inputs, in its order: objects with a name and a shape."""
 
-    def get_outputs(self) -> Sequence[Any]:
-        """Returns the graph's outputs, likewise."""
+def nothing(_share: float) -> None:
+    """Takes reports that nobody wants."""
 
-    def run(self, names: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Runs the graph.
 
-        Args:
-            names: the outputs that are wanted.
-            feeds: an array for each input.
-
-        Returns:
-            An array for each name.
-        """
+def part(progress: Progress, start: float, end: float) -> Progress:
+    """Returns a function that reports a part's progress as progress of the whole."""
+    return lambda share: progress(start + share * (end - start))
 
 
 def available_devices() -> tuple[str, ...]:
-    """Returns where pictures can be computed on this machine.
+    """Returns the plain names of the devices that this machine can compute pictures on.
 
-    Returns:
-        Plain names: ``"cpu"``, and as far as they are there ``"cuda"``, ``"coreml"``,
-        ``"directml"``, ``"openvino"`` and whatever else this build of ONNX Runtime has.
+    They are ``"cpu"``, and as far as they are there ``"cuda"``, ``"coreml"``, ``"directml"``,
+    ``"openvino"`` and whatever else this build of ONNX Runtime has.
     """
     openvino = (_OPENVINO,) if find_spec("openvino") else ()
     return (*_providers(), *openvino)
@@ -96,8 +88,8 @@ def choose_device(device: str = "auto") -> str:
         device: a plain name, or ``"auto"``: CUDA where it is there, the CPU elsewhere.
 
     Raises:
-        UsageError: there is no such device; those that there are are listed, with what would
-            bring this one.
+        UsageError: this machine lacks the device; the message lists those it has, and what
+            brings this one.
         MissingExtraError: it is OpenVINO, and that is not installed.
     """
     if device == "auto":
@@ -140,7 +132,7 @@ class ModelSession:
         Args:
             data: the bytes that `read_model_file` judged.
             threads: CPU threads for one picture; None takes every core.
-            device: as for `choose_device`; with ``"auto"`` a GPU that does not start gives way
+            device: that of `choose_device`; with ``"auto"`` a GPU that does not start gives way
                 to the CPU.
             scale: output size divided by input size.
             pictures: names of the inputs that are pictures, in the order of `run`.
@@ -151,7 +143,14 @@ class ModelSession:
             UsageError: there is no such device, or it does not start.
             MissingExtraError: it is OpenVINO, and that is not installed.
         """
-        self._session, self.device = _start(data, threads, device)
+        self.device = choose_device(device)
+        try:
+            self._session = open_session(data, threads, self.device)
+        except (ModelError, UsageError):
+            if device != "auto" or self.device == CPU:
+                raise
+            self.device = CPU
+            self._session = open_session(data, threads, CPU)
         self._scale, self._pictures, self._border_px = scale, pictures, border_px
         inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
@@ -188,10 +187,13 @@ class ModelSession:
             if self.parameter_sets is not None and style_weights is not None:
                 feeds[STYLE_INPUT_NAME] = style_weights
             (output,) = self._session.run([OUTPUT_NAME], feeds)
-        except ORT_ERRORS as error:
-            reason = first_line(error)
+        except _ERRORS as error:
+            reason = _first_line(error)
             if any(word in reason.lower() for word in _MEMORY_WORDS):
-                raise ImageTooLargeError(self._no_memory(size)) from error
+                what = f"paint {size} pixels: make the picture smaller (--max-size)"
+                if self._scale > 1:
+                    what = f"upscale {size} pixels at once: make the tiles smaller (--tile)"
+                raise ImageTooLargeError(f"not enough memory to {what}") from error
             raise ModelError(f"the model fails on a picture of {size}: {reason}") from error
         result: NDArray[np.float32] = np.asarray(output)
         height, width = (side * self._scale - 2 * self._border_px for side in batch.shape[2:])
@@ -201,33 +203,11 @@ class ModelSession:
             raise ModelError(f"the model returned values that are no numbers for {size} pixels")
         return result
 
-    def _no_memory(self, size: str) -> str:
-        if self._scale == 1:
-            return (
-                f"not enough memory to paint {size} pixels: make the picture smaller (--max-size)"
-            )
-        return (
-            f"not enough memory to upscale {size} pixels at once: make the tiles smaller (--tile)"
-        )
 
-
-def _start(data: bytes, threads: int | None, device: str) -> tuple[GraphSession, str]:
-    """Opens a session on the wanted device, and on the CPU where "auto" finds no better one."""
-    chosen = choose_device(device)
-    if device == "auto" and chosen != CPU:
-        with contextlib.suppress(ModelError, UsageError):
-            return open_session(data, threads, chosen), chosen
-        chosen = CPU
-    return open_session(data, threads, chosen), chosen
-
-
-def open_session(data: bytes, threads: int | None, device: str) -> GraphSession:
-    """Opens a session on one device.
-
-    Args:
-        data: an ONNX model that was judged.
-        threads: CPU threads; None takes every core.
-        device: one of `available_devices`.
+def open_session(
+    data: bytes, threads: int | None, device: str
+) -> ort.InferenceSession | OpenVinoSession:
+    """Opens a session for a judged model on one of `available_devices`.
 
     Raises:
         ModelError: the graph is refused.
@@ -238,7 +218,6 @@ def open_session(data: bytes, threads: int | None, device: str) -> GraphSession:
 
         return OpenVinoSession(data, threads)
     options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = threads or 0
     # Memory planned per shape would be kept beside the arena for every size of photo.
     options.enable_mem_pattern = False
@@ -254,15 +233,76 @@ def open_session(data: bytes, threads: int | None, device: str) -> GraphSession:
     try:
         # The fallback would print and try the same provider again.
         session = ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
-    except ORT_ERRORS as error:
-        raise ModelError(f"ONNX Runtime refuses the model: {first_line(error)}") from error
+    except _ERRORS as error:
+        raise ModelError(f"ONNX Runtime refuses the model: {_first_line(error)}") from error
     # A provider whose libraries are missing is left out without an error.
     if providers[0] not in session.get_providers():
         raise UsageError(f"the device {device} does not start: are its driver and libraries there?")
-    opened: GraphSession = session
-    return opened
+    return session
 
 
-def first_line(error: Exception) -> str:
-    """Returns the beginning of what ONNX Runtime or OpenVINO says."""
+def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", maxsplit=1)[0][:200]
+
+
+class OpenModel(NamedTuple):
+    """A model file that is ready to run: its metadata, its graph's session, and its content."""
+
+    metadata: ModelMetadata
+    session: ModelSession
+    data: bytes
+
+
+def open_model(
+    path: str | Path, kind: str, *, threads: int | None = None, device: str = "auto"
+) -> OpenModel:
+    """Opens a model file of a kind, ``"style"`` or ``"upscale"``; settings as `load_model` has.
+
+    Raises:
+        ModelError: the file cannot be used, or is of the other kind.
+        NewerFormatError: a newer version of Impasto made it.
+        UsageError: there is no such device.
+    """
+    data, metadata = read_model_file(path)
+    if metadata.kind != kind:
+        instead = ": `impasto stylize` runs it" if kind == "upscale" else ""
+        raise ModelError(f"{path}: the model is of kind {metadata.kind}, not {kind}{instead}")
+    scale = metadata.scale if kind == "upscale" else 1
+    try:
+        session = ModelSession(data, threads=threads, device=device, scale=scale)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return OpenModel(metadata, session, data)
+
+
+def run_on_picture(
+    session: ModelSession,
+    rgb: NDArray[np.uint8],
+    style_weights: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Runs a network on a picture of its smallest size or more, (H, W, 3) uint8.
+
+    Returns:
+        (scale H, scale W, 3) float32 in [0, 1].
+
+    Raises:
+        ImageTooLargeError: there is not enough memory for a picture of this size.
+        ModelError: the model fails on the picture.
+    """
+    batch = np.divide(rgb.transpose(2, 0, 1)[None], LEVELS, order="C")
+    result: NDArray[np.float32] = session.run(batch, style_weights=style_weights)[0]
+    np.clip(result, 0.0, 1.0, out=result)
+    return result.transpose(1, 2, 0)
+
+
+def to_levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Rounds (H, W, 3) values in [0, 1] to 8-bit levels, in the usual order in memory."""
+    levels = np.empty(values.shape, np.uint8)
+    for first in range(0, len(values), _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        rounded = values[rows] * LEVELS
+        np.rint(rounded, out=rounded)
+        # A network leaves one channel behind the other; mixing them is fastest one by one.
+        for channel in range(3):
+            levels[rows, :, channel] = rounded[..., channel]
+    return levels

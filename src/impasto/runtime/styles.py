@@ -36,33 +36,26 @@ def list_styles() -> tuple[Style, ...]:
 
 
 def find_style(name: str | None = None) -> Style:
-    """Finds a style by its name.
-
-    Args:
-        name: its name, or None for the default.
+    """Finds a style by its name; None is the default.
 
     Raises:
         UnknownStyleError: there is none of that name; the known ones are listed.
     """
-    shipped = shipped_styles()
     if name is None:
+        shipped = shipped_styles()
         if not shipped:
             raise UnknownStyleError("there is no default style: none is shipped, give a model file")
         return shipped[0]
     # The data folder is looked at only for names that are not shipped, and into its files only
     # for names that are not those of files.
-    found = (
-        _named(shipped, name)
-        or _named(catalog.list_styles(), name)
-        or _named(styles := list_styles(), name)
-    )
-    if found is not None:
-        return found
-    names = [style.name for style in styles]
-    if not names:
+    for listed in (shipped_styles, catalog.list_styles, list_styles):
+        styles = {style.name: style for style in listed()}
+        if name in styles:
+            return styles[name]
+    if not styles:
         raise UnknownStyleError(f"there is no style {name!r}: none is shipped, give a model file")
     raise UnknownStyleError(
-        f"there is no style {name!r}: {close_name(name, names)}known are {', '.join(names)}"
+        f"there is no style {name!r}: {close_name(name, list(styles))}known are {', '.join(styles)}"
     )
 
 
@@ -86,7 +79,3 @@ def _others(style: Style) -> list[str]:
         return []
     named = style.name if style.name in names else names[0]
     return [name for name in names if name != named]
-
-
-def _named(styles: tuple[Style, ...], name: str) -> Style | None:
-    return next((style for style in styles if style.name == name), None)

@@ -1,9 +1,15 @@
-"""Enlarging pictures with a model file."""
+"""Enlarging pictures with a model file, tile by tile, with the same result as on the whole.
+
+Tiles partition the picture. Each is read with a halo as wide as the network sees and loses it
+again afterwards. At the picture's own borders there is nothing to read, so that there, and only
+there, the network's handling of borders shows.
+"""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,13 +18,11 @@ from numpy.typing import NDArray
 
 from impasto.dials import Enlarging, Writing
 from impasto.errors import ImageTooLargeError, ModelError, UsageError
-from impasto.images.enlarging import enlarge_rest, fill_hidden, halved
+from impasto.images import colour
 from impasto.images.mapping import empty_like, release
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, without_huge
-from impasto.images.resize import mirror_up
-from impasto.runtime.network import open_model, run_on_picture, to_levels
-from impasto.runtime.progress import Progress, nothing
-from impasto.runtime.tiling import default_tile_px, done_share, run_in_tiles
+from impasto.images.resize import enlarge_rest, fill_hidden, halved, mirror_up
+from impasto.runtime.session import Progress, nothing, open_model, run_on_picture, to_levels
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack, overload
@@ -34,6 +38,15 @@ if TYPE_CHECKING:
 
 # What each network can give. Twice the size is four times the size, halved.
 _SCALES: Final = {4: (2, 4), 8: (8,)}
+
+# Side of a tile's result. The paper's network, 64 channels at full size, needs about 0.3 GB
+# for each of its two or three largest arrays there; those that work at the low resolution and
+# are shipped need a tenth.
+_RESULT_PX: Final = 1024
+# Halos are computed twice; a tile of eight makes that at most (10 / 8)^2 = 1.6 times the work.
+_HALOS_PER_TILE: Final = 8
+# Up to this many tiles' pixels one run without halos is cheaper than four with them.
+_TILES_AT_ONCE: Final = 2
 
 
 class UpscaleModel:
@@ -52,12 +65,7 @@ class UpscaleModel:
     def __init__(
         self, path: str | Path, *, threads: int | None = None, device: str = "auto"
     ) -> None:
-        """Loads a model file.
-
-        Args:
-            path: an ``.onnx`` file that Impasto exported.
-            threads: CPU threads for one picture; None takes every core.
-            device: as for `impasto.load_model`.
+        """Loads an exported model file; ``threads`` and ``device`` are those of `load_upscaler`.
 
         Raises:
             ModelError: the file cannot be used, or paints a style.
@@ -83,10 +91,7 @@ class UpscaleModel:
         return _SCALES[self.metadata.scale]
 
     def with_scale(self, scale: int) -> UpscaleModel:
-        """Returns the same model, loaded once, with another scale of its own.
-
-        Args:
-            scale: 2 or 4 for a network that enlarges by 4, 8 for one that does by 8.
+        """Returns the same model, loaded once, with another of its `scales`.
 
         Raises:
             UsageError: the network cannot give that scale.
@@ -118,27 +123,17 @@ class UpscaleModel:
         tile_px: int | None = None,
         max_pixels: int | None = None,
     ) -> Image | bytes | NDArray[np.uint8]:
-        """Enlarges a picture of any kind and returns the same kind.
+        """Enlarges a picture of any kind and returns the same kind, upright, alpha enlarged too.
 
-        Args:
-            image: a path, a file's bytes, a Pillow image, or an array of (H, W, 3), (H, W, 4)
-                with alpha or (H, W) grey, uint8.
-            scale: as for `upscale`.
-            match_histogram: as for `upscale`.
-            tile_px: as for `upscale`.
-            max_pixels: as for `upscale`; a picture is checked before it is decoded.
-
-        Returns:
-            The enlarged picture: EXIF orientation applied, alpha enlarged too. A path or a
-            Pillow image gives a Pillow image, RGB or RGBA; a grey array gives (H, W, 3).
+        Arrays are (H, W, 3), (H, W, 4) with alpha or (H, W) grey, uint8; a grey one gives
+        (H, W, 3). The other arguments are those of `upscale`.
 
         Raises:
             UsageError: a setting is out of its range, or ``image`` is of another kind.
             ImageError: the picture cannot be read, or the result would be too large.
             ModelError: the model fails on it.
         """
-        from impasto.runtime.changes import Enlarger
-        from impasto.runtime.kinds import change_like_input
+        from impasto.runtime.changes import Enlarger, change_like_input
 
         dials = Enlarging(
             scale=self.scale if scale is None else scale,
@@ -149,27 +144,13 @@ class UpscaleModel:
         return change_like_input(image, Enlarger(self, dials, max_pixels), max_pixels=limit)
 
     def upscale_photo(
-        self,
-        photo: Photo,
-        *,
-        scale: int | None = None,
-        match_histogram: bool = False,
-        tile_px: int | None = None,
-        max_pixels: int | None = None,
-        progress: Progress = nothing,
+        self, photo: Photo, *, progress: Progress = nothing, **settings: Unpack[_Keywords]
     ) -> Photo:
         """Enlarges a decoded picture with all that belongs to it; the arguments are `upscale`'s.
 
         What lies hidden below full transparency does not colour the edges.
         """
-        rgb = self.upscale(
-            fill_hidden(photo.rgb, photo.alpha),
-            scale=scale,
-            match_histogram=match_histogram,
-            tile_px=tile_px,
-            max_pixels=max_pixels,
-            progress=progress,
-        )
+        rgb = self.upscale(fill_hidden(photo.rgb, photo.alpha), progress=progress, **settings)
         return enlarge_rest(dataclasses.replace(photo, rgb=rgb))
 
     def upscale(
@@ -190,9 +171,8 @@ class UpscaleModel:
             match_histogram: give each channel of the result the histogram of ``rgb``'s, as the
                 paper does (section 4.2).
             tile_px: largest side of what the network is given at once, in pixels of ``rgb``
-                and without what it needs around that, which is the least; smaller takes less
-                memory and more time.
-                None chooses it. The result is the same.
+                and without the halo around it, which is the least; smaller takes less memory
+                and more time, with the same result. None chooses it.
             max_pixels: largest result; None is 200 million.
             progress: told the share that is done, after each tile.
 
@@ -216,28 +196,39 @@ class UpscaleModel:
                 f"the result would be {scale * width}x{scale * height}, above the limit of "
                 f"{limit:,} pixels (--max-pixels or max_pixels raises it){without_huge()}"
             )
-        if min(height, width) >= self.metadata.min_size_px:
-            result = self._in_tiles(rgb, scale, tile_px, progress)
-        else:
-            mirrored, top, left = mirror_up(rgb, self.metadata.min_size_px)
-            larger = self._in_tiles(mirrored, scale, tile_px, progress)
-            rows = slice(scale * top, scale * (top + height))
-            columns = slice(scale * left, scale * (left + width))
-            result = empty_like(rgb, (scale * height, scale * width, 3))
-            result[:] = larger[rows, columns]
+        mirrored, top, left = mirror_up(rgb, self.metadata.min_size_px)
+        result = self._in_tiles(mirrored, scale, tile_px, progress)
+        if mirrored is not rgb:
+            larger, result = result, empty_like(rgb, (scale * height, scale * width, 3))
+            rows, columns = slice(top, top + height), slice(left, left + width)
+            result[:] = larger[_times(scale, rows), _times(scale, columns)]
         if match_histogram:
-            from impasto.images import histogram
-
-            result = histogram.match_histogram(result, rgb)
+            result = colour.match_histogram(result, rgb)
         return result
 
     def _in_tiles(
         self, rgb: NDArray[np.uint8], scale: int, tile_px: int | None, progress: Progress
     ) -> NDArray[np.uint8]:
-        """Runs the network; no side of ``rgb`` is below its smallest size."""
+        """Runs the network; no side of ``rgb`` is below its smallest size.
+
+        Raises:
+            UsageError: ``tile_px`` is out of its range, or given and tiles are refused.
+        """
         height, width = rgb.shape[:2]
-        network_scale, halo_px = self.metadata.scale, self._halo_px(tile_px)
+        network_scale, tiling = self.metadata.scale, self.metadata.tiling
+        halo_px = tiling.halo_px if tiling.allowed else None
+        # Of a smaller tile, more than eight ninths would be what is read around it.
+        least_px = max(1, halo_px or 0)
+        if tile_px is not None and tile_px < least_px:
+            raise UsageError(
+                f"the side of a tile must be at least {least_px} px with {self.name}, not "
+                f"{tile_px}: make it larger, or leave it out (--tile or tile_px)"
+            )
         if halo_px is None:
+            if tile_px is not None:
+                raise UsageError(
+                    f"{self.name} needs the whole picture at once: leave the size of tiles out"
+                )
             tile_px, halo_px = max(height, width), 0
         elif tile_px is None:
             tile_px = default_tile_px(height, width, scale=network_scale, halo_px=halo_px)
@@ -251,37 +242,12 @@ class UpscaleModel:
             min_size_px=self.metadata.min_size_px,
         )
         for rows, columns, part in tiles:
-            at = (
-                slice(scale * rows.start, scale * rows.stop),
-                slice(scale * columns.start, scale * columns.stop),
-            )
+            at = (_times(scale, rows), _times(scale, columns))
             result[at] = to_levels(part if scale == network_scale else halved(part))
             release(result)
-            progress(done_share(rgb, rows, columns))
+            done = rows.start * width + (rows.stop - rows.start) * columns.stop
+            progress(done / (height * width))
         return result
-
-    def _halo_px(self, tile_px: int | None) -> int | None:
-        """Returns what a tile needs around it, or None where tiles are refused.
-
-        Raises:
-            UsageError: ``tile_px`` is out of its range, or given and tiles are refused.
-        """
-        tiling = self.metadata.tiling
-        in_tiles = tiling.allowed and tiling.halo_px is not None
-        # Of a smaller tile, more than eight ninths would be what is read around it.
-        least_px = max(1, tiling.halo_px or 0) if in_tiles else 1
-        if tile_px is not None and tile_px < least_px:
-            raise UsageError(
-                f"the side of a tile must be at least {least_px} px with {self.name}, not "
-                f"{tile_px}: make it larger, or leave it out (--tile or tile_px)"
-            )
-        if in_tiles:
-            return tiling.halo_px
-        if tile_px is not None:
-            raise UsageError(
-                f"{self.name} needs the whole picture at once: leave the size of tiles out"
-            )
-        return None
 
     def _check_scale(self, scale: int) -> None:
         if scale not in self.scales:
@@ -289,3 +255,69 @@ class UpscaleModel:
                 f"scale and model disagree: {self.name} enlarges by "
                 f"{' or '.join(map(str, self.scales))}, not by {scale}: choose another of the two"
             )
+
+
+def default_tile_px(height: int, width: int, *, scale: int, halo_px: int) -> int:
+    """Chooses the side of tiles for a picture and a network, all in px of the picture.
+
+    It is the picture's longer side where one run is enough.
+    """
+    tile_px = max(_RESULT_PX // scale, _HALOS_PER_TILE * halo_px)
+    if height * width <= _TILES_AT_ONCE * tile_px**2:
+        return max(height, width)
+    return tile_px
+
+
+def run_in_tiles(
+    rgb: NDArray[np.uint8],
+    network: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    *,
+    scale: int,
+    tile_px: int,
+    halo_px: int,
+    min_size_px: int = 1,
+) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+    """Runs a network on each tile of a picture.
+
+    Args:
+        rgb: (H, W, 3) uint8, no side below ``min_size_px``.
+        network: maps (h, w, 3) to (scale h, scale w, 3).
+        scale: of the network.
+        tile_px: largest side of a tile without its halo, from 1 up.
+        halo_px: how far from a pixel the network's result for it depends on others.
+        min_size_px: smallest side that the network takes.
+
+    Yields:
+        Rows and columns of a tile in ``rgb``, and what the network made of it: (scale rows,
+        scale columns, 3) float32.
+    """
+    height, width = rgb.shape[:2]
+    for rows, seen_rows in _spans(height, tile_px, halo_px, min_size_px):
+        band = rgb[seen_rows]
+        for columns, seen_columns in _spans(width, tile_px, halo_px, min_size_px):
+            result = network(band[:, seen_columns])
+            kept_rows = _times(scale, rows, seen_rows.start)
+            yield rows, columns, result[kept_rows, _times(scale, columns, seen_columns.start)]
+        release(rgb)
+
+
+def _spans(
+    size: int, tile_px: int, halo_px: int, min_size_px: int
+) -> Iterator[tuple[slice, slice]]:
+    """Cuts a side of a picture into equal parts, of which the last one may be shorter.
+
+    Yields what is kept of each, and what is read for that, halo included.
+    """
+    step = -(-size // -(-size // tile_px))
+    for start in range(0, size, step):
+        stop = min(start + step, size)
+        first, last = max(0, start - halo_px), min(size, stop + halo_px)
+        if last - first < min_size_px:  # more halo than needed does no harm
+            last = min(size, first + min_size_px)
+            first = max(0, last - min_size_px)
+        yield slice(start, stop), slice(first, last)
+
+
+def _times(scale: int, part: slice, origin: int = 0) -> slice:
+    """Returns where a part of a side lies, counted from an origin, when it is enlarged."""
+    return slice(scale * (part.start - origin), scale * (part.stop - origin))

@@ -10,8 +10,7 @@ from typing import Final
 
 from impasto.dials import Writing, dials_of
 from impasto.errors import UsageError
-from impasto.runtime.cores import usable_cores
-from impasto.runtime.memory import available_bytes
+from impasto.runtime.cores import available_bytes, usable_cores
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 SHORTEST_TOKEN: Final = 16

@@ -8,7 +8,7 @@ from PIL import Image
 from plain_changes import Plain
 
 from impasto.errors import UsageError
-from impasto.runtime.kinds import change_like_input
+from impasto.runtime.changes import change_like_input
 
 
 def encoded(image, file_format="PNG", **options):
