@@ -15,7 +15,7 @@ from impasto.images.opening import open_header
 from impasto.images.reading import DECODE_ERRORS, photo_from_image
 from impasto.images.resize import shrink
 from impasto.images.writing import atomic_path
-from impasto.video.clips import Clip
+from impasto.video.clips import DEFAULT_COLOUR, Clip
 from impasto.video.frames import Frame
 
 if TYPE_CHECKING:
@@ -34,32 +34,20 @@ _WEBP_QUALITY: Final = 90
 
 
 class Animation:
-    """An animated picture. A still one has one frame.
+    """An animated picture, or a still one of one frame; its attributes are those of a `Clip`.
 
     Attributes:
-        path: the file.
-        width: of a frame as it is given, in px.
-        height: likewise.
-        time_base: a millisecond.
-        frame_rate: frames per second, on average.
-        frame_count: how many there are.
-        damaged: frames that could not be decoded so far.
-        origin_s: 0.
         loop: how often it is shown, 0 for ever; None once.
     """
 
+    time_base, origin_s = MILLISECOND, Fraction(0)
+    bits, colour, turns, pixel_shape = 8, DEFAULT_COLOUR, 0, None
+    has_sound = False
+
     def __init__(self, path: Path, *, max_side_px: int | None = None) -> None:
-        """Looks at a picture.
-
-        Args:
-            path: a file.
-            max_side_px: frames are given no larger than this, on the longer side.
-
-        Raises:
-            VideoError: it is missing, or no picture.
-        """
+        """Looks at all frames; arguments and errors are those of `Clip`."""
         self.path, self._max_side_px = path, max_side_px
-        self.time_base, self.origin_s, self.damaged = MILLISECOND, Fraction(0), 0
+        self.damaged = 0
         self.loop: int | None = None
         durations = []
         for frame in self.frames():
@@ -117,11 +105,7 @@ def is_animated(path: Path) -> bool:
 
 
 def open_source(path: Path, *, max_side_px: int | None = None) -> Clip | Animation:
-    """Opens a clip or an animated picture, by its name.
-
-    Args:
-        path: a file.
-        max_side_px: frames are given no larger than this, on the longer side.
+    """Opens a clip or an animated picture, by its name; its sides are at most so long.
 
     Raises:
         VideoError: it cannot be used.
@@ -135,8 +119,9 @@ def write_animation(
 ) -> int:
     """Writes an animated picture, atomically; none where there are no frames.
 
-    It plays as fast as the frames say: times are rounded to the format's steps without adding
-    up, and frames that come too fast for viewers, above 50 a second in a GIF, are left out.
+    It plays as fast as the frames say: times are rounded to the format's steps, without errors
+    that add up, and frames that come too fast for viewers, above 50 a second in a GIF, are left
+    out.
 
     Args:
         path: the file; its suffix is one of `FORMATS`.
@@ -187,6 +172,13 @@ def write_animation(
     return count - len(pictures)
 
 
+def _image(frame: Frame) -> Image.Image:
+    image = Image.fromarray(frame.rgb)
+    if frame.alpha is not None and frame.alpha.min() < 255:
+        image.putalpha(Image.fromarray(frame.alpha))
+    return image
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[ImageFile]:
     try:
@@ -196,10 +188,3 @@ def _opened(path: Path) -> Iterator[ImageFile]:
         raise VideoError(f"no such file: {path}") from error
     except DECODE_ERRORS as error:
         raise VideoError(f"{path} is no animated picture, or a damaged one") from error
-
-
-def _image(frame: Frame) -> Image.Image:
-    image = Image.fromarray(frame.rgb)
-    if frame.alpha is not None and frame.alpha.min() < 255:
-        image.putalpha(Image.fromarray(frame.alpha))
-    return image

@@ -1,10 +1,14 @@
-"""What is done to each frame of a clip: painting, or upscaling."""
+"""What is done to each frame of a clip: it is painted, or enlarged.
+
+Both are used from one thread, frame after frame. Their ``settings`` are all that the results
+depend on, ready for JSON, and ``steadiness`` is None where frames are not kept steady.
+"""
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -16,46 +20,23 @@ from impasto.video.steadiness import Steadiness
 from impasto.video.timeline import Timeline
 
 
-class Change(Protocol):
-    """What is done to each frame, in their order and from one thread.
-
-    Attributes:
-        steadiness: how frames are kept steady; None is not at all.
-    """
-
-    steadiness: Steadiness | None
-
-    @property
-    def scale(self) -> int:
-        """How many times as wide and high a result is."""
-        ...
-
-    def apply(self, frame: Frame) -> Frame:
-        """Changes a frame."""
-        ...
-
-    def settings(self) -> dict[str, Any]:
-        """Returns all that its results depend on; JSON-ready."""
-        ...
-
-
 @dataclass
 class FramePainter:
-    """Paints frames; implements `Change`.
+    """Paints frames with the dials of a timeline.
 
     Attributes:
         model: the styles.
-        timeline: the dials.
-        steadiness: how frames are kept steady; None is not at all.
+        timeline: blend and dials at each time.
+        steadiness: how steady the painting shall be.
         digest: of the model's file.
-        scale: 1.
+        scale: how many times as wide and high a result is.
     """
 
     model: StyleModel
     timeline: Timeline
     steadiness: Steadiness | None = None
     digest: str = ""
-    scale: int = 1
+    scale: ClassVar[int] = 1
 
     def apply(self, frame: Frame) -> Frame:
         """Paints a frame."""
@@ -78,11 +59,11 @@ class FramePainter:
 
 @dataclass
 class FrameEnlarger:
-    """Enlarges frames; implements `Change`.
+    """Enlarges frames, with their transparency.
 
     Attributes:
-        enlarger: what enlarges a picture.
-        steadiness: how frames are kept steady; None is not at all.
+        enlarger: enlarges a picture.
+        steadiness: how steady the result shall be.
     """
 
     enlarger: Enlarger
@@ -94,7 +75,7 @@ class FrameEnlarger:
         return self.enlarger.scale
 
     def apply(self, frame: Frame) -> Frame:
-        """Enlarges a frame, with its transparency."""
+        """Enlarges a frame."""
         photo = self.enlarger(Photo(frame.rgb, frame.alpha))
         frame.rgb, frame.alpha = np.ascontiguousarray(photo.rgb), photo.alpha
         return frame
@@ -106,3 +87,6 @@ class FrameEnlarger:
             **vars(self.enlarger.dials),
             "steadiness": repr(self.steadiness),
         }
+
+
+Change: TypeAlias = FramePainter | FrameEnlarger

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -68,15 +69,9 @@ ALL: Final = Extract()
 
 
 def streams_left_out(path: Path, suffix: str) -> list[str]:
-    """Finds out, before the work, what of a clip a container cannot hold.
+    """Returns, in words, the streams of a clip for which a container has no place.
 
-    Args:
-        path: the clip.
-        suffix: of the result's file.
-
-    Returns:
-        What is left out, in words: subtitles and attachments of kinds that it has no place for,
-        and data and cover pictures, which are never kept.
+    They are subtitles and attachments of some kinds, and data and cover pictures, never kept.
 
     Raises:
         OutputError: it has no place for the sound; the containers that have are named.
@@ -151,14 +146,17 @@ def join(
                 stream.set_display_matrix(clip.matrix)
             elif clip.turns:
                 stream.set_display_rotation(90 * clip.turns)
-            copies = _add_others(source, target, result)
+            copies = {}
+            for other in _others(source):
+                if _has_place(other, result.suffix.lower()):
+                    copies[other.index] = copy = _copy_of(other, target)
+                    _describe(other, copy)
             copied = _copied(source, target, copies, extract, clip.origin_s)
-            target.metadata.update(
-                {k: v for k, v in source.metadata.items() if k not in _OF_THE_FILE}
-            )
+            tags = source.metadata.items()
+            target.metadata.update({k: v for k, v in tags if k not in _OF_THE_FILE})
             _copy_chapters(source, target, extract, clip.origin_s)
         video = _encoded(pieces, stream, encoding.time_base)
-        for _, packet in heapq.merge(video, copied, key=_time):
+        for _, packet in heapq.merge(video, copied, key=itemgetter(0)):
             target.mux(packet)
 
 
@@ -175,16 +173,6 @@ def _becomes(temporary: Path, result: Path) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-
-
-def _add_others(source: InputContainer, target: OutputContainer, result: Path) -> dict[int, Any]:
-    """Adds what else the container holds of the clip, by the number of the clip's stream."""
-    copies = {}
-    for stream in _others(source):
-        if _has_place(stream, result.suffix.lower()):
-            copies[stream.index] = copy = _copy_of(stream, target)
-            _describe(stream, copy)
-    return copies
 
 
 def _others(source: InputContainer) -> list[Any]:
@@ -304,7 +292,3 @@ def _copied(
             packet = _as_mov_text(packet)
         packet.stream = copy
         yield (time - shift) * time_base, packet
-
-
-def _time(item: tuple[Fraction, AnyPacket]) -> Fraction:
-    return item[0]

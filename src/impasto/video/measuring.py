@@ -10,18 +10,58 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from impasto.errors import UsageError
 from impasto.video.animations import Animation, open_source
 from impasto.video.changes import Change
 from impasto.video.clips import READ_ERRORS, open_clip
-from impasto.video.flow import FlowFinder, grey
-from impasto.video.frames import Frame, Picture
+from impasto.video.flow import FlowFinder, grey, moved
+from impasto.video.frames import Frame, Motion, Picture
 from impasto.video.moves import MOVES, Shot, make_clip
 from impasto.video.steadiness import CUT_SHARE, Carrier, followed
-from impasto.video.warp_error import WarpError
 
 NOISE_LEVELS: Final = 2.0
 """Standard deviation of the noise of a made clip's camera."""
+
+
+@dataclass
+class WarpError:
+    """Mean squared difference on pixels that are followed, over the frames so far.
+
+    It is in the scale of colours from 0 to 1, over the three channels. Zero is a painting that
+    sticks to what it shows; a painting that ignores motion is as bad as one that flickers.
+
+    Attributes:
+        squares: sum of the squared differences.
+        values: number of the differences.
+        pairs: of frames that were compared.
+        pixels: of those pairs, followed or not.
+    """
+
+    squares: float = 0.0
+    values: int = 0
+    pairs: int = 0
+    pixels: int = 0
+
+    def add(self, before: Picture, now: Picture, motion: Motion) -> None:
+        """Compares a painted frame with the one before, by the unpainted clip's motion."""
+        difference = moved(before.astype(np.float32), motion.flow) - now
+        followed = difference[motion.followed] / 255
+        self.squares += float(np.square(followed).sum(dtype=np.float64))
+        self.values += followed.size
+        self.pairs += 1
+        self.pixels += motion.followed.size
+
+    @property
+    def mean(self) -> float:
+        """The error; not a number where nothing was compared."""
+        return self.squares / self.values if self.values else float("nan")
+
+    @property
+    def followed(self) -> float:
+        """The share of pixels that were compared."""
+        return self.values / (3 * self.pixels) if self.pixels else 0.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +69,7 @@ class Footage:
     """A clip to measure on.
 
     Attributes:
-        name: what it is called.
+        name: for people.
         shots: gives its frames, each with the motion from the one before.
     """
 
@@ -38,12 +78,7 @@ class Footage:
 
 
 def clip_footage(path: Path, *, frames: int, max_side_px: int) -> Footage:
-    """Takes the beginning of a clip; motion is found by optical flow at full size.
-
-    Args:
-        path: the clip, or an animated picture.
-        frames: how many at most.
-        max_side_px: frames are made smaller until no side is longer.
+    """Takes at most so many frames of a clip; motion is found by optical flow at full size.
 
     Raises:
         VideoError: the clip cannot be used.
@@ -65,13 +100,9 @@ def clip_footage(path: Path, *, frames: int, max_side_px: int) -> Footage:
 def photo_footage(
     photo: Picture, *, frames: int, max_side_px: int, noise: float = NOISE_LEVELS
 ) -> list[Footage]:
-    """Makes each of `MOVES` over a photo; motion is known.
+    """Makes each of `MOVES` over a photo, (H, W, 3) uint8; motion is known.
 
-    Args:
-        photo: (H, W, 3) uint8.
-        frames: how many of each.
-        max_side_px: longer side of the frames, at most the photo's.
-        noise: of the camera, in levels.
+    The longer side of a frame is at most the photo's; ``noise`` is the camera's, in levels.
     """
     height, width = photo.shape[:2]
     scale = min(1.0, max_side_px / max(height, width))
@@ -122,11 +153,10 @@ def changed(shots: Iterable[Shot], change: Change) -> Iterator[Picture]:
     if change.steadiness is not None:
         frames = followed(frames)
         carrier = Carrier(change.steadiness.painting_kept)
-    for frame in frames:
-        result = change.apply(frame)
+    for frame in map(change.apply, frames):
         if carrier is not None:
-            carrier.carry(result)
-        yield result.rgb
+            carrier.carry(frame)
+        yield frame.rgb
 
 
 def measure(
@@ -135,12 +165,7 @@ def measure(
     *,
     on_frame: Callable[[], None] = lambda: None,
 ) -> WarpError:
-    """Measures the warp error of a painted clip.
-
-    Args:
-        shots: the clip.
-        painted: its frames, painted.
-        on_frame: called after each.
+    """Measures the warp error of a painted clip; ``on_frame`` is called after each frame.
 
     Raises:
         UsageError: a painted frame is of another size.

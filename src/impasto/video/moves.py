@@ -61,7 +61,7 @@ def make_clip(
             around before the photo, which rests.
         frames: how many.
         width: of a frame, in px.
-        height: likewise.
+        height: of a frame, in px.
         noise: standard deviation of a camera's noise, in levels; the same in every run.
 
     Yields:

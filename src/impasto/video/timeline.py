@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from impasto.dials import Dial, Number, Painting, dials_of
+from impasto.dials import Number, Painting, dials_of
 from impasto.errors import UsageError
 from impasto.runtime.mixing import parse_blend
 
@@ -44,7 +44,7 @@ class Timeline:
 
     Attributes:
         blend: shares of styles, together 1, where there are no key frames of styles.
-        dials: what counts where a dial has no key frames.
+        dials: the values of dials without key frames.
         styles: key frames of blends.
         tracks: key frames of dials that are numbers, by the dial's name.
     """
@@ -56,35 +56,30 @@ class Timeline:
 
     def at(self, time_s: float) -> tuple[Blend, Painting]:
         """Returns the blend and the dials of a frame by when it is shown."""
-        blend = self.blend if self.styles is None else self.styles.at(time_s, mix_blends)
-        if not self.tracks:
-            return blend, self.dials
-        known = dials_of(Painting)
+        blend = self.blend if self.styles is None else self.styles.at(time_s, _mix_blends)
         values: dict[str, Any] = {
-            name: track.at(time_s, mix_by_factors if _by_factors(known[name]) else mix_evenly)
+            name: track.at(time_s, _mix_by_factors if _by_factors(name) else _mix_evenly)
             for name, track in self.tracks.items()
         }
         return blend, replace(self.dials, **values)
 
 
-def _by_factors(dial: Dial) -> bool:
+def _by_factors(name: str) -> bool:
+    dial = dials_of(Painting)[name]
     return isinstance(dial, Number) and dial.by_factors
 
 
-def mix_evenly(first: float, second: float, share: float) -> float:
-    """Returns what lies at a share of the way between two numbers."""
+def _mix_evenly(first: float, second: float, share: float) -> float:
     return (1 - share) * first + share * second
 
 
-def mix_by_factors(first: float, second: float, share: float) -> float:
-    """Likewise, where equal steps are equal factors."""
+def _mix_by_factors(first: float, second: float, share: float) -> float:
     return first * math.pow(second / first, share)
 
 
-def mix_blends(first: Blend, second: Blend, share: float) -> Blend:
-    """Likewise, for the share of each style."""
+def _mix_blends(first: Blend, second: Blend, share: float) -> Blend:
     mixed = {
-        name: mix_evenly(first.get(name, 0.0), second.get(name, 0.0), share)
+        name: _mix_evenly(first.get(name, 0.0), second.get(name, 0.0), share)
         for name in {**first, **second}
     }
     return {name: part for name, part in mixed.items() if part > 0}
@@ -100,11 +95,7 @@ def parse_styles(flag: str, texts: Sequence[str]) -> Track[Blend] | None:
 
 
 def parse_numbers(name: str, texts: Sequence[str]) -> Track[float] | None:
-    """Reads key frames such as ``12.5:0.8``.
-
-    Args:
-        name: of a dial of `Painting`.
-        texts: the key frames.
+    """Reads key frames such as ``12.5:0.8`` of a dial of `Painting`.
 
     Raises:
         UsageError: one of them is none, or its number is none of the dial's.
@@ -115,11 +106,7 @@ def parse_numbers(name: str, texts: Sequence[str]) -> Track[float] | None:
 
 
 def parse_time(flag: str, text: str) -> float:
-    """Reads a time in seconds.
-
-    Raises:
-        UsageError: it is none.
-    """
+    """Reads a time in seconds; a `UsageError` says that it is none."""
     try:
         value = float(text)
     except ValueError:
