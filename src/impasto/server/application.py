@@ -15,15 +15,14 @@ from starlette.responses import Response
 
 from impasto._version import __version__
 from impasto.errors import ImpastoError
-from impasto.server.api import api_routes
 from impasto.server.gallery import Gallery
 from impasto.server.guard import Guard
 from impasto.server.observing import Metrics, Observer
+from impasto.server.pictures import Service, picture_routes
 from impasto.server.pool import WorkerPool
 from impasto.server.problems import ProblemError, problem_of
-from impasto.server.service import Service
+from impasto.server.routes import health_routes, list_routes, page_routes
 from impasto.server.settings import ServerSettings
-from impasto.server.site import site_routes
 
 _DESCRIPTION: Final = (
     "Paints photos in the style of a painting. A picture is sent as the body of a request, or as "
@@ -31,22 +30,11 @@ _DESCRIPTION: Final = (
 )
 
 # FastAPI can send traces, metrics and logs to a collector that the environment names.
-_NO_TELEMETRY: Final[Any] = {
-    "tracing": False,
-    "metrics": False,
-    "logs": False,
-    "auto_configure": False,
-}
+_NO_TELEMETRY: Final[Any] = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
 
 
 def create_app(settings: ServerSettings) -> FastAPI:
-    """Makes the service.
-
-    Args:
-        settings: where it listens, whom it answers and how much it takes on.
-
-    Returns:
-        An ASGI application.
+    """Makes the service, an ASGI application.
 
     Raises:
         UsageError: a setting cannot be used.
@@ -69,11 +57,11 @@ def create_app(settings: ServerSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        exception_handlers=_exception_handlers(),
+        exception_handlers=dict.fromkeys((ProblemError, ImpastoError, HTTPException), _answer),
         telemetry=_NO_TELEMETRY,
     )
-    app.include_router(api_routes(service))
-    app.include_router(site_routes(service))
+    for routes in (picture_routes, list_routes, health_routes, page_routes):
+        app.include_router(routes(service))
     app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
@@ -87,23 +75,5 @@ def create_app(settings: ServerSettings) -> FastAPI:
     return app
 
 
-def _exception_handlers() -> dict[Any, Any]:
-    def answer(request: Request, problem: ProblemError) -> Response:
-        return problem.response(request.state.request_id)
-
-    def own(request: Request, error: ProblemError) -> Response:
-        return answer(request, error)
-
-    def ours(request: Request, error: ImpastoError) -> Response:
-        return answer(request, problem_of(error))
-
-    def plain(request: Request, error: HTTPException) -> Response:
-        code = "not-found" if error.status_code == 404 else "bad-request"
-        headers = dict(error.headers or {})
-        return answer(request, ProblemError(error.status_code, code, str(error.detail), headers))
-
-    return {
-        ProblemError: own,
-        ImpastoError: ours,
-        HTTPException: plain,
-    }
+async def _answer(request: Request, error: Any) -> Response:
+    return problem_of(error).response(request.state.request_id)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,15 +32,15 @@ _THUMBNAIL_QUALITY: Final = 88
 
 
 class GalleryStyle(NamedTuple):
-    """A style that the service paints.
+    """A style that the service paints; a text is ``""`` where it is unknown.
 
     Attributes:
-        name: what requests call it.
-        title: the painting's name.
-        artist: who painted it; ``""`` if unknown, as the next two.
-        year: when.
+        name: in requests.
+        title: of the painting.
+        artist: of the painting.
+        year: of the painting.
         licence: of the model.
-        model: what paints it.
+        model: paints the style.
     """
 
     name: str
@@ -57,15 +57,11 @@ class Gallery:
     Attributes:
         styles: by their names; the first one is the default.
         upscalers: by name and scale.
+        thumbnails: JPEG files that show the styles, by name, once they are painted.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Loads every model.
-
-        A damaged file of the user's own styles is left out and logged.
-
-        Args:
-            settings: which model files there are beside those that have names.
+        """Loads every model; a damaged file of the user's own styles is left out and logged.
 
         Raises:
             ModelError: a model file of the settings cannot be used.
@@ -74,7 +70,7 @@ class Gallery:
         self._threads = settings.threads_per_worker
         self.styles: dict[str, GalleryStyle] = {}
         self.upscalers: dict[tuple[str, int], UpscaleModel] = {}
-        self._thumbnails: dict[str, Future[bytes]] = {}
+        self.thumbnails: dict[str, Future[bytes]] = {}
         for path in settings.models:
             self._add_file(path)
         self._add_catalogue()
@@ -118,25 +114,11 @@ class Gallery:
         for scale in model.scales:
             self.upscalers.setdefault((name, scale), model.with_scale(scale))
 
-    def find_style(self, name: str) -> GalleryStyle:
-        """Finds one style.
-
-        Raises:
-            UnknownStyleError: there is none of that name.
-        """
-        if name not in self.styles:
-            known = list(self.styles)
-            raise UnknownStyleError(
-                f"there is no style {name!r:.100}: {close_name(name, known)}known are "
-                f"{', '.join(known)}"
-            )
-        return self.styles[name]
-
     def painter(self, text: str | None) -> StyleModel:
-        """Finds what paints a style or a blend of styles.
+        """Finds the model of a style or a blend, such as ``great_wave:0.7,udnie:0.3``.
 
         Args:
-            text: ``great_wave``, or ``great_wave:0.7,udnie:0.3``; None is the first style.
+            text: the name or the blend; None is the first style.
 
         Raises:
             UnknownStyleError: there is no style of one of the names.
@@ -147,7 +129,14 @@ class Gallery:
         if text in self.styles:
             return self.styles[text].model
         blend = parse_blend(text)
-        models = [self.find_style(name).model for name in blend]
+        known = list(self.styles)
+        for name in blend:
+            if name not in known:
+                raise UnknownStyleError(
+                    f"there is no style {name!r:.100}: {close_name(name, known)}known are "
+                    f"{', '.join(known)}"
+                )
+        models = [self.styles[name].model for name in blend]
         if len(models) == 1:
             return models[0]
         for model in models:
@@ -169,11 +158,7 @@ class Gallery:
         ]
 
     def upscaler(self, name: str | None, scale: int) -> UpscaleModel:
-        """Finds what enlarges.
-
-        Args:
-            name: its name; None is the first one for the scale.
-            scale: how many times as wide and high.
+        """Finds the model of a name, or else the first one, for a scale.
 
         Raises:
             ProblemError: there is none.
@@ -202,30 +187,14 @@ class Gallery:
         """
         photo = shrink(read_image(example), _PAINTED_PX)
         for name, style in self.styles.items():
-            self._thumbnails[name] = pool.submit(_thumbnail_work(photo, style.model), Task())
-
-    def thumbnail(self, name: str) -> Future[bytes]:
-        """Returns the JPEG that shows a style, once it is painted.
-
-        Raises:
-            UnknownStyleError: there is no such style.
-        """
-        return self._thumbnails[self.find_style(name).name]
-
-    @property
-    def waiting_thumbnails(self) -> int:
-        """How many thumbnails are not painted yet."""
-        return sum(not thumbnail.done() for thumbnail in self._thumbnails.values())
+            paint = partial(_thumbnail, photo, style.model)
+            self.thumbnails[name] = pool.submit(paint, Task())
 
 
 def _held(model: StyleModel) -> set[str]:
     return {style.name for style in model.metadata.styles}
 
 
-def _thumbnail_work(photo: Photo, model: StyleModel) -> Callable[[Task], bytes]:
-    def work(task: Task) -> bytes:
-        painted = model.paint(photo.rgb, progress=task.check)
-        small = shrink(Photo(painted), _THUMBNAIL_PX)
-        return encode_image(small, "JPEG", quality=_THUMBNAIL_QUALITY)
-
-    return work
+def _thumbnail(photo: Photo, model: StyleModel, task: Task) -> bytes:
+    painted = Photo(model.paint(photo.rgb, progress=task.check))
+    return encode_image(shrink(painted, _THUMBNAIL_PX), "JPEG", quality=_THUMBNAIL_QUALITY)

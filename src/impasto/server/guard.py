@@ -31,12 +31,6 @@ class Guard:
     """Refuses requests before anything of them is read but their headers."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
-        """Wraps an application.
-
-        Args:
-            app: what answers.
-            settings: whom.
-        """
         self._app, self._settings = app, settings
         self._hosts = settings.answered_hosts
 
@@ -91,12 +85,7 @@ def host_of(header: str) -> str:
 
 
 def is_same_origin(request: Request, others: Collection[str]) -> bool:
-    """Tells whether a request comes from this service's own page, or from no page at all.
-
-    Args:
-        request: of which the headers are read.
-        others: further origins that may send requests.
-    """
+    """Tells whether a request comes from no page, this service's own or one of other origins."""
     origin = request.headers.get("origin")
     if origin is None:
         return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
@@ -116,7 +105,7 @@ def is_token(given: str, token: str) -> bool:
 
 
 def session_of(token: str) -> str:
-    """Returns what the cookie holds of whoever has shown the token."""
+    """Returns the cookie of a browser that has shown the token."""
     return hmac.new(token.encode(), b"impasto session", hashlib.sha256).hexdigest()
 
 

@@ -29,9 +29,9 @@ _SPARE_CONNECTIONS: Final = 512
 class _Server(uvicorn.Server):
     """A server that tells when it answers."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, tell: Callable[[], None]) -> None:
         super().__init__(config)
-        self._tell = started
+        self._tell = tell
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -51,7 +51,7 @@ def run(
     Args:
         settings: where to listen, whom to answer and how much to take on.
         started: told the page's address once requests are answered.
-        finish_s: how long those may still take; None is as long as any request may.
+        finish_s: limit for those requests; None is that of any request.
         log_level: of the log on stderr.
 
     Raises:
@@ -59,8 +59,7 @@ def run(
         ModelError: a model file cannot be used.
     """
     settings.check()
-    listener = _listen(settings.host, settings.port)
-    with listener:
+    with _listen(settings.host, settings.port) as listener:
         _log_to_stderr(log_level)
         app = create_app(settings)
         config = uvicorn.Config(
