@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -16,10 +17,10 @@ from impasto.errors import UsageError
 from impasto.video.animations import Animation, open_source
 from impasto.video.changes import Change
 from impasto.video.clips import READ_ERRORS, open_clip
-from impasto.video.flow import FlowFinder, grey, moved
+from impasto.video.flow import moved
 from impasto.video.frames import Frame, Motion, Picture
-from impasto.video.moves import MOVES, Shot, make_clip
-from impasto.video.steadiness import CUT_SHARE, Carrier, followed
+from impasto.video.moves import MOVES, make_clip
+from impasto.video.steadiness import Carrier, followed
 
 NOISE_LEVELS: Final = 2.0
 """Standard deviation of the noise of a made clip's camera."""
@@ -74,7 +75,7 @@ class Footage:
     """
 
     name: str
-    shots: Callable[[], Iterator[Shot]]
+    shots: Callable[[], Iterator[Frame]]
 
 
 def clip_footage(path: Path, *, frames: int, max_side_px: int) -> Footage:
@@ -85,14 +86,8 @@ def clip_footage(path: Path, *, frames: int, max_side_px: int) -> Footage:
     """
     clip = open_source(path, max_side_px=max_side_px)
 
-    def shots() -> Iterator[Shot]:
-        finder = FlowFinder()
-        before: Picture | None = None
-        for frame in islice(clip.frames(), frames):
-            now = grey(frame.rgb, None)
-            motion = None if before is None else finder.motion(before, now)
-            yield Shot(frame.rgb, motion if motion and motion.share >= CUT_SHARE else None)
-            before = now
+    def shots() -> Iterator[Frame]:
+        return followed(islice(clip.frames(), frames), longer_side_px=None)
 
     return Footage(path.name, shots)
 
@@ -108,10 +103,8 @@ def photo_footage(
     scale = min(1.0, max_side_px / max(height, width))
     sides = {"width": max(16, round(width * scale)), "height": max(16, round(height * scale))}
 
-    def made(move: str) -> Callable[[], Iterator[Shot]]:
-        return lambda: make_clip(photo, move, frames=frames, noise=noise, **sides)
-
-    return [Footage(move, made(move)) for move in MOVES]
+    make = partial(make_clip, photo, frames=frames, noise=noise, **sides)
+    return [Footage(move, partial(make, move)) for move in MOVES]
 
 
 def check_counts(clip: Path, painted: Path) -> None:
@@ -144,11 +137,9 @@ def _packets(path: Path) -> int | None:
     return count
 
 
-def changed(shots: Iterable[Shot], change: Change) -> Iterator[Picture]:
+def changed(shots: Iterable[Frame], change: Change) -> Iterator[Picture]:
     """Changes a clip as `impasto video` does, without looking at its known motion."""
-    frames: Iterator[Frame] = (
-        Frame(shot.rgb, number, 1, Fraction(number)) for number, shot in enumerate(shots)
-    )
+    frames: Iterable[Frame] = (dataclasses.replace(shot, motion=None) for shot in shots)
     carrier = None
     if change.steadiness is not None:
         frames = followed(frames)
@@ -160,7 +151,7 @@ def changed(shots: Iterable[Shot], change: Change) -> Iterator[Picture]:
 
 
 def measure(
-    shots: Iterable[Shot],
+    shots: Iterable[Frame],
     painted: Iterable[Picture],
     *,
     on_frame: Callable[[], None] = lambda: None,

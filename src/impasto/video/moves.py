@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from fractions import Fraction
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.video.flow import inside
-from impasto.video.frames import Floats, Motion, Picture
+from impasto.video.frames import Floats, Frame, Motion, Picture
 
 MOVES: Final = ("pan", "zoom", "object")
 
@@ -29,18 +30,6 @@ _DISC: Final = 0.22
 _EDGE_PX: Final = 2.0
 
 
-class Shot(NamedTuple):
-    """A frame of a made clip.
-
-    Attributes:
-        rgb: (H, W, 3) uint8.
-        motion: from the frame before, exactly; None for the first.
-    """
-
-    rgb: Picture
-    motion: Motion | None
-
-
 @dataclass(frozen=True)
 class _View:
     """What is seen in a frame: ``corner + scale * pixel`` of the photo, and a disc before it."""
@@ -52,7 +41,7 @@ class _View:
 
 def make_clip(
     photo: Picture, move: str, *, frames: int, width: int, height: int, noise: float = 0.0
-) -> Iterator[Shot]:
+) -> Iterator[Frame]:
     """Films a photo.
 
     Args:
@@ -65,7 +54,7 @@ def make_clip(
         noise: standard deviation of a camera's noise, in levels; the same in every run.
 
     Yields:
-        Each frame, with the exact motion from the one before.
+        Each frame, with the exact motion from the one before; one lasts a second.
     """
     rng = np.random.default_rng(0)
     room = 1 + _PAN_ROOM if move == "pan" else 1.0
@@ -78,7 +67,7 @@ def make_clip(
         if noise:
             rgb = np.clip(np.rint(rgb + rng.normal(0, noise, rgb.shape)), 0, 255).astype(np.uint8)
         motion = None if before is None else _motion(before, view, width, height, radius)
-        yield Shot(rgb, motion)
+        yield Frame(rgb, number, 1, Fraction(number), motion=motion)
         before = view
 
 

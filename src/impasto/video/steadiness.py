@@ -10,7 +10,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from impasto.video.flow import FlowFinder, grey, moved
+from impasto.video.flow import FLOW_PX, FlowFinder, grey, moved
 from impasto.video.frames import Floats, Frame, Picture
 
 # A cut follows next to nothing; a pan of a twentieth of the width per frame follows nine tenths.
@@ -41,19 +41,22 @@ MODES: Final[dict[str, Steadiness | None]] = {
 }
 
 
-def followed(frames: Iterable[Frame], before: Picture | None = None) -> Iterator[Frame]:
+def followed(
+    frames: Iterable[Frame], before: Picture | None = None, *, longer_side_px: int | None = FLOW_PX
+) -> Iterator[Frame]:
     """Finds the motion between frames, and scene cuts, where it is None.
 
     Args:
         frames: of one clip, in their order.
         before: `grey` of the frame before the first one, if there is one.
+        longer_side_px: as for `grey`.
 
     Yields:
         The same frames, with ``grey`` and ``motion``.
     """
     finder = FlowFinder()
     for frame in frames:
-        frame.grey = grey(frame.rgb)
+        frame.grey = grey(frame.rgb, longer_side_px)
         if before is not None and before.shape == frame.grey.shape:
             motion = finder.motion(before, frame.grey)
             frame.motion = motion if motion.share >= CUT_SHARE else None
