@@ -66,7 +66,12 @@ def ray_started(address: str | None, actors: int | None) -> Iterator[int]:
     # Ray reports on workers that die to stdout, where nothing but ours belongs.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
-            yield actors or _cores_of_cluster(address)
+            actors = actors or int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+            if not actors:
+                raise ClusterError(
+                    f"the Ray cluster at {address} has no cores: add a machine that has"
+                )
+            yield actors
         finally:
             ray.shutdown()
 
@@ -197,16 +202,6 @@ def _join(address: str) -> None:
             f"no Ray cluster answers at {address}: {storage.reason(error)}; `ray start --head` "
             "starts one, and a token must be the same on all machines"
         ) from error
-
-
-def _cores_of_cluster(address: str | None) -> int:
-    import ray
-
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cores = int(resources.get("CPU", 0))
-    if cores < 1:
-        raise ClusterError(f"the Ray cluster at {address} has no cores: add a machine that has")
-    return cores
 
 
 def _prepare(*, alone: bool) -> None:

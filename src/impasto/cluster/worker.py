@@ -109,8 +109,7 @@ class Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Turns the fields of a `Job` into those of a `Result`, errors too, which stop nothing."""
-        job = Job(**row)
-        start_s = time.perf_counter()
+        job, start_s = Job(**row), time.perf_counter()
         attempt: int | bytes = self._get(self._attempts.begin.remote(job.path))
         if isinstance(attempt, bytes):
             ended: dict[str, Any] = json.loads(attempt)
@@ -130,14 +129,12 @@ class Worker:
         except Exception as caught:  # a fault of ours with one picture stops one picture
             error = f"{type(caught).__name__}: {storage.reason(caught)}"
         result = Result(
-            path=job.path,
-            output=job.output,
+            **row,
             status="done" if error is None else "failed",
             error=error,
             attempts=min(attempt, MOST_ATTEMPTS),
             worker=self._name,
             elapsed_s=round(time.perf_counter() - start_s, 4),
-            size_bytes=job.size_bytes,
             width=width,
             height=height,
         )

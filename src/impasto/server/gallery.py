@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from impasto.catalog import close_name, list_upscalers
+from impasto.catalog import Style, close_name, list_upscalers
 from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.images.reading import Photo, read_image
 from impasto.images.resize import shrink
@@ -31,31 +32,12 @@ _THUMBNAIL_PX: Final = 384
 _THUMBNAIL_QUALITY: Final = 88
 
 
-class GalleryStyle(NamedTuple):
-    """A style that the service paints; a text is ``""`` where it is unknown.
-
-    Attributes:
-        name: in requests.
-        title: of the painting.
-        artist: of the painting.
-        year: of the painting.
-        licence: of the model.
-        model: paints the style.
-    """
-
-    name: str
-    title: str
-    artist: str
-    year: str
-    licence: str
-    model: StyleModel
-
-
 class Gallery:
     """Everything that can be asked for by name.
 
     Attributes:
         styles: by their names; the first one is the default.
+        models: of the styles, by their names.
         upscalers: by name and scale.
         thumbnails: JPEG files that show the styles, by name, once they are painted.
     """
@@ -68,7 +50,8 @@ class Gallery:
             UnknownStyleError: there is no style at all.
         """
         self._threads = settings.threads_per_worker
-        self.styles: dict[str, GalleryStyle] = {}
+        self.styles: dict[str, Style] = {}
+        self.models: dict[str, StyleModel] = {}
         self.upscalers: dict[tuple[str, int], UpscaleModel] = {}
         self.thumbnails: dict[str, Future[bytes]] = {}
         for path in settings.models:
@@ -85,30 +68,31 @@ class Gallery:
             return
         painter = load_model(path, threads=self._threads)
         for entry in metadata.styles:
-            of_style = painter.with_blend({entry.name: 1.0})
-            self._add(GalleryStyle(entry.name, entry.title, "", "", metadata.licence, of_style))
+            style = Style(entry.name, entry.title, "", "", "", metadata.licence, path)
+            self._add(style, painter.with_blend({entry.name: 1.0}))
 
     def _add_catalogue(self) -> None:
-        for style in list_styles():
+        for listed in list_styles():
             try:
-                model = load_model(style.name, threads=self._threads)
+                model = load_model(listed.name, threads=self._threads)
             except ModelError as error:
-                if style.origin == "shipped":
+                if listed.origin == "shipped":
                     raise
                 _LOG.warning("left out: %s", error)
                 continue
-            title, licence = style.title, style.licence
-            if style.origin == "own":
+            style = listed
+            if listed.origin == "own":
                 (inner,) = model.blend
                 title = next(e.title for e in model.metadata.styles if e.name == inner)
-                licence = model.metadata.licence
-            self._add(GalleryStyle(style.name, title, style.artist, style.year, licence, model))
+                style = replace(listed, title=title, licence=model.metadata.licence)
+            self._add(style, model)
         for item in list_upscalers():
             enlarger = load_upscaler(item.name, scale=item.scale, threads=self._threads)
             self._add_upscaler(item.name, enlarger)
 
-    def _add(self, style: GalleryStyle) -> None:
+    def _add(self, style: Style, model: StyleModel) -> None:
         self.styles.setdefault(style.name, style)
+        self.models.setdefault(style.name, model)
 
     def _add_upscaler(self, name: str, model: UpscaleModel) -> None:
         for scale in model.scales:
@@ -117,26 +101,23 @@ class Gallery:
     def painter(self, text: str | None) -> StyleModel:
         """Finds the model of a style or a blend, such as ``great_wave:0.7,udnie:0.3``.
 
-        Args:
-            text: the name or the blend; None is the first style.
+        None is the first style.
 
         Raises:
             UnknownStyleError: there is no style of one of the names.
             UsageError: it is no blend, or no file holds all of its styles.
         """
-        if text is None:
-            return next(iter(self.styles.values())).model
-        if text in self.styles:
-            return self.styles[text].model
+        known = list(self.models)
+        if text is None or text in known:
+            return self.models[text or known[0]]
         blend = parse_blend(text)
-        known = list(self.styles)
         for name in blend:
             if name not in known:
                 raise UnknownStyleError(
                     f"there is no style {name!r:.100}: {close_name(name, known)}known are "
                     f"{', '.join(known)}"
                 )
-        models = [self.styles[name].model for name in blend]
+        models = [self.models[name] for name in blend]
         if len(models) == 1:
             return models[0]
         for model in models:
@@ -149,20 +130,15 @@ class Gallery:
 
     def blends_with(self, name: str) -> list[str]:
         """Returns the other styles that blend with one."""
-        model = self.styles[name].model
+        own = self.models[name]
         return [
             other
-            for other, style in self.styles.items()
-            if other != name
-            and ({name, other} <= _held(model) or {name, other} <= _held(style.model))
+            for other, model in self.models.items()
+            if other != name and any({name, other} <= _held(one) for one in (own, model))
         ]
 
     def upscaler(self, name: str | None, scale: int) -> UpscaleModel:
-        """Finds the model of a name, or else the first one, for a scale.
-
-        Raises:
-            ProblemError: there is none.
-        """
+        """Finds the model of a name, or else the first one, for a scale."""
         for (known, gives), model in self.upscalers.items():
             if gives == scale and name in (known, None):
                 return model
@@ -180,14 +156,10 @@ class Gallery:
         )
 
     def start_thumbnails(self, pool: WorkerPool, example: Path) -> None:
-        """Has the workers paint a photo in every style, before the first request.
-
-        Raises:
-            ImageError: the photo cannot be used.
-        """
+        """Has the workers paint a photo in every style, before the first request."""
         photo = shrink(read_image(example), _PAINTED_PX)
-        for name, style in self.styles.items():
-            paint = partial(_thumbnail, photo, style.model)
+        for name, model in self.models.items():
+            paint = partial(_thumbnail, photo, model)
             self.thumbnails[name] = pool.submit(paint, Task())
 
 

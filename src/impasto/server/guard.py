@@ -36,25 +36,22 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope)
-        refusal = self._refusal(request)
-        if refusal is None:
-            await self._app(scope, receive, send)
-        elif isinstance(refusal, ProblemError):
-            response = refusal.response(request.state.request_id)
-            await response(scope, receive, send)
-        else:
-            await refusal(scope, receive, send)
+        answer: ASGIApp | None = None
+        if scope["type"] == "http":
+            request = Request(scope)
+            try:
+                answer = self._check(request)
+            except ProblemError as problem:
+                answer = problem.response(request.state.request_id)
+        await (answer or self._app)(scope, receive, send)
 
-    def _refusal(self, request: Request) -> ProblemError | Response | None:
+    def _check(self, request: Request) -> Response | None:
+        """Returns the way to the page of the token, for people; programs get a problem."""
         path = request.scope["path"]
         if path in _HEALTH:  # asked by whatever address a container has
             return None
         if host_of(request.headers.get("host", "")) not in self._hosts:
-            return ProblemError(
+            raise ProblemError(
                 421,
                 "unknown-host",
                 "this service is not answering to that name: --allow-host NAME lets it",
@@ -62,7 +59,7 @@ class Guard:
         if request.method not in _READING and not is_same_origin(
             request, self._settings.cors_origins
         ):
-            return ProblemError(
+            raise ProblemError(
                 403, "foreign-origin", "the request comes from another site's page: it is refused"
             )
         token = self._settings.token
@@ -70,7 +67,7 @@ class Guard:
             return None
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse(request.scope.get("root_path", "") + SIGN_IN, 303)
-        return ProblemError(
+        raise ProblemError(
             401,
             "no-token",
             "this service asks for a token: send it as Authorization: Bearer TOKEN",

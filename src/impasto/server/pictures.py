@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter
 from PIL import Image
@@ -145,27 +145,21 @@ async def _answer(
     kind: type[_Parameters],
     prepare: Callable[[_Parameters], Change],
 ) -> Response:
-    """Reads a request's photo, has a worker change it and answers with the result.
-
-    Raises:
-        ProblemError: there is no place, the time is up, the service stops, or the request
-            cannot be used.
-        ImpastoError: a parameter or the photo cannot be used.
-    """
+    """Reads a request's photo, has a worker change it and answers with the result."""
     settings, state, task = service.settings, request.state, Task()
     query = dict(request.query_params)
     read_parameters(kind, query)  # what is wrong there is told before the photo is sent
     try:
         async with asyncio.timeout(settings.time_limit_s):
             with service.pool.place() as place:
-                upload = await read_upload(
+                photo, fields, files = await read_upload(
                     request, settings.max_upload_bytes, known=picture_names(kind)
                 )
-                log_fields(state, bytes_in=len(upload.photo))
-                given = read_parameters(kind, query | upload.fields, upload.files)
+                log_fields(state, bytes_in=len(photo))
+                given = read_parameters(kind, query | fields, files)
                 asked = replace(given, max_pixels=settings.max_pixels)
-                work = partial(change, upload.photo, Work(prepare(asked), asked))
-                result = await place.run(work, task, request.is_disconnected)
+                work = partial(change, photo, Work(prepare(asked), asked))
+                data, media_type, sides = await place.run(work, task, request.is_disconnected)
     except TimeoutError as error:
         raise ProblemError(
             504,
@@ -187,27 +181,13 @@ async def _answer(
         service.metrics.count_stages(times_s)
         stages_ms = {name: round(1000 * s, 1) for name, s in times_s.items()}
         log_fields(state, stages_ms=stages_ms)
-    log_fields(state, bytes_out=len(result.data), width=result.width, height=result.height)
+    log_fields(state, bytes_out=len(data), **sides)
     timing = ", ".join(f"{name};dur={elapsed}" for name, elapsed in stages_ms.items())
-    return Response(result.data, media_type=result.media_type, headers={"Server-Timing": timing})
+    return Response(data, media_type=media_type, headers={"Server-Timing": timing})
 
 
-class Result(NamedTuple):
-    """The file of an answer, and its sides in px."""
-
-    data: bytes
-    media_type: str
-    width: int
-    height: int
-
-
-def change(data: bytes, work: Work, task: Task) -> Result:
-    """Paints or enlarges the file of a photo, in a worker.
-
-    Raises:
-        ImpastoError: the photo cannot be used.
-        AbandonedError: nobody waits for the result.
-    """
+def change(data: bytes, work: Work, task: Task) -> tuple[bytes, str, dict[str, int]]:
+    """Returns the file of a painted or enlarged photo, its media type and its sides in px."""
     with task.stage("decode"):
         photo = work.read(data, name="the upload")
     file_format = work.file_format(photo)
@@ -217,7 +197,7 @@ def change(data: bytes, work: Work, task: Task) -> Result:
     with task.stage("encode"):
         result = work.encode(photo, file_format)
     height, width = photo.rgb.shape[:2]
-    return Result(result, Image.MIME[file_format], width, height)
+    return result, Image.MIME[file_format], {"width": width, "height": height}
 
 
 def offered(kind: type[Dials]) -> dict[str, Dial]:
@@ -289,21 +269,13 @@ def _schema(own: Dial) -> dict[str, Any]:
     return schema
 
 
-class Upload(NamedTuple):
-    """The parts of a request: the photo's file, the form's texts, and files of parameters."""
+async def read_upload(
+    request: Request, max_bytes: int, *, known: Collection[str]
+) -> tuple[bytes, dict[str, str], dict[str, bytes]]:
+    """Reads the photo that is a request's body, or the one file of its form besides known ones.
 
-    photo: bytes
-    fields: dict[str, str]
-    files: dict[str, bytes]
-
-
-async def read_upload(request: Request, max_bytes: int, *, known: Collection[str]) -> Upload:
-    """Reads the photo that is a request's body, or the one file of its form besides others.
-
-    Args:
-        request: of which nothing has been read.
-        max_bytes: largest body.
-        known: names of files that are parameters.
+    Returns:
+        The photo's file, and the texts and the known files of the form, by their names.
 
     Raises:
         ProblemError: the body is too large, or there is not exactly one photo in it.
@@ -332,7 +304,7 @@ async def read_upload(request: Request, max_bytes: int, *, known: Collection[str
             "no-picture",
             "there is no picture: send its file as the body, or as a file of multipart/form-data",
         )
-    return Upload(photos[0], fields, files)
+    return photos[0], fields, files
 
 
 @asynccontextmanager

@@ -53,7 +53,7 @@ class Task:
 
 
 class WorkerPool:
-    """Threads that work on pictures, as many as were asked for.
+    """Threads that work on pictures.
 
     ONNX Runtime, Pillow and NumPy let go of Python's lock, so threads use all cores and share
     one copy of every model.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import fastapi_offline
@@ -141,15 +141,10 @@ def list_routes(service: Service) -> APIRouter:
 
 
 def _control(name: str, own: Dial) -> Control:
-    if not isinstance(own, Number):
-        return Control(name=name, default=own.default)
-    return Control(
-        name=name,
-        default=own.default,
-        least=own.least,
-        most=own.most,
-        by_factors=own.by_factors,
-    )
+    ends: dict[str, Any] = {}
+    if isinstance(own, Number):
+        ends = {"least": own.least, "most": own.most, "by_factors": own.by_factors}
+    return Control(name=name, default=own.default, **ends)
 
 
 def health_routes(service: Service) -> APIRouter:

@@ -105,13 +105,8 @@ def is_animated(path: Path) -> bool:
 
 
 def open_source(path: Path, *, max_side_px: int | None = None) -> Clip | Animation:
-    """Opens a clip or an animated picture, by its name; its sides are at most so long.
-
-    Raises:
-        VideoError: it cannot be used.
-    """
-    kind = Animation if is_animation(path) else Clip
-    return kind(path, max_side_px=max_side_px)
+    """Opens a clip or an animated picture, by its name; arguments and errors are theirs."""
+    return (Animation if is_animation(path) else Clip)(path, max_side_px=max_side_px)
 
 
 def write_animation(

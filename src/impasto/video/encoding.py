@@ -132,18 +132,12 @@ def check_codec(name: str | None, crf: int | None) -> None:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a clip is encoded.
+    """How a clip is encoded; what is not told here is as in `Clip`.
 
     Attributes:
         codec: one of `CODECS`.
         crf: constant rate factor; None is the codec's usual one.
         width, height: of a frame as it is stored, in px.
-        bits: of a level.
-        time_base: seconds in a unit of time.
-        frame_rate: frames per second, on average.
-        colour: of the file.
-        turns: quarter turns to the left that make a stored frame upright.
-        pixel_shape: width divided by height of a pixel; None is square.
     """
 
     codec: str
@@ -159,7 +153,7 @@ class Encoding:
 
     @property
     def pixel_format(self) -> str:
-        """FFmpeg's name of it."""
+        """FFmpeg's name of the pixel format."""
         return CODECS[self.codec].pixel_format(self.width, self.height, self.bits)
 
 
@@ -171,11 +165,7 @@ class PieceWriter:
     """
 
     def __init__(self, path: Path, encoding: Encoding, first_pts: int) -> None:
-        """Begins a file, with the time of the piece's first frame.
-
-        Raises:
-            OutputError: the codec refuses the frames, or the file cannot be made.
-        """
+        """Begins a file; an `OutputError` says that the codec refuses the frames."""
         codec = CODECS[encoding.codec]
         self._path, self._encoding, self._first_pts = path, encoding, first_pts
         self.durations: dict[int, int] = {}

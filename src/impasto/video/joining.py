@@ -112,9 +112,9 @@ def join(
     Args:
         result: the file.
         pieces: in their order.
-        encoding: what they were encoded with.
-        clip: where sound, subtitles, chapters, rotation and tags come from, if anywhere.
-        extract: which part of it.
+        encoding: of the pieces.
+        clip: source of sound, subtitles, chapters, rotation and tags, if there is one.
+        extract: part of the clip.
         temporary: where the file grows, on the result's disk.
 
     Raises:

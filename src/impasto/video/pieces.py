@@ -85,11 +85,7 @@ class PieceFolder:
     """
 
     def __init__(self, result: Path, made_by: Mapping[str, Any]) -> None:
-        """Opens the folder, and empties it unless the same settings made what is in it.
-
-        Args:
-            result: the file that shall be made.
-            made_by: all that the result depends on; JSON-ready.
+        """Opens the folder of a result, and empties it unless the same settings made its pieces.
 
         Raises:
             OutputError: the folder cannot be made, or another run is making the result.
@@ -146,9 +142,6 @@ class PieceFolder:
             frames: all of them.
             encoding: how.
             mixture: returns that of `Memory`, or None.
-
-        Raises:
-            OutputError: the disk is full, for example.
         """
         for frame in frames:
             path = self.path / f"{len(self.pieces):05}.{CODECS[encoding.codec].piece}"

@@ -75,14 +75,8 @@ class Carrier:
     """
 
     def __init__(self, kept: float, mixture: Floats | None = None) -> None:
-        """Begins a clip, or goes on with one.
-
-        Args:
-            kept: share of the painting before, 0 to below 1.
-            mixture: as the attribute.
-        """
-        self._kept = kept
-        self.mixture = mixture
+        """Begins a clip, or goes on after a mixture; ``kept`` is 0 to below 1."""
+        self._kept, self.mixture = kept, mixture
 
     def carry(self, frame: Frame) -> None:
         """Replaces a painted frame by its mixture with the one before."""
