@@ -170,7 +170,7 @@ def write(place: str, data: bytes) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Writes a file and removes it; an `OutputError` tells, before the work, that it cannot."""
+    """Writes a file and removes it, before the work, or raises an `OutputError`."""
     try:
         place = join(folder, f".impasto-{secrets.token_hex(6)}")
         write(place, b"")

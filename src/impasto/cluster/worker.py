@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from impasto.cluster import storage
 from impasto.errors import ClusterError, ImageTooLargeError, ImpastoError
-from impasto.images.reading import Photo
 from impasto.images.writing import format_of
 from impasto.work import Work
 
@@ -47,8 +46,8 @@ class Result:
     """What became of a picture: a row of the manifest.
 
     Attributes:
-        path: of the photo.
-        output: of the result.
+        path: path or URL of the photo.
+        output: path or URL of the result.
         status: ``"done"``, ``"skipped"`` (the output was there) or ``"failed"``.
         error: the message of what failed, or None.
         attempts: how often it was begun: more than once where a worker died.
@@ -121,7 +120,12 @@ class Worker:
                     f"{MOST_ATTEMPTS} workers died of it, perhaps for want of memory: "
                     "try it alone with `impasto stylize`"
                 )
-            height, width = self._make(job).rgb.shape[:2]
+            file_format = format_of(job.output)
+            photo = self._work.read(storage.read(job.path), name=job.path)
+            self._work.check(photo, file_format)
+            photo = self._work.change(photo)
+            storage.write(job.output, self._work.encode(photo, file_format))
+            height, width = photo.rgb.shape[:2]
         except MemoryError:
             error = str(ImageTooLargeError(f"{job.path} does not fit into memory"))
         except ImpastoError as caught:
@@ -143,12 +147,3 @@ class Worker:
         # this one when the next picture begins.
         self._attempts.end.remote(job.path, json.dumps(told).encode())
         return told
-
-    def _make(self, job: Job) -> Photo:
-        """Makes and writes a result, and returns it."""
-        work, file_format = self._work, format_of(job.output)
-        photo = work.read(storage.read(job.path), name=job.path)
-        work.check(photo, file_format)
-        photo = work.change(photo)
-        storage.write(job.output, work.encode(photo, file_format))
-        return photo
