@@ -27,9 +27,8 @@ FORMATS: Final = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 MILLISECOND: Final = Fraction(1, 1000)
 # What viewers show a frame for that states no time, or next to none.
 _USUAL_MS: Final = 100
-# In which steps a format holds times, and what viewers show for as long as is stated at least.
-_STEP_MS: Final = {"GIF": 10, "WEBP": 1, "PNG": 1}
-_LEAST_MS: Final = {"GIF": 20, "WEBP": 11, "PNG": 11}
+# The step in which a format holds times, and the least time that viewers keep to, in ms.
+_STEPS_MS: Final = {"GIF": (10, 20), "WEBP": (1, 11), "PNG": (1, 11)}
 _WEBP_QUALITY: Final = 90
 
 
@@ -131,7 +130,7 @@ def write_animation(
         OutputError: it cannot be written.
     """
     file_format = FORMATS[path.suffix.lower()]
-    step_ms, least_ms = _STEP_MS[file_format], _LEAST_MS[file_format]
+    step_ms, least_ms = _STEPS_MS[file_format]
 
     def rounded_ms(pts: int) -> int:
         return step_ms * round(pts * time_base / MILLISECOND / step_ms)

@@ -1,7 +1,7 @@
 """What is done to each frame of a clip: it is painted, or enlarged.
 
 Both are used from one thread, frame after frame. Their ``settings`` are all that the results
-depend on, ready for JSON, and ``steadiness`` is None where frames are not kept steady.
+depend on, ready for JSON. ``steadiness`` is the share of the result before that is kept, or None.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from impasto.images.reading import Photo
 from impasto.runtime.changes import Enlarger
 from impasto.runtime.stylizer import StyleModel
 from impasto.video.frames import Frame
-from impasto.video.steadiness import Steadiness
 from impasto.video.timeline import Timeline
 
 
@@ -27,14 +26,14 @@ class FramePainter:
     Attributes:
         model: the styles.
         timeline: blend and dials at each time.
-        steadiness: how steady the painting shall be.
+        steadiness: one of `MODES`.
         digest: of the model's file.
         scale: how many times as wide and high a result is.
     """
 
     model: StyleModel
     timeline: Timeline
-    steadiness: Steadiness | None = None
+    steadiness: float | None = None
     digest: str = ""
     scale: ClassVar[int] = 1
 
@@ -59,15 +58,10 @@ class FramePainter:
 
 @dataclass
 class FrameEnlarger:
-    """Enlarges frames, with their transparency.
-
-    Attributes:
-        enlarger: enlarges a picture.
-        steadiness: how steady the result shall be.
-    """
+    """Enlarges frames, with their transparency."""
 
     enlarger: Enlarger
-    steadiness: Steadiness | None = None
+    steadiness: float | None = None
 
     @property
     def scale(self) -> int:

@@ -102,7 +102,6 @@ def photo_footage(
     height, width = photo.shape[:2]
     scale = min(1.0, max_side_px / max(height, width))
     sides = {"width": max(16, round(width * scale)), "height": max(16, round(height * scale))}
-
     make = partial(make_clip, photo, frames=frames, noise=noise, **sides)
     return [Footage(move, partial(make, move)) for move in MOVES]
 
@@ -143,7 +142,7 @@ def changed(shots: Iterable[Frame], change: Change) -> Iterator[Picture]:
     carrier = None
     if change.steadiness is not None:
         frames = followed(frames)
-        carrier = Carrier(change.steadiness.painting_kept)
+        carrier = Carrier(change.steadiness)
     for frame in map(change.apply, frames):
         if carrier is not None:
             carrier.carry(frame)

@@ -189,7 +189,7 @@ class _Run:
         """
         frames, steadiness, total = self._selected(next_pts), self._change.steadiness, self._total()
         if steadiness is not None:
-            self._carrier = Carrier(steadiness.painting_kept, memory.get("mixture"))
+            self._carrier = Carrier(steadiness, memory.get("mixture"))
             frames = followed(frames, memory.get("grey"))
 
         def work(frame: Frame) -> Frame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -23,22 +22,8 @@ _MOST_GAIN: Final = 2.0
 _NO_ENERGY: Final = 1e-3
 
 
-@dataclass(frozen=True)
-class Steadiness:
-    """How steady a painting shall be.
-
-    Attributes:
-        painting_kept: share of the painting before in this one, where it can be followed.
-    """
-
-    painting_kept: float
-
-
-MODES: Final[dict[str, Steadiness | None]] = {
-    "off": None,
-    "light": Steadiness(0.33),
-    "strong": Steadiness(0.7),
-}
+MODES: Final[dict[str, float | None]] = {"off": None, "light": 0.33, "strong": 0.7}
+"""The share of the painting before in this one, where it can be followed, by name."""
 
 
 def followed(
