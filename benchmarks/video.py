@@ -39,8 +39,7 @@ from impasto.runtime.cores import usable_cores
 from impasto.video.changes import FramePainter
 from impasto.video.clips import Clip
 from impasto.video.frames import Frame
-from impasto.video.measuring import Footage, changed, measure, photo_footage
-from impasto.video.moves import make_clip
+from impasto.video.measuring import Footage, changed, make_clip, measure, photo_footage
 
 RATE_FPS = 25
 PACKAGES = ("onnxruntime", "av", "opencv-python-headless")

@@ -15,13 +15,12 @@ from impasto.errors import OutputError, UsageError, VideoError
 from impasto.runtime.changes import Enlarger
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
-from impasto.video.changes import FrameEnlarger, FramePainter
+from impasto.video.changes import FrameEnlarger, FramePainter, Timeline, parse_numbers
 from impasto.video.clips import FULL, Clip
 from impasto.video.encoding import CODECS, choose_codec
 from impasto.video.joining import CONTAINERS, Extract
 from impasto.video.rendering import VideoSettings, render
 from impasto.video.steadiness import MODES
-from impasto.video.timeline import Timeline, parse_numbers
 
 LOSSLESS = VideoSettings(crf=1)
 

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from impasto.video.frames import Frame
-from impasto.video.measuring import WarpError
-from impasto.video.moves import make_clip
+from impasto.video.measuring import WarpError, make_clip
 from impasto.video.steadiness import Carrier, followed
 
 
