@@ -132,7 +132,7 @@ def check_codec(name: str | None, crf: int | None) -> None:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a clip is encoded; what is not told here is as in `Clip`.
+    """How a clip is encoded; other attributes are those of a `Clip`.
 
     Attributes:
         codec: one of `CODECS`.

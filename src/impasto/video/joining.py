@@ -6,7 +6,7 @@ import contextlib
 import heapq
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from operator import itemgetter
@@ -20,7 +20,7 @@ from av.packet import Packet
 from impasto.errors import OutputError
 from impasto.video.clips import READ_ERRORS, TAG_OPTIONS, Clip, exact, is_cover, open_clip
 from impasto.video.encoding import CODECS, Encoding, told_errors
-from impasto.video.pieces import Piece, sync
+from impasto.video.pieces import PieceFolder, sync
 
 CONTAINERS: Final = {
     ".mp4": "mp4",
@@ -99,23 +99,16 @@ def streams_left_out(path: Path, suffix: str) -> list[str]:
 
 
 def join(
-    result: Path,
-    pieces: Sequence[tuple[Path, Piece]],
-    encoding: Encoding,
-    clip: Clip | None,
-    extract: Extract,
-    *,
-    temporary: Path,
+    result: Path, folder: PieceFolder, encoding: Encoding, clip: Clip | None, extract: Extract
 ) -> None:
-    """Writes a clip, atomically.
+    """Writes a clip, atomically; it grows in the folder.
 
     Args:
         result: the file.
-        pieces: in their order.
+        folder: with all pieces, at least one.
         encoding: of the pieces.
         clip: source of sound, subtitles, chapters, rotation and tags, if there is one.
         extract: part of the clip.
-        temporary: where the file grows, on the result's disk.
 
     Raises:
         OutputError: the disk is full, for example.
@@ -127,10 +120,12 @@ def join(
         timescale = str(encoding.time_base.denominator)
         options = {"movie_timescale": timescale, "movflags": "+faststart"}
     with (
-        _becomes(temporary, result),
+        _becomes(folder.joined, result),
         told_errors(result, "the clip"),
-        av.open(str(temporary), "w", format=container, options=options, **TAG_OPTIONS) as target,
-        av.open(str(pieces[0][0])) as first,
+        av.open(
+            str(folder.joined), "w", format=container, options=options, **TAG_OPTIONS
+        ) as target,
+        av.open(str(folder.path / folder.pieces[0].name)) as first,
         contextlib.ExitStack() as opened,
     ):
         stream = target.add_stream_from_template(first.streams.video[0], opaque=True)
@@ -155,7 +150,7 @@ def join(
             tags = source.metadata.items()
             target.metadata.update({k: v for k, v in tags if k not in _OF_THE_FILE})
             _copy_chapters(source, target, extract, clip.origin_s)
-        video = _encoded(pieces, stream, encoding.time_base)
+        video = _encoded(folder, stream, encoding.time_base)
         for _, packet in heapq.merge(video, copied, key=itemgetter(0)):
             target.mux(packet)
 
@@ -239,12 +234,12 @@ def _copy_chapters(
 
 
 def _encoded(
-    pieces: Iterable[tuple[Path, Piece]], stream: Any, time_base: Fraction
+    folder: PieceFolder, stream: Any, time_base: Fraction
 ) -> Iterator[tuple[Fraction, AnyPacket]]:
     """Reads the pieces' packets, with the times of the whole."""
     last: int | None = None
-    for path, piece in pieces:
-        with av.open(str(path)) as container:
+    for piece in folder.pieces:
+        with av.open(str(folder.path / piece.name)) as container:
             for packet in container.demux(container.streams.video[0]):
                 if packet.pts is None or packet.dts is None:
                     continue

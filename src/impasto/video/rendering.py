@@ -173,8 +173,7 @@ class _Run:
             self._work(next_pts, folder.memory, write)
             if clip is not None and extract.ends_s is None:
                 notes += _ends_early(clip)
-            pieces = [(folder.path / piece.name, piece) for piece in folder.pieces]
-            join(self._result, pieces, encoding, clip, extract, temporary=folder.joined)
+            join(self._result, folder, encoding, clip, extract)
             folder.clear()
 
     def _work(
