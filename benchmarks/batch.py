@@ -22,8 +22,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from impasto.cli.batch_running import Task, make_plan, painting_task
-from impasto.cluster.manifest import write_manifest
-from impasto.cluster.running import ray_started, run_on_ray
+from impasto.cluster.running import ray_started, run_on_ray, write_manifest
 from impasto.cluster.worker import Result
 from impasto.data.examples import example_photos_folder
 from impasto.dials import Painting, Writing

@@ -39,8 +39,8 @@ from impasto.losses import LossNetwork
 from impasto.runtime.cores import usable_cores
 from impasto.video.changes import FramePainter
 from impasto.video.clips import Clip
-from impasto.video.measuring import Footage, changed, measure, photo_footage
-from impasto.video.moves import Shot, make_clip
+from impasto.video.frames import Frame
+from impasto.video.measuring import Footage, changed, make_clip, measure, photo_footage
 
 RATE_FPS = 25
 PACKAGES = ("onnxruntime", "av", "opencv-python-headless")
@@ -147,7 +147,7 @@ def in_memory(
 
 
 def as_files(
-    arguments: argparse.Namespace, shots: list[Shot]
+    arguments: argparse.Namespace, shots: list[Frame]
 ) -> Iterator[tuple[str, list[Picture]]]:
     """Paints a clip by the command, from an H.264 file to one."""
     with tempfile.TemporaryDirectory() as name:
@@ -158,7 +158,7 @@ def as_files(
             yield f"{mode}, as a file", [frame.rgb for frame in Clip(target).frames()]
 
 
-def by_peer(command: str, shots: list[Shot]) -> Iterator[tuple[str, list[Picture]]]:
+def by_peer(command: str, shots: list[Frame]) -> Iterator[tuple[str, list[Picture]]]:
     """Paints a clip by another tool, without and with its smoothing, likewise."""
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name) / "clip.mp4", Path(name) / "painted.mp4"
@@ -171,7 +171,7 @@ def by_peer(command: str, shots: list[Shot]) -> Iterator[tuple[str, list[Picture
 
 
 def style_ratio(
-    shots: list[Shot], pictures: list[Picture], painting: Picture, network: LossNetwork
+    shots: list[Frame], pictures: list[Picture], painting: Picture, network: LossNetwork
 ) -> float:
     """Returns the mean style ratio of every few frames."""
     pairs = list(zip(shots, pictures, strict=True))[SCORED_EVERY - 1 :: SCORED_EVERY]

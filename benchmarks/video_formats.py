@@ -27,7 +27,7 @@ from impasto.data.examples import example_photos_folder
 from impasto.images.reading import read_image
 from impasto.video.clips import LIMITED
 from impasto.video.hdr import HLG
-from impasto.video.moves import make_clip
+from impasto.video.measuring import make_clip
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path.insert(0, str(TESTS))

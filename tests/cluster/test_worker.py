@@ -10,7 +10,7 @@ from PIL import Image
 from plain_changes import Plain
 
 from impasto.cli.batch_running import MakePainting
-from impasto.cluster.manifest import write_manifest
+from impasto.cluster.running import write_manifest
 from impasto.cluster.worker import MOST_ATTEMPTS, Attempts, Result, Worker
 from impasto.dials import Painting, Writing
 from impasto.images.reading import Photo, read_image

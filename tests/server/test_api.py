@@ -315,7 +315,7 @@ def test_errors_of_ours_are_told_without_their_inside(client, monkeypatch, pictu
     def fail(*_):
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("impasto.server.service.change", fail)
+    monkeypatch.setattr("impasto.server.pictures.change", fail)
     detail = problem(client.post("/v1/stylize", content=picture), 500, "failed")
     assert "secret" not in detail
 

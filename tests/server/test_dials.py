@@ -3,7 +3,7 @@
 from dial_cases import bad_texts, cases
 from server_helpers import problem
 
-from impasto.server.parameters import (
+from impasto.server.pictures import (
     StylizeParameters,
     UpscaleParameters,
     offered,

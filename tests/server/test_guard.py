@@ -87,7 +87,7 @@ def test_the_sign_in_form_has_a_limit(guarded):
 
 
 def test_the_sign_in_form_has_a_limit_of_time(guarded, monkeypatch):
-    monkeypatch.setattr("impasto.server.site._FORM_TIME_LIMIT_S", 0.2)
+    monkeypatch.setattr("impasto.server.routes._FORM_TIME_LIMIT_S", 0.2)
 
     async def slow():
         yield b"token="

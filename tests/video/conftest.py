@@ -1,8 +1,7 @@
 import pytest
 
 from impasto.runtime.stylizer import StyleModel
-from impasto.video.changes import FramePainter
-from impasto.video.timeline import Timeline
+from impasto.video.changes import FramePainter, Timeline
 
 
 @pytest.fixture

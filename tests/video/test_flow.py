@@ -8,8 +8,7 @@ from PIL import Image
 
 from impasto.video.flow import FlowFinder, grey, inside, moved
 from impasto.video.frames import Motion
-from impasto.video.moves import MOVES, make_clip
-from impasto.video.warp_error import WarpError
+from impasto.video.measuring import MOVES, WarpError, make_clip
 
 
 @pytest.fixture

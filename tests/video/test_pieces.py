@@ -196,7 +196,7 @@ def test_pieces_are_on_the_disk_before_they_are_listed(tmp_path, negative, monke
         synced.append(os.fstat(descriptor).st_ino)
 
     def listed(result, made, *_args, **_settings):
-        folder = made[0][0].parent
+        folder = made.path
         for row in json.loads((folder / "pieces.json").read_text())["pieces"]:
             assert (folder / row["name"]).stat().st_ino in synced
         for file in [*folder.glob("memory.*"), folder / "pieces.json"]:

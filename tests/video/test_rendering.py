@@ -15,13 +15,12 @@ from impasto.errors import OutputError, UsageError, VideoError
 from impasto.runtime.changes import Enlarger
 from impasto.runtime.stylizer import StyleModel
 from impasto.runtime.upscaler import UpscaleModel
-from impasto.video.changes import FrameEnlarger, FramePainter
+from impasto.video.changes import FrameEnlarger, FramePainter, Timeline, parse_numbers
 from impasto.video.clips import FULL, Clip
 from impasto.video.encoding import CODECS, choose_codec
 from impasto.video.joining import CONTAINERS, Extract
 from impasto.video.rendering import VideoSettings, render
-from impasto.video.steadiness import MODES, Steadiness
-from impasto.video.timeline import Timeline, parse_numbers
+from impasto.video.steadiness import MODES
 
 LOSSLESS = VideoSettings(crf=1)
 
@@ -216,7 +215,7 @@ def test_clips_become_animations_and_animations_clips(tmp_path, negative):
 
 def test_upscaling(tmp_path, tiny_upscaler):
     change = FrameEnlarger(
-        Enlarger(UpscaleModel(tiny_upscaler, threads=1), Enlarging(scale=2)), Steadiness(0.3)
+        Enlarger(UpscaleModel(tiny_upscaler, threads=1), Enlarging(scale=2)), 0.3
     )
     path = write_clip(tmp_path / "a.mp4", pictures(4), options={"crf": "1"})
     outcome = render(path, tmp_path / "b.mp4", change, LOSSLESS)

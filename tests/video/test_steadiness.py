@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from impasto.video.frames import Frame
-from impasto.video.moves import make_clip
+from impasto.video.measuring import WarpError, make_clip
 from impasto.video.steadiness import Carrier, followed
-from impasto.video.warp_error import WarpError
 
 
 @pytest.fixture(scope="module")

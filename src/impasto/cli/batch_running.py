@@ -21,8 +21,7 @@ from impasto.cli.report import PAINTING, UPSCALING, Words, summary
 from impasto.cli.running import lossless
 from impasto.cli.settings import Voice
 from impasto.cluster import storage
-from impasto.cluster.manifest import write_manifest
-from impasto.cluster.running import ray_started, run_on_ray
+from impasto.cluster.running import ray_started, run_on_ray, write_manifest
 from impasto.cluster.worker import STATUSES, Job, MakeWork, Result, Status
 from impasto.dials import Enlarging, Painting, Writing
 from impasto.errors import DataError, UsageError

@@ -18,11 +18,10 @@ from impasto.errors import UsageError
 from impasto.runtime.cores import check_threads
 
 if TYPE_CHECKING:
-    from impasto.video.frames import Picture
+    from impasto.video.frames import Frame, Picture
     from impasto.video.measuring import Footage
-    from impasto.video.moves import Shot
 
-    Painter = Callable[[Iterable[Shot]], Iterator[Picture]]
+    Painter = Callable[[Iterable[Frame]], Iterator[Picture]]
 
 _UNPAINTED: Final = "unpainted"
 _MODES: Final = ("off", "light", "strong")
@@ -135,7 +134,7 @@ def _footage(clip: Path, painted: Path | None, frames: int, max_size: int) -> li
     return photo_footage(read_image(clip).rgb, frames=frames, max_side_px=max_size)
 
 
-def _unpainted(shots: Iterable[Shot]) -> Iterator[Picture]:
+def _unpainted(shots: Iterable[Frame]) -> Iterator[Picture]:
     return (shot.rgb for shot in shots)
 
 

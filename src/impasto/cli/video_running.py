@@ -19,12 +19,19 @@ from impasto.dials import Enlarging, Painting
 from impasto.errors import ImpastoError, OutputError, UsageError
 from impasto.images.folders import real_path
 from impasto.video.animations import FORMATS
-from impasto.video.changes import Change, FrameEnlarger, FramePainter
+from impasto.video.changes import (
+    Change,
+    FrameEnlarger,
+    FramePainter,
+    Timeline,
+    parse_numbers,
+    parse_styles,
+    parse_time,
+)
 from impasto.video.encoding import check_codec
 from impasto.video.joining import CONTAINERS, Extract, streams_left_out
 from impasto.video.rendering import VideoSettings, render
 from impasto.video.steadiness import MODES
-from impasto.video.timeline import Timeline, parse_numbers, parse_styles, parse_time
 
 if TYPE_CHECKING:
     from impasto.video.rendering import Outcome

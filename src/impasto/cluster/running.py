@@ -1,19 +1,22 @@
-"""Running a batch on Ray: on this machine, or on a cluster that is there."""
+"""Running a batch on Ray, on this machine or on a cluster, and the manifest of its results."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import secrets
 import socket
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from impasto.cluster.storage import reason
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from impasto.cluster import storage
 from impasto.cluster.worker import Attempts, Job, MakeWork, Result, Worker
 from impasto.errors import ClusterError, UsageError
 from impasto.runtime.cores import usable_cores
@@ -25,6 +28,10 @@ _MOST_BLOCKS: Final = 10_000
 # Rows are paths and numbers; Ray would take a third of the memory.
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
 
+MANIFEST_NAME: Final = "manifest.parquet"
+# One column for each field of a `Result`, by the first word of its annotation; others are text.
+_COLUMNS: Final = {"int": pa.int64(), "float": pa.float64()}
+
 _MOST_STARTS: Final = 3
 _CONNECT_S: Final = 10.0
 _LOOPBACK: Final = "127.0.0.1"
@@ -32,9 +39,9 @@ _LOOPBACK: Final = "127.0.0.1"
 
 @contextlib.contextmanager
 def ray_started(address: str | None, actors: int | None) -> Iterator[int]:
-    """Starts Ray on this machine for as long as the block lasts, or joins a cluster.
+    """Joins a cluster, or starts Ray on this machine for as long as the block lasts.
 
-    Of one's own machine, nothing listens to others. Ray sends no usage statistics from here, has
+    On one's own machine, nothing listens to others. Ray sends no usage statistics from here, has
     no dashboard, and prints nothing.
 
     Args:
@@ -42,7 +49,7 @@ def ray_started(address: str | None, actors: int | None) -> Iterator[int]:
         actors: how many workers are wanted; None is one for each core.
 
     Yields:
-        How many there will be.
+        The number of workers.
 
     Raises:
         ClusterError: Ray does not start, or there is no cluster, or it has no cores.
@@ -59,7 +66,12 @@ def ray_started(address: str | None, actors: int | None) -> Iterator[int]:
     # Ray reports on workers that die to stdout, where nothing but ours belongs.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
-            yield actors or _cores_of_cluster(address)
+            actors = actors or int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+            if not actors:
+                raise ClusterError(
+                    f"the Ray cluster at {address} has no cores: add a machine that has"
+                )
+            yield actors
         finally:
             ray.shutdown()
 
@@ -73,8 +85,8 @@ def run_on_ray(jobs: Sequence[Job], make_work: MakeWork, actors: int) -> Iterato
 
     Args:
         jobs: at least one.
-        make_work: makes, in each worker, what is done with every picture.
-        actors: how many workers of one core each.
+        make_work: called once in each worker.
+        actors: number of workers, of one core each.
 
     Raises:
         ClusterError: no worker can load the model, or the cluster is gone.
@@ -91,7 +103,7 @@ def run_on_ray(jobs: Sequence[Job], make_work: MakeWork, actors: int) -> Iterato
     )
     attempts = counter.remote()
     dataset = ray.data.from_items(
-        [asdict(job) for job in jobs], override_num_blocks=min(len(jobs), _MOST_BLOCKS)
+        [dataclasses.asdict(job) for job in jobs], override_num_blocks=min(len(jobs), _MOST_BLOCKS)
     ).map(
         Worker,  # type: ignore[arg-type]  # Ray states the type of functions alone
         fn_constructor_args=(ray.put(make_work), attempts),
@@ -104,6 +116,33 @@ def run_on_ray(jobs: Sequence[Job], make_work: MakeWork, actors: int) -> Iterato
     except ray.exceptions.RayError as error:
         last_line = str(error).strip().rpartition("\n")[2]
         raise ClusterError(f"the batch stopped: {last_line}") from error
+
+
+def write_manifest(folder: str, results: Sequence[Result]) -> str:
+    """Writes a Parquet file of one row for each input, in place of an earlier run's.
+
+    Returns:
+        Its path or URL, in the folder of the results.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    fields = [(field.name, str(field.type).split()[0]) for field in dataclasses.fields(Result)]
+    schema = pa.schema([(name, _COLUMNS.get(kind, pa.string())) for name, kind in fields])
+    rows = [
+        {name: _printable(value) for name, value in dataclasses.asdict(result).items()}
+        for result in results
+    ]
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    place = storage.join(folder, MANIFEST_NAME)
+    storage.write(place, buffer.getvalue().to_pybytes())
+    return place
+
+
+def _printable(value: Any) -> Any:
+    """Escapes what a file name on Linux may hold and UTF-8 may not."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _start(actors: int) -> None:
@@ -127,7 +166,7 @@ def _start(actors: int) -> None:
             ray.shutdown()
             if start == _MOST_STARTS:
                 raise ClusterError(
-                    f"Ray does not start on this machine: {reason(error)}"
+                    f"Ray does not start on this machine: {storage.reason(error)}"
                 ) from error
 
 
@@ -160,27 +199,15 @@ def _join(address: str) -> None:
     except Exception as error:
         ray.shutdown()
         raise ClusterError(
-            f"no Ray cluster answers at {address}: {reason(error)}; `ray start --head` starts one, "
-            "and a token must be the same on all machines"
+            f"no Ray cluster answers at {address}: {storage.reason(error)}; `ray start --head` "
+            "starts one, and a token must be the same on all machines"
         ) from error
-
-
-def _cores_of_cluster(address: str | None) -> int:
-    import ray
-
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cores = int(resources.get("CPU", 0))
-    if cores < 1:
-        raise ClusterError(f"the Ray cluster at {address} has no cores: add a machine that has")
-    return cores
 
 
 def _prepare(*, alone: bool) -> None:
     """Keeps Ray from telling its makers, and whoever reads our lines, what it does.
 
-    Args:
-        alone: Ray is started on this machine, for nobody else: it listens on the loopback
-            address, as it does by itself on macOS and Windows.
+    Alone on this machine, it listens on the loopback address, as by itself on macOS and Windows.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"  # without it there is a warning

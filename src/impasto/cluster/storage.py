@@ -32,12 +32,7 @@ _OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "a
 
 
 class Entry(NamedTuple):
-    """A picture that was found.
-
-    Attributes:
-        name: its path below the folder, with ``/`` on every system.
-        size_bytes: of its file.
-    """
+    """A picture by its path below a folder, with ``/`` on every system."""
 
     name: str
     size_bytes: int
@@ -49,11 +44,7 @@ def is_url(place: str) -> bool:
 
 
 def resolve(given: str) -> str:
-    """Returns the place that somebody means.
-
-    Raises:
-        UsageError: nothing has that name.
-    """
+    """Returns the place that a user means, or raises a `UsageError`."""
     for scheme in _LOCAL:
         given = given.removeprefix(scheme)
     if not is_url(given):
@@ -79,7 +70,7 @@ def join(folder: str, name: str) -> str:
 
 
 def relative(name: str) -> PurePath:
-    """Makes the path of a result, below any folder, from the name of a photo.
+    """Returns the path of a result, below any folder, for the name of a photo.
 
     A store's object may have a name that leads elsewhere on a disk: ``/home/a.jpg``, and on
     Windows ``C:/a.jpg``.
@@ -95,7 +86,7 @@ def identity(place: str) -> tuple[str, str, str]:
     are not told apart.
 
     Raises:
-        UsageError: nothing here reads such URLs.
+        UsageError: no store has such URLs.
     """
     path, kind, host = place, _DISK, ""
     if is_url(place):
@@ -111,26 +102,18 @@ def identity(place: str) -> tuple[str, str, str]:
 
 
 def same(first: str, second: str) -> bool:
-    """Tells whether two places are one, by whichever names.
-
-    Raises:
-        UsageError: nothing here reads such URLs.
-    """
+    """Tells whether two places are one; errors are those of `identity`."""
     return identity(first) == identity(second)
 
 
 def list_pictures(folder: str, *, skip: str) -> list[Entry]:
-    """Finds the pictures in a folder and below it, in a fixed order.
+    """Finds the pictures below a folder, sorted, but those below the folder of the results.
 
-    Which ones count is told at `impasto.images.folders.iterate_pictures`.
-
-    Args:
-        folder: where to look.
-        skip: a folder that is not entered: the one results go to.
+    They are those of `impasto.images.folders.iterate_pictures`.
 
     Raises:
         DataError: the folder cannot be read.
-        UsageError: nothing here reads such URLs.
+        UsageError: no store has such URLs.
     """
     *store, skipped = identity(skip)
     if is_url(folder):
@@ -150,23 +133,14 @@ def list_pictures(folder: str, *, skip: str) -> list[Entry]:
 
 
 def existing(folder: str, names: Iterable[str]) -> set[str]:
-    """Returns those of some names that are there below a folder.
-
-    Raises:
-        DataError: the folder cannot be read.
-        UsageError: nothing here reads such URLs.
-    """
+    """Returns those of some names that are there; errors are those of `list_pictures`."""
     if is_url(folder):
         return _find(folder).keys() & set(names)
     return {name for name in names if os.path.exists(join(folder, name))}  # noqa: PTH110
 
 
 def read(place: str) -> bytes:
-    """Returns a picture's file.
-
-    Raises:
-        ImageReadError: it is not there, or cannot be read.
-    """
+    """Returns a picture's file, or raises an `ImageReadError`."""
     try:
         if is_url(place):
             filesystem, path = _filesystem(place)
@@ -180,11 +154,7 @@ def read(place: str) -> bytes:
 
 
 def write(place: str, data: bytes) -> None:
-    """Writes a file whole; its folders are made.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+    """Writes a file whole, in folders that are made, or raises an `OutputError`."""
     if not is_url(place):
         with atomic_path(place) as temporary:
             temporary.write_bytes(data)
@@ -200,11 +170,7 @@ def write(place: str, data: bytes) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Writes a file and removes it, to find out before the work.
-
-    Raises:
-        OutputError: nothing can be written in the folder.
-    """
+    """Writes a file and removes it, before the work, or raises an `OutputError`."""
     try:
         place = join(folder, f".impasto-{secrets.token_hex(6)}")
         write(place, b"")

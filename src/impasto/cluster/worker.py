@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from impasto.cluster import storage
 from impasto.errors import ClusterError, ImageTooLargeError, ImpastoError
-from impasto.images.reading import Photo
 from impasto.images.writing import format_of
 from impasto.work import Work
 
@@ -32,8 +31,8 @@ class Job:
     """One picture to work on: all that travels to a worker.
 
     Attributes:
-        path: of the photo, a path or a URL.
-        output: of the result, likewise; its suffix is the format.
+        path: path or URL of the photo.
+        output: path or URL of the result, whose suffix is the format.
         size_bytes: of the photo's file.
     """
 
@@ -47,16 +46,16 @@ class Result:
     """What became of a picture: a row of the manifest.
 
     Attributes:
-        path: of the photo.
-        output: of the result.
+        path: path or URL of the photo.
+        output: path or URL of the result.
         status: ``"done"``, ``"skipped"`` (the output was there) or ``"failed"``.
         error: the message of what failed, or None.
         attempts: how often it was begun: more than once where a worker died.
-        worker: machine and process that worked on it last; None without one.
+        worker: machine and process that worked on it last.
         elapsed_s: wall-clock time of reading, working and writing.
         size_bytes: of the photo's file.
-        width: of the result, in px; None without one.
-        height: likewise.
+        width: of the result, in px.
+        height: of the result, in px.
     """
 
     path: str
@@ -79,16 +78,11 @@ class Attempts:
     """
 
     def __init__(self) -> None:
-        """Begins with none."""
         self._begun: Counter[str] = Counter()
         self._ended: dict[str, bytes] = {}
 
     def begin(self, path: str) -> int | bytes:
-        """Counts an attempt.
-
-        Returns:
-            The number of it, from 1; of a picture that has ended, what `end` was given.
-        """
+        """Returns the number of an attempt, from 1, or the row of a picture that has ended."""
         if path in self._ended:
             return self._ended[path]
         self._begun[path] += 1
@@ -104,27 +98,17 @@ class Worker:
     """The actor's side of a batch, which keeps one model warm."""
 
     def __init__(self, make_work: Any, attempts: Any) -> None:
-        """Loads the model.
-
-        Args:
-            make_work: Ray's reference of a `MakeWork`.
-            attempts: Ray's handle of an `Attempts`.
-        """
+        """Loads the model, by Ray's reference of a `MakeWork` and handle of an `Attempts`."""
         import ray
 
         self._get = ray.get
-        made: MakeWork = ray.get(make_work)
-        self._work = made()
+        self._work: Work = ray.get(make_work)()
         self._attempts = attempts
         self._name = f"{socket.gethostname()}:{os.getpid()}"
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Works on one picture: the fields of a `Job` become those of a `Result`.
-
-        Whatever goes wrong is told in the row and stops nothing.
-        """
-        job = Job(**row)
-        start_s = time.perf_counter()
+        """Turns the fields of a `Job` into those of a `Result`, errors too, which stop nothing."""
+        job, start_s = Job(**row), time.perf_counter()
         attempt: int | bytes = self._get(self._attempts.begin.remote(job.path))
         if isinstance(attempt, bytes):
             ended: dict[str, Any] = json.loads(attempt)
@@ -136,7 +120,11 @@ class Worker:
                     f"{MOST_ATTEMPTS} workers died of it, perhaps for want of memory: "
                     "try it alone with `impasto stylize`"
                 )
-            photo = self._result(job)
+            file_format = format_of(job.output)
+            photo = self._work.read(storage.read(job.path), name=job.path)
+            self._work.check(photo, file_format)
+            photo = self._work.change(photo)
+            storage.write(job.output, self._work.encode(photo, file_format))
             height, width = photo.rgb.shape[:2]
         except MemoryError:
             error = str(ImageTooLargeError(f"{job.path} does not fit into memory"))
@@ -145,14 +133,12 @@ class Worker:
         except Exception as caught:  # a fault of ours with one picture stops one picture
             error = f"{type(caught).__name__}: {storage.reason(caught)}"
         result = Result(
-            path=job.path,
-            output=job.output,
+            **row,
             status="done" if error is None else "failed",
             error=error,
             attempts=min(attempt, MOST_ATTEMPTS),
             worker=self._name,
             elapsed_s=round(time.perf_counter() - start_s, 4),
-            size_bytes=job.size_bytes,
             width=width,
             height=height,
         )
@@ -161,12 +147,3 @@ class Worker:
         # this one when the next picture begins.
         self._attempts.end.remote(job.path, json.dumps(told).encode())
         return told
-
-    def _result(self, job: Job) -> Photo:
-        """Makes and writes a result, and returns it."""
-        work, file_format = self._work, format_of(job.output)
-        photo = work.read(storage.read(job.path), name=job.path)
-        work.check(photo, file_format)
-        photo = work.change(photo)
-        storage.write(job.output, work.encode(photo, file_format))
-        return photo

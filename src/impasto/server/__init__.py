@@ -6,7 +6,7 @@ Nothing here talks to another machine, and nothing of a picture is kept or logge
 
 from __future__ import annotations
 
-from impasto.server.application import create_app
+from impasto.server.running import create_app
 from impasto.server.settings import ServerSettings
 
 __all__ = ["ServerSettings", "create_app"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from impasto.catalog import close_name, list_upscalers
+from impasto.catalog import Style, close_name, list_upscalers
 from impasto.errors import ModelError, UnknownStyleError, UsageError
 from impasto.images.reading import Photo, read_image
 from impasto.images.resize import shrink
@@ -31,50 +32,28 @@ _THUMBNAIL_PX: Final = 384
 _THUMBNAIL_QUALITY: Final = 88
 
 
-class GalleryStyle(NamedTuple):
-    """A style that the service paints.
-
-    Attributes:
-        name: what requests call it.
-        title: the painting's name.
-        artist: who painted it; ``""`` if unknown, as the next two.
-        year: when.
-        licence: of the model.
-        model: what paints it.
-    """
-
-    name: str
-    title: str
-    artist: str
-    year: str
-    licence: str
-    model: StyleModel
-
-
 class Gallery:
     """Everything that can be asked for by name.
 
     Attributes:
         styles: by their names; the first one is the default.
+        models: of the styles, by their names.
         upscalers: by name and scale.
+        thumbnails: JPEG files that show the styles, by name, once they are painted.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        """Loads every model.
-
-        A damaged file of the user's own styles is left out and logged.
-
-        Args:
-            settings: which model files there are beside those that have names.
+        """Loads every model; a damaged file of the user's own styles is left out and logged.
 
         Raises:
             ModelError: a model file of the settings cannot be used.
             UnknownStyleError: there is no style at all.
         """
         self._threads = settings.threads_per_worker
-        self.styles: dict[str, GalleryStyle] = {}
+        self.styles: dict[str, Style] = {}
+        self.models: dict[str, StyleModel] = {}
         self.upscalers: dict[tuple[str, int], UpscaleModel] = {}
-        self._thumbnails: dict[str, Future[bytes]] = {}
+        self.thumbnails: dict[str, Future[bytes]] = {}
         for path in settings.models:
             self._add_file(path)
         self._add_catalogue()
@@ -89,65 +68,56 @@ class Gallery:
             return
         painter = load_model(path, threads=self._threads)
         for entry in metadata.styles:
-            of_style = painter.with_blend({entry.name: 1.0})
-            self._add(GalleryStyle(entry.name, entry.title, "", "", metadata.licence, of_style))
+            style = Style(entry.name, entry.title, "", "", "", metadata.licence, path)
+            self._add(style, painter.with_blend({entry.name: 1.0}))
 
     def _add_catalogue(self) -> None:
-        for style in list_styles():
+        for listed in list_styles():
             try:
-                model = load_model(style.name, threads=self._threads)
+                model = load_model(listed.name, threads=self._threads)
             except ModelError as error:
-                if style.origin == "shipped":
+                if listed.origin == "shipped":
                     raise
                 _LOG.warning("left out: %s", error)
                 continue
-            title, licence = style.title, style.licence
-            if style.origin == "own":
+            style = listed
+            if listed.origin == "own":
                 (inner,) = model.blend
                 title = next(e.title for e in model.metadata.styles if e.name == inner)
-                licence = model.metadata.licence
-            self._add(GalleryStyle(style.name, title, style.artist, style.year, licence, model))
+                style = replace(listed, title=title, licence=model.metadata.licence)
+            self._add(style, model)
         for item in list_upscalers():
             enlarger = load_upscaler(item.name, scale=item.scale, threads=self._threads)
             self._add_upscaler(item.name, enlarger)
 
-    def _add(self, style: GalleryStyle) -> None:
+    def _add(self, style: Style, model: StyleModel) -> None:
         self.styles.setdefault(style.name, style)
+        self.models.setdefault(style.name, model)
 
     def _add_upscaler(self, name: str, model: UpscaleModel) -> None:
         for scale in model.scales:
             self.upscalers.setdefault((name, scale), model.with_scale(scale))
 
-    def find_style(self, name: str) -> GalleryStyle:
-        """Finds one style.
-
-        Raises:
-            UnknownStyleError: there is none of that name.
-        """
-        if name not in self.styles:
-            known = list(self.styles)
-            raise UnknownStyleError(
-                f"there is no style {name!r:.100}: {close_name(name, known)}known are "
-                f"{', '.join(known)}"
-            )
-        return self.styles[name]
-
     def painter(self, text: str | None) -> StyleModel:
-        """Finds what paints a style or a blend of styles.
+        """Finds the model of a style or a blend, such as ``great_wave:0.7,udnie:0.3``.
 
-        Args:
-            text: ``great_wave``, or ``great_wave:0.7,udnie:0.3``; None is the first style.
+        None is the first style.
 
         Raises:
             UnknownStyleError: there is no style of one of the names.
             UsageError: it is no blend, or no file holds all of its styles.
         """
-        if text is None:
-            return next(iter(self.styles.values())).model
-        if text in self.styles:
-            return self.styles[text].model
+        known = list(self.models)
+        if text is None or text in known:
+            return self.models[text or known[0]]
         blend = parse_blend(text)
-        models = [self.find_style(name).model for name in blend]
+        for name in blend:
+            if name not in known:
+                raise UnknownStyleError(
+                    f"there is no style {name!r:.100}: {close_name(name, known)}known are "
+                    f"{', '.join(known)}"
+                )
+        models = [self.models[name] for name in blend]
         if len(models) == 1:
             return models[0]
         for model in models:
@@ -160,24 +130,15 @@ class Gallery:
 
     def blends_with(self, name: str) -> list[str]:
         """Returns the other styles that blend with one."""
-        model = self.styles[name].model
+        own = self.models[name]
         return [
             other
-            for other, style in self.styles.items()
-            if other != name
-            and ({name, other} <= _held(model) or {name, other} <= _held(style.model))
+            for other, model in self.models.items()
+            if other != name and any({name, other} <= _held(one) for one in (own, model))
         ]
 
     def upscaler(self, name: str | None, scale: int) -> UpscaleModel:
-        """Finds what enlarges.
-
-        Args:
-            name: its name; None is the first one for the scale.
-            scale: how many times as wide and high.
-
-        Raises:
-            ProblemError: there is none.
-        """
+        """Finds the model of a name, or else the first one, for a scale."""
         for (known, gives), model in self.upscalers.items():
             if gives == scale and name in (known, None):
                 return model
@@ -195,37 +156,17 @@ class Gallery:
         )
 
     def start_thumbnails(self, pool: WorkerPool, example: Path) -> None:
-        """Has the workers paint a photo in every style, before the first request.
-
-        Raises:
-            ImageError: the photo cannot be used.
-        """
+        """Has the workers paint a photo in every style, before the first request."""
         photo = shrink(read_image(example), _PAINTED_PX)
-        for name, style in self.styles.items():
-            self._thumbnails[name] = pool.submit(_thumbnail_work(photo, style.model), Task())
-
-    def thumbnail(self, name: str) -> Future[bytes]:
-        """Returns the JPEG that shows a style, once it is painted.
-
-        Raises:
-            UnknownStyleError: there is no such style.
-        """
-        return self._thumbnails[self.find_style(name).name]
-
-    @property
-    def waiting_thumbnails(self) -> int:
-        """How many thumbnails are not painted yet."""
-        return sum(not thumbnail.done() for thumbnail in self._thumbnails.values())
+        for name, model in self.models.items():
+            paint = partial(_thumbnail, photo, model)
+            self.thumbnails[name] = pool.submit(paint, Task())
 
 
 def _held(model: StyleModel) -> set[str]:
     return {style.name for style in model.metadata.styles}
 
 
-def _thumbnail_work(photo: Photo, model: StyleModel) -> Callable[[Task], bytes]:
-    def work(task: Task) -> bytes:
-        painted = model.paint(photo.rgb, progress=task.check)
-        small = shrink(Photo(painted), _THUMBNAIL_PX)
-        return encode_image(small, "JPEG", quality=_THUMBNAIL_QUALITY)
-
-    return work
+def _thumbnail(photo: Photo, model: StyleModel, task: Task) -> bytes:
+    painted = Photo(model.paint(photo.rgb, progress=task.check))
+    return encode_image(shrink(painted, _THUMBNAIL_PX), "JPEG", quality=_THUMBNAIL_QUALITY)

@@ -31,36 +31,27 @@ class Guard:
     """Refuses requests before anything of them is read but their headers."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
-        """Wraps an application.
-
-        Args:
-            app: what answers.
-            settings: whom.
-        """
         self._app, self._settings = app, settings
         self._hosts = settings.answered_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on, or refuses it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope)
-        refusal = self._refusal(request)
-        if refusal is None:
-            await self._app(scope, receive, send)
-        elif isinstance(refusal, ProblemError):
-            response = refusal.response(request.state.request_id)
-            await response(scope, receive, send)
-        else:
-            await refusal(scope, receive, send)
+        answer: ASGIApp | None = None
+        if scope["type"] == "http":
+            request = Request(scope)
+            try:
+                answer = self._check(request)
+            except ProblemError as problem:
+                answer = problem.response(request.state.request_id)
+        await (answer or self._app)(scope, receive, send)
 
-    def _refusal(self, request: Request) -> ProblemError | Response | None:
+    def _check(self, request: Request) -> Response | None:
+        """Returns the way to the page of the token, for people; programs get a problem."""
         path = request.scope["path"]
         if path in _HEALTH:  # asked by whatever address a container has
             return None
         if host_of(request.headers.get("host", "")) not in self._hosts:
-            return ProblemError(
+            raise ProblemError(
                 421,
                 "unknown-host",
                 "this service is not answering to that name: --allow-host NAME lets it",
@@ -68,7 +59,7 @@ class Guard:
         if request.method not in _READING and not is_same_origin(
             request, self._settings.cors_origins
         ):
-            return ProblemError(
+            raise ProblemError(
                 403, "foreign-origin", "the request comes from another site's page: it is refused"
             )
         token = self._settings.token
@@ -76,7 +67,7 @@ class Guard:
             return None
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse(request.scope.get("root_path", "") + SIGN_IN, 303)
-        return ProblemError(
+        raise ProblemError(
             401,
             "no-token",
             "this service asks for a token: send it as Authorization: Bearer TOKEN",
@@ -91,12 +82,7 @@ def host_of(header: str) -> str:
 
 
 def is_same_origin(request: Request, others: Collection[str]) -> bool:
-    """Tells whether a request comes from this service's own page, or from no page at all.
-
-    Args:
-        request: of which the headers are read.
-        others: further origins that may send requests.
-    """
+    """Tells whether a request comes from no page, this service's own or one of other origins."""
     origin = request.headers.get("origin")
     if origin is None:
         return request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
@@ -116,7 +102,7 @@ def is_token(given: str, token: str) -> bool:
 
 
 def session_of(token: str) -> str:
-    """Returns what the cookie holds of whoever has shown the token."""
+    """Returns the cookie of a browser that has shown the token."""
     return hmac.new(token.encode(), b"impasto session", hashlib.sha256).hexdigest()
 
 

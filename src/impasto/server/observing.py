@@ -26,6 +26,7 @@ from impasto.server.problems import ProblemError
 
 _LOG: Final = logging.getLogger(__name__)
 _REQUEST_ID: Final = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
 _SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 # Scripts and styles come from this server alone. Pictures may also be made by the page itself
@@ -57,18 +58,9 @@ class JsonLines(logging.Formatter):
 
 
 class Metrics:
-    """What Prometheus is told.
-
-    Attributes:
-        registry: of all of it.
-    """
+    """The figures for Prometheus, in a registry of their own."""
 
     def __init__(self, pool: WorkerPool) -> None:
-        """Begins to count.
-
-        Args:
-            pool: whose places are counted.
-        """
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -116,20 +108,16 @@ class Observer:
     """The outermost layer: every answer passes here, and no error goes on from here."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        """Wraps an application.
-
-        Args:
-            app: what answers.
-            metrics: what counts.
-        """
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Has a request answered, and tells of it."""
+        """Has a request answered, counts and logs it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = Headers(scope=scope).get("x-request-id", "")
+        if not _REQUEST_ID.fullmatch(request_id):  # none of a proxy's
+            request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         start, status = time.perf_counter(), 0
 
@@ -154,7 +142,8 @@ class Observer:
                 )
                 await problem.response(request_id)(scope, receive, send_with_headers)
         elapsed_s = time.perf_counter() - start
-        route, method = getattr(scope.get("route"), "path", "other"), _method(scope)
+        route = getattr(scope.get("route"), "path", "other")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.count(route, method, status, elapsed_s)
         fields = {
             "request_id": request_id,
@@ -167,22 +156,6 @@ class Observer:
         _LOG.info("request", extra={"fields": fields})
 
 
-def _request_id(scope: Scope) -> str:
-    """Returns the id that a proxy gave, or a new one."""
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-
-
-def _method(scope: Scope) -> str:
-    known = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
-    return scope["method"] if scope["method"] in known else "other"
-
-
 def log_fields(state: Any, **fields: object) -> None:
-    """Adds to a request's log line.
-
-    Args:
-        state: of the request.
-        **fields: names and values.
-    """
+    """Adds to the log line of a request with this state."""
     state.log = {**getattr(state, "log", {}), **fields}

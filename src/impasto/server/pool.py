@@ -31,7 +31,6 @@ class Task:
     """
 
     def __init__(self) -> None:
-        """Makes a task that somebody waits for."""
         self.times_s: dict[str, float] = {}
         self._stopped = threading.Event()
 
@@ -40,21 +39,13 @@ class Task:
         self._stopped.set()
 
     def check(self, _share: float = 0.0) -> None:
-        """Ends the work where nobody waits for it; fit to be told of progress.
-
-        Raises:
-            AbandonedError: nobody waits.
-        """
+        """Raises an `AbandonedError` where nobody waits; fit to be told of progress."""
         if self._stopped.is_set():
             raise AbandonedError
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measures a stage, unless nobody waits for it.
-
-        Raises:
-            AbandonedError: nobody waits.
-        """
+        """Measures a stage, or raises an `AbandonedError` where nobody waits for it."""
         self.check()
         start = time.perf_counter()
         yield
@@ -62,19 +53,14 @@ class Task:
 
 
 class WorkerPool:
-    """Threads that work on pictures, as many as were asked for.
+    """Threads that work on pictures.
 
     ONNX Runtime, Pillow and NumPy let go of Python's lock, so threads use all cores and share
     one copy of every model.
     """
 
     def __init__(self, workers: int, queue: int) -> None:
-        """Starts no thread yet.
-
-        Args:
-            workers: pictures worked on at once.
-            queue: requests that may wait beside those.
-        """
+        """Makes room for so many pictures at once, and requests that wait beside those."""
         self.workers, self.places, self.taken = workers, workers + queue, 0
         self._executor = ThreadPoolExecutor(workers, "impasto-worker")
         self._last_s = 1.0
@@ -102,12 +88,7 @@ class WorkerPool:
             place.leave()
 
     def submit(self, work: Callable[[Task], _Result], task: Task) -> Future[_Result]:
-        """Puts work in the line.
-
-        Args:
-            work: what a worker calls.
-            task: what it is given.
-        """
+        """Has a worker call a function with a task, after the work that waits already."""
         queued = time.perf_counter()
 
         def run() -> _Result:
@@ -129,11 +110,6 @@ class Place:
     """One request's place in a pool."""
 
     def __init__(self, pool: WorkerPool) -> None:
-        """Takes the place.
-
-        Args:
-            pool: where.
-        """
         self._pool, self._loop = pool, asyncio.get_running_loop()
         self._job: Future[Any] | None = None
 
@@ -145,16 +121,10 @@ class Place:
     ) -> _Result:
         """Waits for a worker and for its result.
 
-        Args:
-            work: what the worker calls.
-            task: what it is given.
-            is_gone: tells whether whoever asked has left.
-
         Raises:
-            AbandonedError: whoever asked has left.
+            AbandonedError: the sender has left, as ``is_gone`` tells.
         """
-        job = self._pool.submit(work, task)
-        self._job = job
+        self._job = job = self._pool.submit(work, task)
         waiting = asyncio.wrap_future(job)
         try:
             while not (await asyncio.wait({waiting}, timeout=_LOOK_EVERY_S))[0]:

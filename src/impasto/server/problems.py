@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from impasto.errors import (
@@ -19,28 +21,49 @@ from impasto.errors import (
     UsageError,
 )
 
+PROBLEM: Final = {
+    "description": "What is wrong, in one line.",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "status": {"type": "integer"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "request_id": {"type": "string"},
+                },
+            }
+        }
+    },
+}
+"""A problem as OpenAPI describes it."""
+
+# Status and code of errors, a kind of errors after its special ones.
+_KNOWN: Final = {
+    ImageTooLargeError: (413, "too-large"),
+    ImageError: (422, "not-a-picture"),
+    MissingExtraError: (415, "not-a-picture"),
+    UnknownStyleError: (422, "unknown-style"),
+    UsageError: (422, "bad-parameter"),
+    TemporarySpaceError: (500, "failed"),
+    OutputError: (422, "bad-parameter"),
+}
+
 
 class ProblemError(Exception):
-    """What is answered in place of a picture.
+    """A problem that is answered in place of a picture.
 
     Attributes:
         status: of HTTP.
         code: the cause in a word that stays the same, such as ``"busy"``.
         detail: one line for people.
-        headers: that go with it.
+        headers: of the answer.
     """
 
     def __init__(
         self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Keeps the parts.
-
-        Args:
-            status: of HTTP.
-            code: the cause in a word.
-            detail: one line for people.
-            headers: that go with it.
-        """
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
         self.headers = dict(headers or {})
@@ -63,20 +86,17 @@ class ProblemError(Exception):
         )
 
 
-def problem_of(error: ImpastoError) -> ProblemError:
-    """Says whose fault an error is: that of what was sent, or ours."""
+def problem_of(error: ProblemError | ImpastoError | HTTPException) -> ProblemError:
+    """Says whose fault an error is: the sender's, or ours."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, HTTPException):
+        code = "not-found" if error.status_code == 404 else "bad-request"
+        return ProblemError(error.status_code, code, str(error.detail), error.headers)
     detail = " ".join(str(error).split())
-    if isinstance(error, ImageTooLargeError):
-        return ProblemError(413, "too-large", detail)
+    status, code = next(
+        (known for kind, known in _KNOWN.items() if isinstance(error, kind)), (500, "failed")
+    )
     if isinstance(error, MissingExtraError):
-        return ProblemError(
-            415, "not-a-picture", f"{detail}; or send the picture in another format, such as JPEG"
-        )
-    if isinstance(error, ImageError):
-        return ProblemError(422, "not-a-picture", detail)
-    if isinstance(error, UnknownStyleError):
-        return ProblemError(422, "unknown-style", detail)
-    wrong = isinstance(error, (UsageError, OutputError))
-    if wrong and not isinstance(error, TemporarySpaceError):
-        return ProblemError(422, "bad-parameter", detail)
-    return ProblemError(500, "failed", detail)
+        detail += "; or send the picture in another format, such as JPEG"
+    return ProblemError(status, code, detail)

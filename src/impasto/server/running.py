@@ -1,21 +1,33 @@
-"""Running the service until somebody stops it."""
+"""The service: its layers and its answers to errors, and running it until it is stopped."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
 
 import uvicorn
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 
-from impasto.errors import UsageError
-from impasto.server.application import create_app
-from impasto.server.observing import JsonLines
+from impasto._version import __version__
+from impasto.errors import ImpastoError, UsageError
+from impasto.server.gallery import Gallery
+from impasto.server.guard import Guard
+from impasto.server.observing import JsonLines, Metrics, Observer
+from impasto.server.pictures import Service, picture_routes
+from impasto.server.pool import WorkerPool
+from impasto.server.problems import ProblemError, problem_of
+from impasto.server.routes import health_routes, list_routes, page_routes
 from impasto.server.settings import ServerSettings
 
 _LOGGERS: Final = ("impasto.server", "uvicorn.error")
@@ -25,13 +37,67 @@ _WAITING_CONNECTIONS: Final = 2048
 # Beside the queue, which answers for itself: the page, the metrics, requests still to be refused.
 _SPARE_CONNECTIONS: Final = 512
 
+_DESCRIPTION: Final = (
+    "Paints photos in the style of a painting. A picture is sent as the body of a request, or as "
+    "the file of a form, with parameters in the query or in the form's fields."
+)
+
+# FastAPI can send traces, metrics and logs to a collector that the environment names.
+_NO_TELEMETRY: Final[Any] = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
+
+
+def create_app(settings: ServerSettings) -> FastAPI:
+    """Makes the service, an ASGI application.
+
+    Raises:
+        UsageError: a setting cannot be used.
+        ModelError: a model file cannot be used.
+    """
+    settings.check()
+    pool = WorkerPool(settings.worker_count, settings.queue)
+    service = Service(settings, Gallery(settings), pool, Metrics(pool))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        service.gallery.start_thumbnails(pool, settings.example_photo)
+        yield
+        await asyncio.to_thread(pool.close)
+
+    app = FastAPI(
+        title="Impasto",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers=dict.fromkeys((ProblemError, ImpastoError, HTTPException), _answer),
+        telemetry=_NO_TELEMETRY,
+    )
+    for routes in (picture_routes, list_routes, health_routes, page_routes):
+        app.include_router(routes(service))
+    app.add_middleware(Guard, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Server-Timing", "X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(Observer, metrics=service.metrics)
+    return app
+
+
+async def _answer(request: Request, error: Any) -> Response:
+    return problem_of(error).response(request.state.request_id)
+
 
 class _Server(uvicorn.Server):
     """A server that tells when it answers."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, tell: Callable[[], None]) -> None:
         super().__init__(config)
-        self._tell = started
+        self._tell = tell
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -51,7 +117,7 @@ def run(
     Args:
         settings: where to listen, whom to answer and how much to take on.
         started: told the page's address once requests are answered.
-        finish_s: how long those may still take; None is as long as any request may.
+        finish_s: limit for those requests; None is that of any request.
         log_level: of the log on stderr.
 
     Raises:
@@ -59,8 +125,7 @@ def run(
         ModelError: a model file cannot be used.
     """
     settings.check()
-    listener = _listen(settings.host, settings.port)
-    with listener:
+    with _listen(settings.host, settings.port) as listener:
         _log_to_stderr(log_level)
         app = create_app(settings)
         config = uvicorn.Config(

@@ -23,10 +23,10 @@ class ServerSettings:
     """Where the service listens, whom it answers and how much it takes on.
 
     Attributes:
-        example_photo: a picture that every style's thumbnail shows.
+        example_photo: the picture of every style's thumbnail.
         host: address to listen on.
         port: port to listen on; 0 is any free one.
-        models: model files, styles and upscalers, beside those that have names already.
+        models: files of styles and upscalers, beside those that have names already.
         token: what requests must carry; None asks for none.
         no_auth: answer other machines without a token.
         allowed_hosts: names in the Host header that are answered, besides loopback's and ``host``.

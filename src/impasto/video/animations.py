@@ -15,7 +15,7 @@ from impasto.images.opening import open_header
 from impasto.images.reading import DECODE_ERRORS, photo_from_image
 from impasto.images.resize import shrink
 from impasto.images.writing import atomic_path
-from impasto.video.clips import Clip
+from impasto.video.clips import DEFAULT_COLOUR, Clip
 from impasto.video.frames import Frame
 
 if TYPE_CHECKING:
@@ -27,39 +27,26 @@ FORMATS: Final = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
 MILLISECOND: Final = Fraction(1, 1000)
 # What viewers show a frame for that states no time, or next to none.
 _USUAL_MS: Final = 100
-# In which steps a format holds times, and what viewers show for as long as is stated at least.
-_STEP_MS: Final = {"GIF": 10, "WEBP": 1, "PNG": 1}
-_LEAST_MS: Final = {"GIF": 20, "WEBP": 11, "PNG": 11}
+# The step in which a format holds times, and the least time that viewers keep to, in ms.
+_STEPS_MS: Final = {"GIF": (10, 20), "WEBP": (1, 11), "PNG": (1, 11)}
 _WEBP_QUALITY: Final = 90
 
 
 class Animation:
-    """An animated picture. A still one has one frame.
+    """An animated picture, or a still one of one frame; its attributes are those of a `Clip`.
 
     Attributes:
-        path: the file.
-        width: of a frame as it is given, in px.
-        height: likewise.
-        time_base: a millisecond.
-        frame_rate: frames per second, on average.
-        frame_count: how many there are.
-        damaged: frames that could not be decoded so far.
-        origin_s: 0.
         loop: how often it is shown, 0 for ever; None once.
     """
 
+    time_base, origin_s = MILLISECOND, Fraction(0)
+    bits, colour, turns, pixel_shape = 8, DEFAULT_COLOUR, 0, None
+    has_sound = False
+
     def __init__(self, path: Path, *, max_side_px: int | None = None) -> None:
-        """Looks at a picture.
-
-        Args:
-            path: a file.
-            max_side_px: frames are given no larger than this, on the longer side.
-
-        Raises:
-            VideoError: it is missing, or no picture.
-        """
+        """Looks at all frames; arguments and errors are those of `Clip`."""
         self.path, self._max_side_px = path, max_side_px
-        self.time_base, self.origin_s, self.damaged = MILLISECOND, Fraction(0), 0
+        self.damaged = 0
         self.loop: int | None = None
         durations = []
         for frame in self.frames():
@@ -117,17 +104,8 @@ def is_animated(path: Path) -> bool:
 
 
 def open_source(path: Path, *, max_side_px: int | None = None) -> Clip | Animation:
-    """Opens a clip or an animated picture, by its name.
-
-    Args:
-        path: a file.
-        max_side_px: frames are given no larger than this, on the longer side.
-
-    Raises:
-        VideoError: it cannot be used.
-    """
-    kind = Animation if is_animation(path) else Clip
-    return kind(path, max_side_px=max_side_px)
+    """Opens a clip or an animated picture, by its name; arguments and errors are theirs."""
+    return (Animation if is_animation(path) else Clip)(path, max_side_px=max_side_px)
 
 
 def write_animation(
@@ -135,8 +113,9 @@ def write_animation(
 ) -> int:
     """Writes an animated picture, atomically; none where there are no frames.
 
-    It plays as fast as the frames say: times are rounded to the format's steps without adding
-    up, and frames that come too fast for viewers, above 50 a second in a GIF, are left out.
+    It plays as fast as the frames say: times are rounded to the format's steps, without errors
+    that add up, and frames that come too fast for viewers, above 50 a second in a GIF, are left
+    out.
 
     Args:
         path: the file; its suffix is one of `FORMATS`.
@@ -151,7 +130,7 @@ def write_animation(
         OutputError: it cannot be written.
     """
     file_format = FORMATS[path.suffix.lower()]
-    step_ms, least_ms = _STEP_MS[file_format], _LEAST_MS[file_format]
+    step_ms, least_ms = _STEPS_MS[file_format]
 
     def rounded_ms(pts: int) -> int:
         return step_ms * round(pts * time_base / MILLISECOND / step_ms)
@@ -187,6 +166,13 @@ def write_animation(
     return count - len(pictures)
 
 
+def _image(frame: Frame) -> Image.Image:
+    image = Image.fromarray(frame.rgb)
+    if frame.alpha is not None and frame.alpha.min() < 255:
+        image.putalpha(Image.fromarray(frame.alpha))
+    return image
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[ImageFile]:
     try:
@@ -196,10 +182,3 @@ def _opened(path: Path) -> Iterator[ImageFile]:
         raise VideoError(f"no such file: {path}") from error
     except DECODE_ERRORS as error:
         raise VideoError(f"{path} is no animated picture, or a damaged one") from error
-
-
-def _image(frame: Frame) -> Image.Image:
-    image = Image.fromarray(frame.rgb)
-    if frame.alpha is not None and frame.alpha.min() < 255:
-        image.putalpha(Image.fromarray(frame.alpha))
-    return image

@@ -58,6 +58,16 @@ class Colour:
         """Whether it has to be tone-mapped."""
         return self.transfer in (HLG, PQ)
 
+    @property
+    def sdr(self) -> Colour:
+        """Those of a result: BT.709 in place of HDR."""
+        return Colour(self.range) if self.is_hdr else self
+
+    @property
+    def sws_matrix(self) -> int:
+        """The number under which FFmpeg's scaler has the matrix."""
+        return _BT2020 if self.matrix in (9, 10) else {1: 1, 4: 4, 7: 7}.get(self.matrix, 5)
+
 
 DEFAULT_COLOUR: Final = Colour()
 
@@ -69,14 +79,13 @@ class Clip:
         path: the file.
         has_sound: whether there is an audio stream.
         other_videos: how many more video streams there are.
-        width: of an upright frame as it is given, in px.
-        height: likewise.
+        width, height: of an upright frame as it is given, in px.
         time_base: seconds in a unit of time.
         frame_rate: frames per second, on average.
         frame_count: how many frames about there are; None if unknown.
         damaged: packets that were skipped and frames that were patched up so far.
-        stated_s: how long the file says that it is; None if it does not.
-        ended_s: when the last frame that was read ends.
+        stated_s: the length that the file states, if it does.
+        ended_s: end of the last frame that was read.
         origin_s: the file's time that counts as 0, as in streams cut from a broadcast.
         index: the stream's number.
         colour: of the file.
@@ -84,7 +93,10 @@ class Clip:
         turns: quarter turns to the left that make a frame of the file upright.
         matrix: how the picture is turned and mirrored for display, 9 numbers; None is as `turns`.
         pixel_shape: width divided by height of a pixel; None is square.
+        loop: of an animated picture that is made of it.
     """
+
+    loop = 0
 
     def __init__(self, path: Path, *, max_side_px: int | None = None) -> None:
         """Looks at a clip and decodes its first frame.
@@ -118,10 +130,13 @@ class Clip:
             self.other_videos = len(streams) - 1
             self.has_sound = bool(container.streams.audio)
             self.time_base = exact(stream.time_base) or Fraction(1, 1000)
-            rate = stream.average_rate or stream.guessed_rate or 25
-            self.frame_rate = exact(rate)
+            self.frame_rate = exact(stream.average_rate or stream.guessed_rate or 25)
             self.pixel_shape = exact(stream.sample_aspect_ratio) or None
-            self.stated_s = _stated_length(container, stream)
+            self.stated_s: Fraction | None = None
+            if stream.duration is not None:
+                self.stated_s = stream.duration * exact(stream.time_base)
+            elif container.duration is not None:
+                self.stated_s = Fraction(container.duration, 1_000_000)
             self.ended_s = Fraction(0)
             self.frame_count: int | None = stream.frames or None
             if self.frame_count is None and self.stated_s is not None:
@@ -139,8 +154,7 @@ class Clip:
         self._coded = _shrunk(frame.width, frame.height, max_side_px)
         self.matrix = _display_matrix(frame)
         self.turns = round(frame.rotation / 90) % 4
-        sides = self._coded if self.turns % 2 == 0 else self._coded[::-1]
-        self.width, self.height = sides
+        self.width, self.height = self._coded if self.turns % 2 == 0 else self._coded[::-1]
 
     def frames(self, first_s: Fraction | None = None) -> Iterator[Frame]:
         """Reads the frames that are shown at a time or after it, None for all.
@@ -189,13 +203,12 @@ class Clip:
     def _upright(self, frame: av.VideoFrame) -> Picture:
         """Converts a frame to R'G'B' of SDR, at the size and in the direction of display."""
         width, height = self._coded
-        # Some streams state their colours in some frames only.
-        colour = self.colour
+        colour = self.colour  # the first frame's: some streams state it in some frames only
         pixels: Any = frame.reformat(
             width=width,
             height=height,
             format="rgb48le" if colour.is_hdr else "rgb24",
-            src_colorspace=sws_matrix(colour.matrix),
+            src_colorspace=colour.sws_matrix,
             src_color_range=colour.range,
             dst_color_range=FULL,
             interpolation=_FILTER,
@@ -223,12 +236,8 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
     except OSError as error:
         raise VideoError(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        container = av.open(
-            f"file:{path}",
-            "r",
-            options={"protocol_whitelist": "file"},
-            **TAG_OPTIONS,
-        )
+        options = {"protocol_whitelist": "file"}
+        container = av.open(f"file:{path}", "r", options=options, **TAG_OPTIONS)
     except READ_ERRORS as error:
         raise VideoError(
             f"{path} is no clip that FFmpeg reads, or a damaged or truncated one"
@@ -238,12 +247,6 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
         if container.format.name == "image2" or container.format.name.endswith("_pipe"):
             raise VideoError(f"{path} is a photo and no clip: `impasto stylize` paints it")
         yield container
-
-
-def _stated_length(container: InputContainer, stream: Any) -> Fraction | None:
-    if stream.duration is not None:
-        return Fraction(stream.duration * exact(stream.time_base))
-    return None if container.duration is None else Fraction(container.duration, 1_000_000)
 
 
 def exact(rational: Any) -> Fraction:
@@ -282,15 +285,10 @@ def colour_of(frame: av.VideoFrame) -> Colour:
     )
 
 
-def sws_matrix(matrix: int) -> int:
-    """Returns the number under which FFmpeg's scaler has a matrix."""
-    return _BT2020 if matrix in (9, 10) else {1: 1, 4: 4, 7: 7}.get(matrix, 5)
-
-
 def _shrunk(width: int, height: int, max_side_px: int | None) -> tuple[int, int]:
     """Returns a size within a limit, with even sides, which every codec can hold."""
     longer = max(width, height)
     if max_side_px is None or longer <= max_side_px:
         return width, height
-    sides = (max(2, round(side * max_side_px / longer / 2) * 2) for side in (width, height))
-    return next(sides), next(sides)
+    width, height = (max(2, round(n * max_side_px / longer / 2) * 2) for n in (width, height))
+    return width, height

@@ -16,8 +16,8 @@ from PIL import Image
 
 from impasto.errors import OutputError, UsageError
 from impasto.images.writing import on_white
-from impasto.video.clips import BT709, DEFAULT_COLOUR, FULL, Colour, sws_matrix
-from impasto.video.frames import Frame, Picture
+from impasto.video.clips import DEFAULT_COLOUR, FULL, Colour
+from impasto.video.frames import Frame
 
 _FILTER: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 # Of fewer frames x265 gives decoding times out of memory that it never filled.
@@ -96,13 +96,7 @@ CODECS: Final = {
 
 
 def choose_codec(name: str | None, crf: int | None, suffix: str, bits: int) -> str:
-    """Returns the codec of a result.
-
-    Args:
-        name: the wanted one; None takes HEVC for more than 8 bits, VP9 for WebM, else H.264.
-        crf: the wanted rate factor.
-        suffix: of the result's file.
-        bits: of a level.
+    """Returns the wanted codec of a result, or else a usual one for its suffix and bits.
 
     Raises:
         UsageError: there is no such codec, or it has no such rate factor, or files of that
@@ -123,11 +117,7 @@ def choose_codec(name: str | None, crf: int | None, suffix: str, bits: int) -> s
 
 
 def check_codec(name: str | None, crf: int | None) -> None:
-    """Refuses codecs and rate factors that there are not.
-
-    Raises:
-        UsageError: the known ones are named.
-    """
+    """Raises a `UsageError` for an unknown codec, or a rate factor that it does not have."""
     if name is not None and name not in CODECS:
         *most, last = CODECS
         raise UsageError(f"--codec must be {', '.join(most)} or {last}, not {name!r}")
@@ -142,19 +132,12 @@ def check_codec(name: str | None, crf: int | None) -> None:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a clip is encoded.
+    """How a clip is encoded; other attributes are those of a `Clip`.
 
     Attributes:
         codec: one of `CODECS`.
         crf: constant rate factor; None is the codec's usual one.
-        width: of a frame as it is stored, in px.
-        height: likewise.
-        bits: of a level.
-        time_base: seconds in a unit of time.
-        frame_rate: frames per second, on average.
-        colour: of the file.
-        turns: quarter turns to the left that make a stored frame upright.
-        pixel_shape: width divided by height of a pixel; None is square.
+        width, height: of a frame as it is stored, in px.
     """
 
     codec: str
@@ -170,7 +153,7 @@ class Encoding:
 
     @property
     def pixel_format(self) -> str:
-        """FFmpeg's name of it."""
+        """FFmpeg's name of the pixel format."""
         return CODECS[self.codec].pixel_format(self.width, self.height, self.bits)
 
 
@@ -182,20 +165,10 @@ class PieceWriter:
     """
 
     def __init__(self, path: Path, encoding: Encoding, first_pts: int) -> None:
-        """Begins a file.
-
-        Args:
-            path: where.
-            encoding: how.
-            first_pts: of the piece's first frame.
-
-        Raises:
-            OutputError: the codec refuses the frames, or the file cannot be made.
-        """
+        """Begins a file; an `OutputError` says that the codec refuses the frames."""
         codec = CODECS[encoding.codec]
-        self._encoding, self._first_pts = encoding, first_pts
+        self._path, self._encoding, self._first_pts = path, encoding, first_pts
         self.durations: dict[int, int] = {}
-        self._path = path
         options = dict(codec.options)
         if codec.crf is not None:
             options["crf"] = str(codec.crf if encoding.crf is None else encoding.crf)
@@ -216,17 +189,15 @@ class PieceWriter:
                 stream.codec_context.sample_aspect_ratio = encoding.pixel_shape
 
     def write(self, frame: Frame) -> None:
-        """Encodes a frame.
-
-        Raises:
-            OutputError: the disk is full, for example.
-        """
+        """Encodes a frame; an `OutputError` says that the disk is full, for example."""
         colour = self._encoding.colour
-        shown = frame.rgb if frame.alpha is None else _on_white(frame.rgb, frame.alpha)
+        shown = frame.rgb
+        if frame.alpha is not None:
+            shown = np.asarray(on_white(Image.fromarray(np.dstack([shown, frame.alpha]))))
         stored = np.ascontiguousarray(np.rot90(shown, -self._encoding.turns))
         picture = av.VideoFrame.from_ndarray(stored, format="rgb24").reformat(
             format=self._encoding.pixel_format,
-            dst_colorspace=sws_matrix(colour.matrix),
+            dst_colorspace=colour.sws_matrix,
             src_color_range=FULL,
             dst_color_range=colour.range,
             interpolation=_FILTER,
@@ -238,11 +209,7 @@ class PieceWriter:
             self._container.mux(self._stream.encode(picture))
 
     def finish(self) -> None:
-        """Encodes what is left and ends the file.
-
-        Raises:
-            OutputError: the disk is full, for example.
-        """
+        """Encodes the frames that wait and ends the file; errors are those of `write`."""
         with self._told():
             packets = self._stream.encode()
             if self._encoding.codec == "hevc" and len(self.durations) < _X265_FRAMES:
@@ -258,22 +225,15 @@ class PieceWriter:
         with contextlib.suppress(OSError):
             self._path.unlink()
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        with told_errors(
-            self._path,
-            f"{self._encoding.codec} frames of {self._encoding.width}x{self._encoding.height}",
-        ):
-            yield
+    def _told(self) -> contextlib.AbstractContextManager[None]:
+        encoding = self._encoding
+        frames = f"{encoding.codec} frames of {encoding.width}x{encoding.height}"
+        return told_errors(self._path, frames)
 
 
 @contextlib.contextmanager
 def told_errors(path: Path, what: str) -> Iterator[None]:
-    """Turns FFmpeg's errors in writing into one line.
-
-    Raises:
-        OutputError: the file, what could not be written and the reason are named.
-    """
+    """Turns errors of writing into an `OutputError` in one line."""
     try:
         yield
     except OSError as error:
@@ -281,12 +241,3 @@ def told_errors(path: Path, what: str) -> Iterator[None]:
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(f"cannot write {what} to {path}: {reason}") from error
-
-
-def _on_white(rgb: Picture, alpha: Picture) -> Picture:
-    return np.asarray(on_white(Image.fromarray(np.dstack([rgb, alpha]))))
-
-
-def sdr(colour: Colour) -> Colour:
-    """Returns the colours of a result: the clip's own, or BT.709 where they were HDR."""
-    return Colour(colour.range, BT709, BT709, BT709) if colour.is_hdr else colour

@@ -31,12 +31,7 @@ class FlowFinder:
         self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def motion(self, before: Picture, now: Picture) -> Motion:
-        """Compares two frames.
-
-        Args:
-            before: (h, w) uint8, as from `grey`.
-            now: the next frame, of the same size.
-        """
+        """Compares two frames of one size, (h, w) uint8, as from `grey`."""
         back = self._flow(now, before)
         forth = moved(self._flow(before, now), back)
         unlike = cv2.absdiff(now, moved(before, back)) > _ALIKE_LEVELS
@@ -53,15 +48,7 @@ class FlowFinder:
 
 
 def grey(rgb: Picture, longer_side_px: int | None = FLOW_PX) -> Picture:
-    """Returns the picture that flow is found on.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        longer_side_px: of the result at most; None keeps the size.
-
-    Returns:
-        (h, w) uint8.
-    """
+    """Returns the picture that flow is found on, (h, w) uint8, at most so large."""
     height, width = rgb.shape[:2]
     scale = 1.0 if longer_side_px is None else min(1.0, longer_side_px / max(height, width))
     if scale < 1:

@@ -19,7 +19,7 @@ class Motion:
 
     Attributes:
         flow: (h, w, 2) float32, how far to the right and how far down, in px of this map.
-        followed: (h, w) bool, where that is known: inside the frame before, and not hidden there.
+        followed: (h, w) bool, where the flow is known: inside the frame before, not hidden there.
     """
 
     flow: Floats
@@ -38,11 +38,11 @@ class Frame:
     Attributes:
         rgb: (H, W, 3) uint8, upright: BT.709 or whatever the clip's own SDR colours are.
         pts: when it is shown, in units of a time base: the clip's, or the result's.
-        duration: for how long, likewise.
+        duration: in the same units.
         time_s: when it is shown in the clip, whose beginning is 0.
         alpha: (H, W) uint8, of an animated picture; None is opaque.
-        grey: what flow to the next frame is found on; None where none is looked for.
-        motion: from the frame before; None where there is none to follow, as after a scene cut.
+        grey: the picture for the flow to the next frame; None where no flow is wanted.
+        motion: from the frame before; None where nothing can be followed, as after a scene cut.
     """
 
     rgb: Picture

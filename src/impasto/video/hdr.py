@@ -40,15 +40,7 @@ _STRIP_ROWS: Final = 128
 
 
 def tone_map(levels: NDArray[np.uint16], transfer: int) -> Picture:
-    """Turns a frame of HDR into SDR.
-
-    Args:
-        levels: (H, W, 3) uint16, R'G'B' of BT.2020 from 0 to 65535.
-        transfer: `HLG` or `PQ`.
-
-    Returns:
-        (H, W, 3) uint8, R'G'B' of BT.709.
-    """
+    """Turns a frame of `HLG` or `PQ`, (H, W, 3) uint16 R'G'B' of BT.2020, into uint8 of BT.709."""
     result = np.empty(levels.shape, np.uint8)
     for top in range(0, len(levels), _STRIP_ROWS):
         rows = slice(top, top + _STRIP_ROWS)

@@ -6,9 +6,10 @@ import contextlib
 import heapq
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +20,7 @@ from av.packet import Packet
 from impasto.errors import OutputError
 from impasto.video.clips import READ_ERRORS, TAG_OPTIONS, Clip, exact, is_cover, open_clip
 from impasto.video.encoding import CODECS, Encoding, told_errors
-from impasto.video.pieces import Piece, sync
+from impasto.video.pieces import PieceFolder, sync
 
 CONTAINERS: Final = {
     ".mp4": "mp4",
@@ -68,15 +69,9 @@ ALL: Final = Extract()
 
 
 def streams_left_out(path: Path, suffix: str) -> list[str]:
-    """Finds out, before the work, what of a clip a container cannot hold.
+    """Returns, in words, the streams of a clip for which a container has no place.
 
-    Args:
-        path: the clip.
-        suffix: of the result's file.
-
-    Returns:
-        What is left out, in words: subtitles and attachments of kinds that it has no place for,
-        and data and cover pictures, which are never kept.
+    They are subtitles and attachments of some kinds, and data and cover pictures, never kept.
 
     Raises:
         OutputError: it has no place for the sound; the containers that have are named.
@@ -104,23 +99,16 @@ def streams_left_out(path: Path, suffix: str) -> list[str]:
 
 
 def join(
-    result: Path,
-    pieces: Sequence[tuple[Path, Piece]],
-    encoding: Encoding,
-    clip: Clip | None,
-    extract: Extract,
-    *,
-    temporary: Path,
+    result: Path, folder: PieceFolder, encoding: Encoding, clip: Clip | None, extract: Extract
 ) -> None:
-    """Writes a clip, atomically.
+    """Writes a clip, atomically; it grows in the folder.
 
     Args:
         result: the file.
-        pieces: in their order.
-        encoding: what they were encoded with.
-        clip: where sound, subtitles, chapters, rotation and tags come from, if anywhere.
-        extract: which part of it.
-        temporary: where the file grows, on the result's disk.
+        folder: with all pieces, at least one.
+        encoding: of the pieces.
+        clip: source of sound, subtitles, chapters, rotation and tags, if there is one.
+        extract: part of the clip.
 
     Raises:
         OutputError: the disk is full, for example.
@@ -132,10 +120,12 @@ def join(
         timescale = str(encoding.time_base.denominator)
         options = {"movie_timescale": timescale, "movflags": "+faststart"}
     with (
-        _becomes(temporary, result),
+        _becomes(folder.joined, result),
         told_errors(result, "the clip"),
-        av.open(str(temporary), "w", format=container, options=options, **TAG_OPTIONS) as target,
-        av.open(str(pieces[0][0])) as first,
+        av.open(
+            str(folder.joined), "w", format=container, options=options, **TAG_OPTIONS
+        ) as target,
+        av.open(str(folder.path / folder.pieces[0].name)) as first,
         contextlib.ExitStack() as opened,
     ):
         stream = target.add_stream_from_template(first.streams.video[0], opaque=True)
@@ -151,14 +141,17 @@ def join(
                 stream.set_display_matrix(clip.matrix)
             elif clip.turns:
                 stream.set_display_rotation(90 * clip.turns)
-            copies = _add_others(source, target, result)
+            copies = {}
+            for other in _others(source):
+                if _has_place(other, result.suffix.lower()):
+                    copies[other.index] = copy = _copy_of(other, target)
+                    _describe(other, copy)
             copied = _copied(source, target, copies, extract, clip.origin_s)
-            target.metadata.update(
-                {k: v for k, v in source.metadata.items() if k not in _OF_THE_FILE}
-            )
+            tags = source.metadata.items()
+            target.metadata.update({k: v for k, v in tags if k not in _OF_THE_FILE})
             _copy_chapters(source, target, extract, clip.origin_s)
-        video = _encoded(pieces, stream, encoding.time_base)
-        for _, packet in heapq.merge(video, copied, key=_time):
+        video = _encoded(folder, stream, encoding.time_base)
+        for _, packet in heapq.merge(video, copied, key=itemgetter(0)):
             target.mux(packet)
 
 
@@ -175,16 +168,6 @@ def _becomes(temporary: Path, result: Path) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-
-
-def _add_others(source: InputContainer, target: OutputContainer, result: Path) -> dict[int, Any]:
-    """Adds what else the container holds of the clip, by the number of the clip's stream."""
-    copies = {}
-    for stream in _others(source):
-        if _has_place(stream, result.suffix.lower()):
-            copies[stream.index] = copy = _copy_of(stream, target)
-            _describe(stream, copy)
-    return copies
 
 
 def _others(source: InputContainer) -> list[Any]:
@@ -251,12 +234,12 @@ def _copy_chapters(
 
 
 def _encoded(
-    pieces: Iterable[tuple[Path, Piece]], stream: Any, time_base: Fraction
+    folder: PieceFolder, stream: Any, time_base: Fraction
 ) -> Iterator[tuple[Fraction, AnyPacket]]:
     """Reads the pieces' packets, with the times of the whole."""
     last: int | None = None
-    for path, piece in pieces:
-        with av.open(str(path)) as container:
+    for piece in folder.pieces:
+        with av.open(str(folder.path / piece.name)) as container:
             for packet in container.demux(container.streams.video[0]):
                 if packet.pts is None or packet.dts is None:
                     continue
@@ -304,7 +287,3 @@ def _copied(
             packet = _as_mov_text(packet)
         packet.stream = copy
         yield (time - shift) * time_base, packet
-
-
-def _time(item: tuple[Fraction, AnyPacket]) -> Fraction:
-    return item[0]

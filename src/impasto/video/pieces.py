@@ -7,21 +7,24 @@ on the disk, whatever happens to the machine; what is damaged nevertheless is ma
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from impasto.errors import OutputError
 from impasto.images.writing import atomic_path
 from impasto.video.encoding import CODECS, Encoding, PieceWriter, told_errors
-from impasto.video.frames import Floats, Frame, Picture
-from impasto.video.lock import FolderLock
+from impasto.video.frames import Frame
 
 PIECE_FRAMES: Final = 250
 _LIST: Final = "pieces.json"
@@ -40,6 +43,13 @@ _OURS: Final = (
 )
 
 
+Memory: TypeAlias = dict[str, NDArray[Any]]
+"""Needed of the frames before to go on as if the run had not stopped, where it is there.
+
+``grey`` is that of the last `Frame`, ``mixture`` that of the `Carrier`.
+"""
+
+
 @dataclass(frozen=True)
 class Piece:
     """A finished piece.
@@ -49,32 +59,19 @@ class Piece:
         first_pts: when its first frame is shown.
         durations: of its frames, by their time within the piece.
         size: of its file, in bytes.
-        memory_size: of the file with what the next frame needs, in bytes.
+        memory_size: of the file with its `Memory`, in bytes.
     """
 
     name: str
     first_pts: int
     durations: dict[int, int]
-    size: int = 0
-    memory_size: int = 0
+    size: int
+    memory_size: int
 
     @property
     def next_pts(self) -> int:
         """The first time after its last frame begins."""
         return self.first_pts + max(self.durations) + 1
-
-
-@dataclass(frozen=True, eq=False)
-class Memory:
-    """What a run needs of the frames before to go on as if it had not stopped.
-
-    Attributes:
-        grey: as in `Frame`, of the last one.
-        mixture: as in `Carrier`.
-    """
-
-    grey: Picture | None
-    mixture: Floats | None
 
 
 class PieceFolder:
@@ -84,32 +81,31 @@ class PieceFolder:
         path: the folder.
         pieces: those that are finished.
         joined: where the result may be written before it gets its name.
-        memory: what was remembered after the last of them; None where there are none.
+        memory: after the last piece.
     """
 
     def __init__(self, result: Path, made_by: Mapping[str, Any]) -> None:
-        """Opens the folder, and empties it unless the same settings made what is in it.
-
-        Args:
-            result: the file that shall be made.
-            made_by: all that the result depends on; JSON-ready.
+        """Opens the folder of a result, and empties it unless the same settings made its pieces.
 
         Raises:
             OutputError: the folder cannot be made, or another run is making the result.
         """
         self.path = result.with_name(f"{result.name}.parts")
         self.joined = self.path / f"{_JOINED}{result.suffix}"
+        self.memory: Memory = {}
         self._made_by = json.loads(json.dumps(made_by))
-        self.memory: Memory | None = None
+        self._lock = FileLock(self.path / "lock", blocking=False)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = FolderLock(self.path)
-        except BlockingIOError as error:
+            self._lock.acquire()
+        except Timeout as error:
             raise OutputError(
                 f"another run is making {result}: wait until it ends, or choose another -o"
             ) from error
         except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
+            # Some network drives know no locks.
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+                raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
         self.pieces = self._read()
         if not self.pieces:
             self.clear()
@@ -121,6 +117,10 @@ class PieceFolder:
         """Lets other runs in, and removes the folder if nothing is in it to go on from."""
         if not self.pieces:
             self.clear()
+        # Before the release, after which the file might be the next run's; Windows removes no
+        # open file, and there the lock does it.
+        with contextlib.suppress(OSError):
+            (self.path / "lock").unlink()
         self._lock.release()
         with contextlib.suppress(OSError):
             self.path.rmdir()
@@ -130,38 +130,34 @@ class PieceFolder:
         """How many frames are finished."""
         return sum(len(piece.durations) for piece in self.pieces)
 
-    def write(self, frames: Iterator[Frame], encoding: Encoding, mixture: Any) -> None:
-        """Encodes frames into pieces; one that is interrupted is removed.
+    def write(
+        self,
+        frames: Iterator[Frame],
+        encoding: Encoding,
+        mixture: Callable[[], NDArray[Any] | None],
+    ) -> None:
+        """Encodes the frames after the finished pieces; an interrupted piece is removed.
 
         Args:
-            frames: those that come after the finished pieces.
+            frames: all of them.
             encoding: how.
-            mixture: a function that returns what `Memory.mixture` shall be.
-
-        Raises:
-            OutputError: the disk is full, for example.
+            mixture: returns that of `Memory`, or None.
         """
-        while True:
-            frame = next(frames, None)
-            if frame is None:
-                return
-            number = len(self.pieces)
-            path = self.path / f"{number:05}.{CODECS[encoding.codec].piece}"
+        for frame in frames:
+            path = self.path / f"{len(self.pieces):05}.{CODECS[encoding.codec].piece}"
             writer = PieceWriter(path, encoding, frame.pts)
             first = last = frame
             try:
                 writer.write(frame)
-                for frame in frames:
-                    writer.write(frame)
-                    last = frame
-                    if len(writer.durations) >= PIECE_FRAMES:
-                        break
+                for last in itertools.islice(frames, PIECE_FRAMES - 1):
+                    writer.write(last)
                 writer.finish()
             except BaseException:
                 writer.abandon()
                 raise
-            memory = Memory(last.grey, mixture())
-            self._add(Piece(path.name, first.pts, writer.durations), memory)
+            arrays = {"grey": last.grey, "mixture": mixture()}
+            memory = {name: array for name, array in arrays.items() if array is not None}
+            self._add(path, first.pts, writer.durations, memory)
 
     def clear(self) -> None:
         """Removes what runs leave in the folder."""
@@ -171,18 +167,13 @@ class PieceFolder:
                 with contextlib.suppress(OSError):
                     file.unlink()
 
-    def _add(self, piece: Piece, memory: Memory) -> None:
-        values: dict[str, Any] = {}
-        if memory.grey is not None:
-            values["grey"] = memory.grey
-        if memory.mixture is not None:
-            values["mixture"] = memory.mixture
+    def _add(self, path: Path, first_pts: int, durations: dict[int, int], memory: Memory) -> None:
         number = len(self.pieces)
-        file, memory_file = self.path / piece.name, self._memory_file(number)
+        memory_file = self._memory_file(number)
         with told_errors(self.path, "what the next frame needs"):
-            np.savez(memory_file, **values)
-            sizes = [sync(path) for path in (file, memory_file)]
-        self.pieces.append(replace(piece, size=sizes[0], memory_size=sizes[1]))
+            np.savez(memory_file, **memory)  # type: ignore[arg-type]  # its stubs
+            sizes = [sync(file) for file in (path, memory_file)]
+        self.pieces.append(Piece(path.name, first_pts, durations, *sizes))
         rows = [asdict(piece) for piece in self.pieces]
         text = json.dumps({"made_by": self._made_by, "pieces": rows})
         with atomic_path(self.path / _LIST) as temporary:
@@ -195,7 +186,7 @@ class PieceFolder:
         return self.path / _MEMORY.format(number=number)
 
     def _read(self) -> list[Piece]:
-        """Reads the list as far as its pieces are whole, and what was remembered there."""
+        """Reads the list as far as its pieces are whole, and the memory there."""
         pieces = self._listed()
         whole = 0
         while whole < len(pieces) and _size(self.path / pieces[whole].name) == pieces[whole].size:
@@ -203,8 +194,11 @@ class PieceFolder:
         for count in range(whole, max(0, len(pieces) - _MEMORIES), -1):
             file = self._memory_file(count - 1)
             if _size(file) == pieces[count - 1].memory_size:
-                with contextlib.suppress(OSError, ValueError, LookupError, zipfile.BadZipFile):
-                    self.memory = _load_memory(file)
+                with (
+                    contextlib.suppress(OSError, ValueError, LookupError, zipfile.BadZipFile),
+                    np.load(file) as arrays,
+                ):
+                    self.memory = dict(arrays)
                     return pieces[:count]
         return []
 
@@ -213,26 +207,17 @@ class PieceFolder:
             listed = json.loads((self.path / _LIST).read_text(encoding="utf-8"))
             if listed["made_by"] != self._made_by:
                 return []
-            return [
-                Piece(
-                    row["name"],
-                    row["first_pts"],
-                    {int(pts): duration for pts, duration in row["durations"].items()},
-                    row["size"],
-                    row["memory_size"],
-                )
-                for row in listed["pieces"]
-            ]
+            pieces = []
+            for row in listed["pieces"]:
+                durations = {int(pts): duration for pts, duration in row["durations"].items()}
+                pieces.append(Piece(**{**row, "durations": durations}))
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return []  # nothing that a run could go on with
+        return pieces
 
 
 def sync(path: Path) -> int:
-    """Waits until a file is on the disk and returns its size in bytes.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Waits until a file is on the disk and returns its size in bytes."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
         return file.seek(0, os.SEEK_END)
@@ -240,8 +225,3 @@ def sync(path: Path) -> int:
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
-
-
-def _load_memory(path: Path) -> Memory:
-    with np.load(path) as arrays:
-        return Memory(arrays.get("grey"), arrays.get("mixture"))

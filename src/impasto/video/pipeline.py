@@ -27,8 +27,13 @@ class _Channel(Generic[Item]):
         self._items: queue.Queue[Item | None] = queue.Queue(_WAITING)
         self._stop = stop
 
-    def put(self, item: Item | None) -> None:
-        """Waits for room; None ends the items."""
+    def fill(self, items: Iterable[Item]) -> None:
+        """Puts items in as there is room, and None after the last."""
+        for item in items:
+            self._put(item)
+        self._put(None)
+
+    def _put(self, item: Item | None) -> None:
         while not self._stop.is_set():
             try:
                 return self._items.put(item, timeout=_LOOK_EVERY_S)
@@ -60,56 +65,40 @@ def run_stages(
             iterator raises, so that it can leave what it began.
 
     Raises:
-        BaseException: what a stage raised, the first of them; the writer has ended then, and the
-            reader ends with its next item.
+        BaseException: the first error of a stage; the writer has ended then, and the reader
+            ends with its next item.
     """
-    run = _Run[Item]()
+    stop, errors = threading.Event(), list[BaseException]()
+    incoming, outgoing = _Channel[Item](stop), _Channel[Item](stop)
 
-    def reading() -> None:
-        for item in read:
-            run.incoming.put(item)
-        run.incoming.put(None)
-
-    stages = {"reader": reading, "writer": lambda: write(iter(run.outgoing))}
-    threads = [
-        threading.Thread(target=run.guarded, args=(stage,), name=f"impasto {name}", daemon=True)
-        for name, stage in stages.items()
-    ]
-    for thread in threads:
-        thread.start()
-
-    def working() -> None:
-        for item in run.incoming:
-            run.outgoing.put(work(item))
-        run.outgoing.put(None)
-        # A join without a time-out would keep Ctrl-C waiting.
-        while any(thread.is_alive() for thread in threads) and not run.stop.is_set():
-            for thread in threads:
-                thread.join(_LOOK_EVERY_S)
-
-    run.guarded(working)
-    reader, writer = threads
-    writer.join()
-    reader.join(_READER_GETS_S)
-    if run.errors:
-        raise run.errors[0]
-
-
-class _Run(Generic[Item]):
-    """What the threads of a run share."""
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self.errors: list[BaseException] = []
-        self.incoming: _Channel[Item] = _Channel(self.stop)
-        self.outgoing: _Channel[Item] = _Channel(self.stop)
-
-    def guarded(self, stage: Callable[[], None]) -> None:
-        """Runs a stage; what it raises is kept, and stops the others."""
+    def guarded(stage: Callable[[], None]) -> None:
+        """Runs a stage; its error is kept, and stops the others."""
         try:
             stage()
         except _StoppedError:
             pass
         except BaseException as error:
-            self.errors.append(error)
-            self.stop.set()
+            errors.append(error)
+            stop.set()
+
+    def working() -> None:
+        outgoing.fill(map(work, incoming))
+        # A join without a time-out would keep Ctrl-C waiting.
+        while (reader.is_alive() or writer.is_alive()) and not stop.is_set():
+            for thread in (reader, writer):
+                thread.join(_LOOK_EVERY_S)
+
+    reader, writer = (
+        threading.Thread(target=guarded, args=(stage,), name=f"impasto {name}", daemon=True)
+        for name, stage in (
+            ("reader", lambda: incoming.fill(read)),
+            ("writer", lambda: write(iter(outgoing))),
+        )
+    )
+    reader.start()
+    writer.start()
+    guarded(working)
+    writer.join()
+    reader.join(_READER_GETS_S)
+    if errors:
+        raise errors[0]

@@ -15,8 +15,8 @@ from impasto.errors import UsageError, VideoError
 from impasto.video.animations import Animation, is_animation, open_source, write_animation
 from impasto.video.changes import Change
 from impasto.video.clips import Clip
-from impasto.video.encoding import Encoding, choose_codec, sdr
-from impasto.video.frames import Floats, Frame
+from impasto.video.encoding import Encoding, choose_codec
+from impasto.video.frames import Frame
 from impasto.video.joining import ALL, Extract, join, streams_left_out
 from impasto.video.pieces import Memory, PieceFolder
 from impasto.video.pipeline import run_stages
@@ -26,7 +26,7 @@ from impasto.video.steadiness import Carrier, followed
 _EARLY_S: Final = Fraction(1, 2)
 
 OnFrame = Callable[[int, int | None], None]
-"""Told the frames that are done, and how many there are, if that is known."""
+"""Told the frames that are done, and about how many there are, if that is known."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,12 @@ class Outcome:
     """What became of a clip.
 
     Attributes:
-        width: of the result, in px, as it is shown.
-        height: likewise.
+        width, height: of the result, in px, as it is shown.
         frames: of the result.
         resumed: those of them that an interrupted run had finished.
         scenes: scenes that were told apart among the rest; 0 where steadiness is off.
         damaged: packets of the clip that were skipped, and frames that were patched up.
-        notes: what a person should know.
+        notes: lines for a person.
     """
 
     width: int
@@ -88,7 +87,7 @@ def render(
         path: the clip, or an animated picture.
         result: the file, written atomically; its suffix is one of `joining.CONTAINERS` or
             `animations.FORMATS`.
-        change: what is done to each frame.
+        change: paints or enlarges each frame.
         settings: how the clip is read and written.
         on_frame: told after each frame.
 
@@ -103,12 +102,13 @@ def render(
         run.animation()
     else:
         run.clip()
-    outcome = run.outcome
-    outcome.damaged = source.damaged
-    return outcome
+    run.outcome.damaged = source.damaged
+    return run.outcome
 
 
 class _Run:
+    """One source on its way to one result."""
+
     def __init__(
         self,
         source: Clip | Animation,
@@ -119,13 +119,10 @@ class _Run:
     ) -> None:
         self._source, self._result = source, result
         self._change, self._settings, self._on_frame = change, settings, on_frame
-        self._time_base = source.time_base
-        if settings.frame_rate is not None:
-            self._time_base = 1 / settings.frame_rate
-        width, height = (side * change.scale for side in (source.width, source.height))
-        self.outcome = Outcome(width, height)
+        rate = settings.frame_rate
+        self._time_base = source.time_base if rate is None else 1 / rate
+        self.outcome = Outcome(source.width * change.scale, source.height * change.scale)
         self._carrier: Carrier | None = None
-        self._total = self._expected()
 
     def animation(self) -> None:
         """Makes an animated picture."""
@@ -134,31 +131,31 @@ class _Run:
                 f"--codec and --crf are for clips, and {self._result.suffix} is an animated "
                 "picture: leave them out"
             )
-        loop: int | None = 0
-        if isinstance(self._source, Animation):
-            loop = self._source.loop
-        elif self._source.has_sound:
+        if self._source.has_sound:
             self.outcome.notes.append(f"{self._result.suffix} holds no sound: it is left out")
 
         def write(frames: Iterator[Frame]) -> None:
-            left_out = write_animation(self._result, frames, time_base=self._time_base, loop=loop)
+            left_out = write_animation(
+                self._result, frames, time_base=self._time_base, loop=self._source.loop
+            )
             if left_out:
                 self.outcome.notes.append(
                     f"left out of {self._result.suffix}: {left_out} frames that come faster than "
                     "viewers show them"
                 )
 
-        self._work(None, None, write)
+        self._work(None, {}, write)
 
     def clip(self) -> None:
         """Makes a clip, in pieces."""
         encoding, suffix = self._encoding(), self._result.suffix.lower()
-        notes, source = self.outcome.notes, self._source
-        if isinstance(source, Clip):
-            left_out = streams_left_out(source.path, suffix)
+        notes, extract = self.outcome.notes, self._settings.extract
+        clip = self._source if isinstance(self._source, Clip) else None
+        if clip is not None:
+            left_out = streams_left_out(clip.path, suffix)
             notes += [f"left out of {suffix}: {what}" for what in left_out]
-            if source.other_videos:
-                notes.append(f"only the first of {source.other_videos + 1} videos was taken")
+            if clip.other_videos:
+                notes.append(f"only the first of {clip.other_videos + 1} videos was taken")
         if encoding.pixel_format.startswith("yuv444") and encoding.codec in ("h264", "hevc"):
             notes.append(
                 f"{encoding.width}x{encoding.height} is odd, and {encoding.codec} holds that only "
@@ -166,72 +163,63 @@ class _Run:
                 "--max-size avoids it"
             )
         with PieceFolder(self._result, self._made_by(encoding)) as folder:
+
+            def write(frames: Iterator[Frame]) -> None:
+                carrier = self._carrier
+                folder.write(frames, encoding, lambda: carrier.mixture if carrier else None)
+
             next_pts = folder.pieces[-1].next_pts if folder.pieces else None
             self.outcome.resumed = self.outcome.frames = folder.frame_count
-            self._work(
-                next_pts,
-                folder.memory,
-                lambda frames: folder.write(frames, encoding, self._mixture),
-            )
-            if isinstance(source, Clip) and self._settings.extract.ends_s is None:
-                notes += _ends_early(source)
-            pieces = [(folder.path / piece.name, piece) for piece in folder.pieces]
-            clip = source if isinstance(source, Clip) else None
-            extract = self._settings.extract
-            join(self._result, pieces, encoding, clip, extract, temporary=folder.joined)
+            self._work(next_pts, folder.memory, write)
+            if clip is not None and extract.ends_s is None:
+                notes += _ends_early(clip)
+            join(self._result, folder, encoding, clip, extract)
             folder.clear()
 
     def _work(
-        self, next_pts: int | None, memory: Memory | None, write: Callable[[Iterator[Frame]], None]
+        self, next_pts: int | None, memory: Memory, write: Callable[[Iterator[Frame]], None]
     ) -> None:
         """Reads, changes and writes frames at the same time.
 
         Args:
-            next_pts: of the first frame, in the result's time; None is the first one there is.
-            memory: of the frame before it, if there is one.
+            next_pts: of the first frame, in the result's time; None begins with the first of all.
+            memory: of the frame before it.
             write: takes all frames.
         """
-        frames, steadiness = self._selected(next_pts), self._change.steadiness
+        frames, steadiness, total = self._selected(next_pts), self._change.steadiness, self._total()
         if steadiness is not None:
-            mixture = None if memory is None else memory.mixture
-            self._carrier = Carrier(steadiness.painting_kept, mixture)
-            frames = followed(frames, None if memory is None else memory.grey)
+            self._carrier = Carrier(steadiness, memory.get("mixture"))
+            frames = followed(frames, memory.get("grey"))
 
         def work(frame: Frame) -> Frame:
             frame = self._change.apply(frame)
             self.outcome.frames += 1
             self.outcome.scenes += steadiness is not None and frame.motion is None
-            self._on_frame(self.outcome.frames, self._total)
+            self._on_frame(self.outcome.frames, total)
             return frame
 
-        run_stages(frames, work, lambda changed: write(self._carried(changed)))
+        def carried(changed: Iterator[Frame]) -> Iterator[Frame]:
+            for frame in changed:
+                if self._carrier is not None:
+                    self._carrier.carry(frame)
+                yield frame
+
+        run_stages(frames, work, lambda changed: write(carried(changed)))
         if not self.outcome.frames:
             raise VideoError(f"{self._source.path} has no frame between --start and --end")
 
-    def _carried(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        for frame in frames:
-            if self._carrier is not None:
-                self._carrier.carry(frame)
-            yield frame
-
-    def _mixture(self) -> Floats | None:
-        return None if self._carrier is None else self._carrier.mixture
-
     def _selected(self, next_pts: int | None) -> Iterator[Frame]:
         """Reads the frames of the extract, with their times in the result."""
-        extract, rate = self._settings.extract, self._settings.frame_rate
-        if rate is not None:
-            return self._at_rate(rate, next_pts or 0)
-        origin_s = self._source.origin_s
+        extract, origin_s = self._settings.extract, self._source.origin_s
+        if self._settings.frame_rate is not None:
+            yield from self._at_rate(self._settings.frame_rate, next_pts or 0)
+            return
         shift = round((origin_s + extract.shift_s) / self._time_base)
         first_s = extract.begins_s
         if next_pts is not None:
             first_s = (next_pts + shift) * self._time_base - origin_s
-        return self._shifted(first_s, shift)
-
-    def _shifted(self, first_s: Fraction | None, shift: int) -> Iterator[Frame]:
         for frame in self._source.frames(first_s):
-            if not self._settings.extract.holds(frame.time_s):
+            if not extract.holds(frame.time_s):
                 return
             frame.pts -= shift
             yield frame
@@ -260,28 +248,17 @@ class _Run:
 
     def _encoding(self) -> Encoding:
         settings, source = self._settings, self._source
-        width, height = self.outcome.width, self.outcome.height
-        bits = source.bits if isinstance(source, Clip) else 8
-        codec = choose_codec(settings.codec, settings.crf, self._result.suffix.lower(), bits)
-        encoding = Encoding(
-            codec,
+        sides = self.outcome.width, self.outcome.height
+        return Encoding(
+            choose_codec(settings.codec, settings.crf, self._result.suffix.lower(), source.bits),
             settings.crf,
-            width,
-            height,
-            bits,
+            *(sides if source.turns % 2 == 0 else sides[::-1]),
+            source.bits,
             self._time_base,
             settings.frame_rate or source.frame_rate,
-        )
-        if not isinstance(source, Clip):
-            return encoding
-        stored = (width, height) if source.turns % 2 == 0 else (height, width)
-        return dataclasses.replace(
-            encoding,
-            width=stored[0],
-            height=stored[1],
-            colour=sdr(source.colour),
-            turns=source.turns,
-            pixel_shape=source.pixel_shape,
+            source.colour.sdr,
+            source.turns,
+            source.pixel_shape,
         )
 
     def _made_by(self, encoding: Encoding) -> dict[str, Any]:
@@ -294,24 +271,20 @@ class _Run:
             "change": self._change.settings(),
         }
 
-    def _expected(self) -> int | None:
+    def _total(self) -> int | None:
+        """Returns how many frames about the result has, if that is known."""
         source, extract = self._source, self._settings.extract
         if source.frame_count is None:
             return None
         length_s = source.frame_count / source.frame_rate
         if extract.ends_s is not None:
             length_s = min(length_s, extract.ends_s)
-        return max(
-            1,
-            round(
-                (length_s - extract.shift_s)
-                * (1 / self._time_base if self._settings.frame_rate else source.frame_rate)
-            ),
-        )
+        rate = self._settings.frame_rate or source.frame_rate
+        return max(1, round((length_s - extract.shift_s) * rate))
 
 
 def _ends_early(clip: Clip) -> list[str]:
-    """Tells of a clip whose frames end before what it states, as a truncated one's do."""
+    """Tells of a clip whose frames end before the stated time, as a truncated one's do."""
     if clip.stated_s is None or not 0 < clip.ended_s < clip.stated_s - _EARLY_S:
         return []
     ended_s, stated_s = float(clip.ended_s), float(clip.stated_s)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 
-from impasto.video.flow import FlowFinder, grey, moved
+from impasto.video.flow import FLOW_PX, FlowFinder, grey, moved
 from impasto.video.frames import Floats, Frame, Picture
 
 # A cut follows next to nothing; a pan of a twentieth of the width per frame follows nine tenths.
@@ -23,37 +22,26 @@ _MOST_GAIN: Final = 2.0
 _NO_ENERGY: Final = 1e-3
 
 
-@dataclass(frozen=True)
-class Steadiness:
-    """How steady a painting shall be.
-
-    Attributes:
-        painting_kept: share of the painting before in this one, where it can be followed.
-    """
-
-    painting_kept: float
+MODES: Final[dict[str, float | None]] = {"off": None, "light": 0.33, "strong": 0.7}
+"""The share of the painting before in this one, where it can be followed, by name."""
 
 
-MODES: Final[dict[str, Steadiness | None]] = {
-    "off": None,
-    "light": Steadiness(0.33),
-    "strong": Steadiness(0.7),
-}
-
-
-def followed(frames: Iterable[Frame], before: Picture | None = None) -> Iterator[Frame]:
+def followed(
+    frames: Iterable[Frame], before: Picture | None = None, *, longer_side_px: int | None = FLOW_PX
+) -> Iterator[Frame]:
     """Finds the motion between frames, and scene cuts, where it is None.
 
     Args:
         frames: of one clip, in their order.
         before: `grey` of the frame before the first one, if there is one.
+        longer_side_px: as for `grey`.
 
     Yields:
         The same frames, with ``grey`` and ``motion``.
     """
     finder = FlowFinder()
     for frame in frames:
-        frame.grey = grey(frame.rgb)
+        frame.grey = grey(frame.rgb, longer_side_px)
         if before is not None and before.shape == frame.grey.shape:
             motion = finder.motion(before, frame.grey)
             frame.motion = motion if motion.share >= CUT_SHARE else None
@@ -72,14 +60,8 @@ class Carrier:
     """
 
     def __init__(self, kept: float, mixture: Floats | None = None) -> None:
-        """Begins a clip, or goes on with one.
-
-        Args:
-            kept: share of the painting before, 0 to below 1.
-            mixture: as the attribute.
-        """
-        self._kept = kept
-        self.mixture = mixture
+        """Begins a clip, or goes on after a mixture; ``kept`` is 0 to below 1."""
+        self._kept, self.mixture = kept, mixture
 
     def carry(self, frame: Frame) -> None:
         """Replaces a painted frame by its mixture with the one before."""

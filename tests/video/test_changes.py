@@ -6,7 +6,7 @@ import pytest
 
 from impasto.dials import Painting
 from impasto.errors import UsageError
-from impasto.video.timeline import Timeline, parse_numbers, parse_styles, parse_time
+from impasto.video.changes import Timeline, parse_numbers, parse_styles, parse_time
 
 
 def test_dials_change_steadily_between_key_frames():
