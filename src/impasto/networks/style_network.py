@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.networks.blocks import ConvNormReLU, ResidualBlock, Upsample, padding_mode
-from impasto.networks.network import Network
-from impasto.networks.spec import NetworkSpec, OutputScaling
+from impasto.networks.blocks import ConvNormReLU, Network, ResidualBlock, Upsample, padding_mode
+from impasto.networks.specs import NetworkSpec, OutputScaling
 
 MEAN_RGB = (123.68, 116.779, 103.939)
 """Mean colour of ImageNet on the 0..255 scale, subtracted from the input."""

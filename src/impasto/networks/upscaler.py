@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.networks.blocks import ConvNormReLU, ResidualBlock, Upsample, padding_mode
-from impasto.networks.network import Network
+from impasto.networks.blocks import ConvNormReLU, Network, ResidualBlock, Upsample, padding_mode
+from impasto.networks.specs import FastUpscalerSpec, PaperUpscalerSpec, Scale, Skip
 from impasto.networks.style_network import MEAN_RGB, scaled_tanh
-from impasto.networks.upscaler_spec import FastUpscalerSpec, PaperUpscalerSpec, Scale, Skip
 
 CUBIC = -0.5
 """The cubic kernel's slope at 1, as Pillow and MATLAB have it; PyTorch's own is -0.75."""

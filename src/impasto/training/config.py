@@ -12,7 +12,7 @@ from impasto.data.ratios import RATIOS
 from impasto.errors import UsageError
 from impasto.losses.layers import SMALLEST_SIDE_PX, STYLE_LAYERS, StyleReduction
 from impasto.networks import NETWORKS, StyleSpec
-from impasto.networks.registry import MANY_STYLES
+from impasto.networks.specs import MANY_STYLES
 from impasto.runtime.metadata import FORBIDDEN_IN_NAMES, LONGEST_NAME, StyleEntry
 from impasto.training.run_config import RunConfig, numbers, setting
 

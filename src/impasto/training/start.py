@@ -14,7 +14,7 @@ from impasto.catalog import shipped_styles
 from impasto.catalog.own import weights_of
 from impasto.errors import ModelError, UsageError
 from impasto.networks import spec_from_dict
-from impasto.networks.registry import ARCHITECTURES, MANY_STYLES
+from impasto.networks.specs import ARCHITECTURES, MANY_STYLES
 from impasto.runtime.model_file import read_model_file
 
 if TYPE_CHECKING:
