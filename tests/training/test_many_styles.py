@@ -14,9 +14,8 @@ import torch
 from tiny_models import SPECS
 
 from impasto.data import open_photos
-from impasto.data.crops import collate
-from impasto.data.ratios import RATIOS
-from impasto.data.refine_crops import RefineSample
+from impasto.data.choices import RATIOS
+from impasto.data.crops import RefineSample, collate
 from impasto.errors import UsageError
 from impasto.export import load_weights
 from impasto.losses import STYLE_LAYERS, gram_matrix

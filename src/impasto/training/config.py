@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from impasto.data.ratios import RATIOS
+from impasto.data.choices import RATIOS
 from impasto.errors import UsageError
 from impasto.losses.layers import SMALLEST_SIDE_PX, STYLE_LAYERS, StyleReduction
 from impasto.networks import NETWORKS, StyleSpec

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.data.ratios import MIDDLE_RATIO, RATIOS
-from impasto.data.refine_crops import RefineSample
+from impasto.data.choices import MIDDLE_RATIO, RATIOS
+from impasto.data.crops import RefineSample
 from impasto.losses import PerceptualLoss
 from impasto.losses.functional import feature_reconstruction_loss, gram_matrix, pixel_loss
 from impasto.training.octaves import StyleLevel

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.data import PhotoCrops, PhotoSource, open_photos
-from impasto.data.crops import PhotoSamples
-from impasto.data.refine_crops import RefineCrops, RefineSample
+from impasto.data.crops import PhotoSamples, RefineCrops, RefineSample
 from impasto.errors import ResumeError
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix

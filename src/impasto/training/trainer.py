@@ -19,8 +19,7 @@ from torch.utils.data import DataLoader
 
 from impasto.data import CropBatches
 from impasto.data.crops import PhotoSamples, Rejected, collate
-from impasto.data.shards import ShardSource
-from impasto.data.stream import PhotoStream
+from impasto.data.shards import PhotoStream, ShardSource
 from impasto.errors import DataError, DivergedError, OutputError, TrainingError
 from impasto.training.checkpoints import has_checkpoint, save_checkpoint, split_state
 from impasto.training.finish import export_run, model_path
