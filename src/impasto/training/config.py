@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import ClassVar, Literal
 
 from impasto.data.choices import RATIOS
 from impasto.errors import UsageError
 from impasto.losses.layers import SMALLEST_SIDE_PX, STYLE_LAYERS, StyleReduction
-from impasto.networks import NETWORKS, StyleSpec
+from impasto.networks import NETWORKS, Spec, StyleSpec
 from impasto.networks.specs import MANY_STYLES
 from impasto.runtime.metadata import FORBIDDEN_IN_NAMES, LONGEST_NAME, StyleEntry
 from impasto.training.run_config import RunConfig, numbers, setting
@@ -19,7 +19,6 @@ from impasto.training.run_config import RunConfig, numbers, setting
 Preset = Literal["paper", "released"]
 
 DEFAULT_STYLE_SCALE = 2.0
-DEFAULT_NETWORK = NETWORKS[MANY_STYLES]
 NETWORK_SETTINGS = {
     "width": "width",
     "residual_blocks": "residual_blocks",
@@ -39,12 +38,16 @@ class TrainingConfig(RunConfig):
     `preset` gives those of the paper and of the released code.
     """
 
+    command: ClassVar[str] = "train"
+    networks: ClassVar[Mapping[str, Spec]] = NETWORKS
+    network_settings: ClassVar[Mapping[str, str]] = NETWORK_SETTINGS
+
     paintings: tuple[Path, ...] = field(metadata={"help": "Paintings to learn.", "cli": False})
     preset: Preset | None = setting(
         None, "Full schedule of the paper or of the released code.", cli=False
     )
 
-    network: StyleSpec = setting(DEFAULT_NETWORK, "The network.", cli=False)
+    network: StyleSpec = setting(NETWORKS[MANY_STYLES], "The network.", cli=False)
     add_to: Path | None = setting(None, "Model that the run begins with.", cli=False)
     started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
     kept_styles: tuple[StyleEntry, ...] = setting(
@@ -55,7 +58,7 @@ class TrainingConfig(RunConfig):
     )
 
     clip_gradients: float | None = setting(
-        5.0, "Largest norm of a step's gradients; longer ones are shortened to it."
+        5.0, "Largest norm of a step's gradients; longer ones are shortened to it.", least=0
     )
     content_layer: str = setting("relu3_3", "Layer of the feature reconstruction loss.")
     style_layers: tuple[str, ...] = setting(
@@ -155,6 +158,12 @@ class TrainingConfig(RunConfig):
             UsageError: a value is out of range, or two contradict each other.
         """
         super().__post_init__()
+        self._check_style()
+        self._check_crops()
+        spec = self.network.with_parameter_sets(self.parameter_sets)
+        object.__setattr__(self, "network", spec)
+
+    def _check_style(self) -> None:
         if self.style_weight != "auto" and self.style_scale is not None:
             raise UsageError(
                 "--style-scale belongs to --style-weight auto; "
@@ -164,11 +173,6 @@ class TrainingConfig(RunConfig):
             raise UsageError("--style-layers is empty; name one layer or more")
         if len(set(self.style_layers)) < len(self.style_layers):
             raise UsageError(f"--style-layers is {','.join(self.style_layers)}; name each once")
-        self._check_lists()
-        spec = self.network.with_parameter_sets(self.parameter_sets)
-        object.__setattr__(self, "network", spec)
-
-    def _check_lists(self) -> None:
         if not self.paintings:
             raise UsageError("no painting is given; name one or more")
         names = [style_name(painting) for painting in self.paintings]
@@ -184,6 +188,13 @@ class TrainingConfig(RunConfig):
                 f"--style-scale is {numbers(self.style_scale)}; it needs one number, or one for "
                 f"each of {len(names)} paintings"
             )
+        if (len(self.paintings) > 1 or self.identity) and not self.network.holds_many:
+            raise UsageError(
+                f"{len(self.paintings)} paintings{' with identity' * self.identity}: this network "
+                f"holds one style; --network {MANY_STYLES} holds many"
+            )
+
+    def _check_crops(self) -> None:
         smallest = self.network.min_size_px
         if min(self.crop_px, default=0) < smallest:
             raise UsageError(
@@ -205,11 +216,6 @@ class TrainingConfig(RunConfig):
             raise UsageError(
                 f"--min-zoom is {self.min_zoom:g} and --max-zoom {self.max_zoom:g}; the first "
                 "must not be above the second"
-            )
-        if (len(self.paintings) > 1 or self.identity) and not self.network.holds_many:
-            raise UsageError(
-                f"{len(self.paintings)} paintings{' with identity' * self.identity}: this network "
-                f"holds one style; --network {MANY_STYLES} holds many"
             )
 
     @property
@@ -273,28 +279,6 @@ class TrainingConfig(RunConfig):
         """The first painting's name."""
         return style_name(self.paintings[0])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns JSON-ready values; paths become strings."""
-        return super().to_dict() | {
-            "paintings": [str(path) for path in self.paintings],
-            "kept_styles": [asdict(style) for style in self.kept_styles],
-        }
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Rebuilds a config from `to_dict`.
-
-        Raises:
-            UsageError: a name that this version does not know.
-        """
-        return super().from_dict(
-            values
-            | {
-                "paintings": tuple(Path(path) for path in values.get("paintings", ())),
-                "kept_styles": tuple(StyleEntry(**v) for v in values.get("kept_styles", ())),
-            }
-        )
-
 
 def is_style_targets(path: Path) -> bool:
     """Tells whether a path names a file of style targets, which stands for its paintings."""
@@ -315,5 +299,5 @@ def style_name(painting: Path) -> str:
 
 
 def _base_name(painting: Path) -> str:
-    """Returns a painting's name without its suffix, which names of style targets do not have."""
+    # The names of style targets have no suffix.
     return painting.name if is_style_targets(painting.parent) else painting.stem

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from impasto.errors import ResumeError, UsageError
-from impasto.networks import NETWORKS, UPSCALERS
 from impasto.training.checkpoints import load_checkpoint
 from impasto.training.config import NETWORK_SETTINGS, TrainingConfig, default_run_folder
 from impasto.training.recipes import each_painting
-from impasto.training.run_config import RunConfig, flag, with_spec
-from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
-from impasto.training.upscaler_config import (
-    UpscalerConfig,
-    default_upscaler_folder,
-)
+from impasto.training.run_config import RunConfig, flag
+from impasto.training.upscaler_config import UpscalerConfig, default_upscaler_folder
+
+_Config = TypeVar("_Config", TrainingConfig, UpscalerConfig)
 
 RUNTIME_FIELDS = frozenset(
     [
@@ -73,21 +70,8 @@ def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> Training
     Raises:
         ResumeError: there is no run, or something given would make it another one.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
     paintings = each_painting(paintings)
-    folder = chosen.get("output") or default_run_folder(paintings)
-    saved = read_config(folder, load_checkpoint(folder)[1])
-    if not isinstance(saved, TrainingConfig):
-        raise ResumeError(f"{folder} holds a run of `impasto train-upscaler`: resume it with that")
-    # The length that is saved belongs to the schedule; one that is given extends the run.
-    length: dict[str, Any] = {"steps": None, "max_time_s": None}
-    try:
-        chosen = with_spec(length | chosen, saved.network, NETWORKS, NETWORK_SETTINGS)
-        config = replace(saved, **(chosen | {"paintings": paintings, "output": folder}))
-    except UsageError as error:
-        raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
-    check_same_run(config, saved)
-    return config
+    return _resumed(TrainingConfig, given | {"paintings": paintings}, default_run_folder(paintings))
 
 
 def resumed_upscaler_config(given: dict[str, Any]) -> UpscalerConfig:
@@ -99,17 +83,20 @@ def resumed_upscaler_config(given: dict[str, Any]) -> UpscalerConfig:
     Raises:
         ResumeError: there is no run, or something given would make it another one.
     """
+    named = {key: given[key] for key in ("scale", "loss") if given.get(key) is not None}
+    return _resumed(UpscalerConfig, given, default_upscaler_folder(**named))
+
+
+def _resumed(kind: type[_Config], given: dict[str, Any], default_folder: Path) -> _Config:
     chosen = {name: value for name, value in given.items() if value is not None}
-    name = {key: chosen[key] for key in ("scale", "loss") if key in chosen}
-    folder = chosen.setdefault("output", default_upscaler_folder(**name))
+    folder = chosen.setdefault("output", default_folder)
     saved = read_config(folder, load_checkpoint(folder)[1])
-    if not isinstance(saved, UpscalerConfig):
-        raise ResumeError(f"{folder} holds a run of `impasto train`: resume it with that")
-    length: dict[str, Any] = {"steps": None, "max_time_s": None}
+    if not isinstance(saved, kind):
+        raise ResumeError(f"{folder} holds a run of `impasto {saved.command}`: resume it with that")
+    # The length that is saved belongs to the schedule; one that is given extends the run.
+    kept = {"network": saved.network, "steps": None, "max_time_s": None}
     try:
-        config = replace(
-            saved, **with_spec(length | chosen, saved.network, UPSCALERS, UPSCALER_SETTINGS)
-        )
+        config = replace(saved, **saved.with_spec(kept | chosen))
     except UsageError as error:
         raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
     check_same_run(config, saved)
@@ -125,8 +112,9 @@ def check_same_run(config: RunConfig, saved: RunConfig) -> None:
     given, kept = _flat(config), _flat(saved)
     for name in kept | given:
         if name not in CHANGEABLE and given.get(name) != kept.get(name):
+            shown = name.upper() if name in ("paintings", "photos") else flag(name)
             raise ResumeError(
-                f"{_label(name)} is {_text(given.get(name))}, "
+                f"{shown} is {_text(given.get(name))}, "
                 f"the run in {config.run_folder} has {_text(kept.get(name))}; "
                 "leave it out to go on, or start a new run with -o"
             )
@@ -140,11 +128,6 @@ def _flat(config: RunConfig) -> dict[str, Any]:
     return network | values
 
 
-def _label(name: str) -> str:
-    """Names a setting as the command line does."""
-    return name.upper() if name in ("paintings", "photos") else flag(name)
-
-
 def _text(value: object) -> str:
     """Shows a value as the command line takes it."""
-    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from impasto.data import Degradation
 from impasto.errors import UsageError
-from impasto.networks import UPSCALERS, UpscalerSpec
-from impasto.training.run_config import (
-    Optimizer,
-    RunConfig,
-    Schedule,
-    chosen_settings,
-    setting,
-    with_spec,
-)
-from impasto.training.start import checked_weights
+from impasto.networks import UPSCALERS, Spec, UpscalerSpec
+from impasto.training.run_config import Optimizer, RunConfig, Schedule, setting
 
 UpscalerLoss = Literal["feature", "pixel", "both"]
-
-NETWORK_SETTINGS = {name: name for name in ("width", "residual_blocks", "skip")}
-"""Settings that change a field of the network's spec, and that field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +21,12 @@ class UpscalerConfig(RunConfig):
 
     Losses are on the 0..255 scale. The defaults are for a run of an hour on a laptop.
     """
+
+    command: ClassVar[str] = "train-upscaler"
+    networks: ClassVar[Mapping[str, Spec]] = UPSCALERS
+    network_settings: ClassVar[Mapping[str, str]] = {
+        name: name for name in ("width", "residual_blocks", "skip")
+    }
 
     scale: Literal[4, 8] = setting(4, "How many times larger pictures become.")
     loss: UpscalerLoss = setting(
@@ -68,15 +64,17 @@ class UpscalerConfig(RunConfig):
     )
     patch_px: int = setting(96, "Height and width of a high-resolution patch.", least=32, most=2048)
 
-    batch_size: int = setting(16, "Samples per step and device.")
+    batch_size: int = setting(16, "Samples per step and device.", least=1, most=1024)
     optimizer: Optimizer = setting("adam", "How gradients become steps.")
-    learning_rate: float = setting(1e-3, "The optimizer's learning rate.")
+    learning_rate: float = setting(1e-3, "The optimizer's learning rate.", least=1e-9, most=1)
     schedule: Schedule = setting(
         "cosine",
         "Learning rate over the run: cosine falls all along, wsd over its last fifth, "
         "constant never.",
     )
-    averaging: float = setting(0.999, "Decay of the weight average that is exported; 0 for none.")
+    averaging: float = setting(
+        0.999, "Decay of the weight average that is exported; 0 for none.", least=0, most=0.999999
+    )
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -112,57 +110,9 @@ class UpscalerConfig(RunConfig):
     @property
     def model_name(self) -> str:
         """``x<scale>-<loss>``."""
-        return default_upscaler_folder(self.scale, self.loss).name
+        return self.default_folder.name
 
 
 def default_upscaler_folder(scale: int = 4, loss: str = "feature") -> Path:
     """Returns the folder of a run that names none: ``runs/x<scale>-<loss>``."""
     return Path("runs") / f"x{scale}-{loss}"
-
-
-def paper_settings() -> dict[str, Any]:
-    """Returns the settings of Johnson et al. 2016, section 4.2.
-
-    200,000 steps of batch 4 on patches of 288 px, Adam 1e-3, feature loss at relu2_2, and the
-    paper's network and degradation.
-    """
-    return {
-        "network": "paper",
-        "loss": "feature",
-        "lattice_weight": 0.0,
-        "degradation": "paper",
-        "patch_px": 288,
-        "batch_size": 4,
-        "learning_rate": 1e-3,
-        "schedule": "constant",
-        "averaging": 0.0,
-        "steps": 200_000,
-    }
-
-
-def make_upscaler_config(
-    *, recipe: dict[str, Any] | None = None, preset: str | None = None, **given: Any
-) -> UpscalerConfig:
-    """Builds a config: defaults, then the preset, then the recipe, then what was given.
-
-    Args:
-        recipe: settings that `read_recipe` returned.
-        preset: ``"paper"`` for the paper's schedule.
-        **given: fields of `UpscalerConfig`, or of the network's spec; ``network`` may be a
-            name: fast, paper. None counts as not given.
-
-    Raises:
-        UsageError: a value is out of range, or two contradict each other.
-        ModelError: the model to begin with cannot be used.
-    """
-    if preset not in (None, "paper"):
-        raise UsageError(f"--preset is {preset!r}; allowed is paper")
-    chosen = chosen_settings(recipe or {}, given)
-    settings = paper_settings() if preset else {}
-    if "max_time_s" in chosen and "steps" not in chosen:
-        settings.pop("steps", None)
-    settings = with_spec(settings | chosen, UPSCALERS["fast"], UPSCALERS, NETWORK_SETTINGS)
-    config = UpscalerConfig(**settings)
-    if config.start_from is None:
-        return config
-    return replace(config, started_from=checked_weights(config.start_from))
