@@ -145,7 +145,7 @@ def test_references_are_not_measured_again(killed_copy, tiny_config, monkeypatch
     def measure(*_):
         raise AssertionError
 
-    monkeypatch.setattr("impasto.training.octaves.measure_references", measure)
+    monkeypatch.setattr("impasto.training.style_losses.measure_references", measure)
     before = load_checkpoint(killed_copy)[1]["references"]
     train(tiny_config(killed_copy, steps=STEPS), resume=True)
     assert load_checkpoint(killed_copy)[1]["references"] == before

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -26,15 +25,6 @@ class References:
 
     content: float
     style: dict[str, list[float]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns ``{"content": ..., "style": {layer: [...]}}``."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> References:
-        """Rebuilds references from `to_dict`."""
-        return cls(values["content"], values["style"])
 
 
 @torch.no_grad()

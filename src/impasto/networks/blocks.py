@@ -284,6 +284,11 @@ class StyleParameters(nn.Module):
         return zip(parts[::2], parts[1::2], strict=True)
 
 
+def is_style_table(parameter: str) -> bool:
+    """Tells by its name whether a parameter of a network is the table of `StyleParameters`."""
+    return parameter.endswith("style_parameters.table")
+
+
 def conditional_instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Normalises every channel of every picture, then scales and shifts.
 

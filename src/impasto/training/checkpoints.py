@@ -21,7 +21,7 @@ KEPT = 2
 def save_checkpoint(
     run_folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], values: dict[str, Any]
 ) -> Path:
-    """Writes a checkpoint beside the older ones and removes all but the newest two.
+    """Writes a checkpoint beside the older ones, removes all but the newest two, returns its path.
 
     The files go to a hidden folder that is renamed when it is complete.
 
@@ -30,9 +30,6 @@ def save_checkpoint(
         step: steps done, which names the checkpoint.
         tensors: one ``.safetensors`` file per entry.
         values: everything else, JSON-ready.
-
-    Returns:
-        The checkpoint's folder.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.

@@ -1,17 +1,23 @@
-"""From presets, recipes and what was given to the settings of a run."""
+"""From presets, recipes, models to begin with and what was given to the settings of a run."""
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
-from impasto.errors import UsageError
+from impasto.catalog import shipped_styles
+from impasto.catalog.own import weights_of
+from impasto.errors import ModelError, UsageError
+from impasto.networks import spec_from_dict
+from impasto.networks.specs import ARCHITECTURES, MANY_STYLES
+from impasto.runtime.metadata import ModelMetadata
+from impasto.runtime.model_file import read_model_file
 from impasto.training.config import NETWORK_SETTINGS, TrainingConfig, is_style_targets
 from impasto.training.run_config import RunConfig, chosen_settings, entry_type, flag, listed
-from impasto.training.start import checked_weights, default_start, start_settings
 from impasto.training.upscaler_config import UpscalerConfig
 
 _FULL_SCHEDULE: Final[dict[str, Any]] = {
@@ -156,6 +162,58 @@ def each_painting(paintings: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def default_start() -> Path | None:
+    """Returns the shipped model that holds many styles, or None if this version ships none."""
+    models = dict.fromkeys(style.path for style in shipped_styles())
+    return next((path for path in models if _holds_many(read_model_file(path)[1])), None)
+
+
+def _start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
+    """Returns the settings that a run has because of the model it begins with."""
+    metadata = read_model_file(model)[1]
+    if not _holds_many(metadata):
+        raise UsageError(
+            f"{model} cannot be added to: its network holds one style, --network {MANY_STYLES} "
+            "holds many"
+        )
+    size_px = metadata.recipe.get("style_size_px")
+    if not isinstance(size_px, int):
+        raise ModelError(f"{model} does not state the size of its paintings: it cannot be added to")
+    return {
+        "add_to": model,
+        "started_from": checked_weights(model),
+        "kept_styles": () if train_trunk else metadata.styles,
+        "network": spec_from_dict(metadata.network),
+        "identity": metadata.strength == "identity",
+        "style_size_px": size_px,
+    }
+
+
+def checked_weights(model: Path) -> str:
+    """Returns the sha256 of the plain weights beside a model, hexadecimal.
+
+    Raises:
+        ModelError: the model cannot be read, or its plain weights are missing or others.
+    """
+    metadata = read_model_file(model)[1]
+    weights = weights_of(model)
+    try:
+        sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(
+            f"the plain weights of {model} are missing: {weights} lies beside it when it is made"
+        ) from error
+    if sha256 != metadata.weights_sha256:
+        raise ModelError(f"{weights} are not the weights of {model}: the two belong together")
+    return sha256
+
+
+def _holds_many(metadata: ModelMetadata) -> bool:
+    """Tells whether a model's network is one that further styles can be added to."""
+    spec = ARCHITECTURES.get(str(metadata.network.get("architecture")))
+    return spec is not None and spec.holds_many
+
+
 def _start(
     given: dict[str, Any], recipe: dict[str, Any] | None, *, from_scratch: bool
 ) -> Path | None:
@@ -173,7 +231,7 @@ def _start(
 
 def _begun_settings(start: Path, chosen: dict[str, Any], *, train_trunk: bool) -> dict[str, Any]:
     """Returns the settings of a run that begins with a model; refuses others of the model's."""
-    settings = start_settings(start, train_trunk=train_trunk)
+    settings = _start_settings(start, train_trunk=train_trunk)
     size = chosen.pop("style_size_px", settings["style_size_px"])
     if size != settings["style_size_px"]:
         raise UsageError(

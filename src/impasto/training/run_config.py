@@ -148,6 +148,11 @@ class RunConfig(ABC):
         """Where checkpoints, curves, previews and the model go."""
         return self.output or self.default_folder
 
+    @property
+    def model_path(self) -> Path:
+        """Where the exported model goes: into the run folder."""
+        return self.run_folder / f"{self.model_name}.onnx"
+
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-ready values; paths become strings, and tuples lists."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}

@@ -26,11 +26,7 @@ def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> 
     ``cosine`` rises linearly over the first 2 % and falls along a half cosine to 2 %. ``wsd``
     (warm-up, stable, decay: Hu et al. 2024) stays at the top until the last fifth, and falls
     there. Steps beyond the schedule, in a run that was extended, stay at the end's value.
-
-    Args:
-        step: number of the step, from 0.
-        schedule: name of the schedule.
-        schedule_steps: length that was planned when the run began.
+    ``step`` counts from 0, and ``schedule_steps`` were planned when the run began.
     """
     if schedule == "constant":
         return 1.0
@@ -45,12 +41,7 @@ def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> 
 def seconds_per_step(
     network: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device
 ) -> float:
-    """Times forward and backward of a copy of the network, which stays untouched.
-
-    Args:
-        network: the image transformation network.
-        loss: maps a network to its total loss on a batch.
-        device: where the network is.
+    """Times forward and backward of a copy of a network; ``loss`` maps one to its total loss.
 
     Returns:
         The faster of two timed steps, after one that warms up.
@@ -68,11 +59,7 @@ def seconds_per_step(
 
 
 def phases(shares: Sequence[float], schedule_steps: int) -> list[tuple[int, float]]:
-    """Splits a run into parts.
-
-    Args:
-        shares: share of the steps that each part has, together 1.
-        schedule_steps: length that was planned when the run began.
+    """Splits a run into parts by their shares of its steps, together 1.
 
     Returns:
         First step of each part, and the step after its last; the last part has no end, so
