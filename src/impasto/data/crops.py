@@ -50,12 +50,9 @@ class PhotoSamples(Dataset[tuple[Sample, list[Rejected]]], ABC, Generic[Sample])
         self._permutation: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __getitem__(self, number: int) -> tuple[Sample, list[Rejected]]:
-        """Draws one sample.
+        """Draws one sample; returns it and the photos passed over.
 
         A photo that is unreadable or too small is replaced by the next of its pass.
-
-        Returns:
-            The sample, and the photos passed over.
 
         Raises:
             DataError: no photo of the source can be used.
@@ -85,11 +82,7 @@ class PhotoSamples(Dataset[tuple[Sample, list[Rejected]]], ABC, Generic[Sample])
 
     @abstractmethod
     def draw(self, data: bytes, rng: np.random.Generator) -> Sample:
-        """Makes a sample from one photo.
-
-        Args:
-            data: the photo, encoded.
-            rng: where everything random about the sample comes from.
+        """Makes a sample from one encoded photo, all that is random from ``rng``.
 
         Raises:
             DataError: the photo cannot be used.
@@ -204,16 +197,13 @@ class RefineCrops(PhotoSamples[RefineSample]):
 def cut(
     pixels: NDArray[np.uint8], size: tuple[int, int], scale: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Cuts a part at a random place.
+    """Cuts a part of ``(H, W, 3)`` uint8 at a random place, and resizes it.
 
     Args:
-        pixels: ``(H, W, 3)`` uint8.
+        pixels: the photo.
         size: height and width of the result, in px.
         scale: how many of the photo's pixels lie side by side in one of the result.
         rng: where the place comes from.
-
-    Returns:
-        ``(*size, 3)`` uint8.
     """
     rows, columns = size
     left = rng.uniform(0, max(0.0, pixels.shape[1] - columns * scale))

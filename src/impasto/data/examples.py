@@ -16,11 +16,7 @@ _MODULE_FOLDER = Path(__file__).resolve().parent
 def example_photos_folder(module_folder: Path = _MODULE_FOLDER) -> Path:
     """Finds the folder of example photos: colour JPEGs, longest side at most 1024 px.
 
-    Args:
-        module_folder: where this module lies.
-
-    Returns:
-        The folder inside the installed package or, in a clone, ``examples/photos``.
+    It lies inside the installed package or, in a clone, is ``examples/photos``.
 
     Raises:
         DataError: this installation carries no example photos.

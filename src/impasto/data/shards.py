@@ -64,10 +64,8 @@ class ShardSource:
 def shard_pattern(path: str | Path) -> str | None:
     """Returns the pattern of shards that a path is: a ``.tar`` with braces, or a URL of one.
 
-    Of the slashes after a URL's scheme a `Path` keeps one; they are put back.
-
-    Returns:
-        The pattern, or None for any other path and for a file that exists under that name.
+    None is any other path, and a file that exists under that name. Of the slashes after a URL's
+    scheme a `Path` keeps one; they are put back.
     """
     text = path if isinstance(path, str) else path.as_posix()
     if not text.lower().endswith(".tar"):
@@ -119,10 +117,8 @@ def stream_photos(
 ) -> Iterator[StreamedPhoto]:
     """Yields the photos of shards as they come; other files in them are passed over.
 
-    Args:
-        shards: paths or URLs.
-        leave_out: called with every shard that cannot be read to its end or holds no photo, and
-            with the reason.
+    ``leave_out`` is called with every shard that cannot be read to its end or holds no photo, and
+    with the reason.
     """
     for shard in shards:
         try:
@@ -173,19 +169,12 @@ def _one_line() -> Iterator[None]:
 
 
 class PhotoStream(IterableDataset[tuple[Sample, list[Rejected]]], Generic[Sample]):
-    """An endless stream of training samples from shards.
+    """An endless stream of training samples from shards, at least one for each rank.
 
     Every pass takes the shards in a fresh order. They are dealt in turn to the loading processes
     of all ranks, so that one of them reads a photo of a pass; each shuffles what it reads within
     a buffer. The stream is a function of the seed, ``first_step`` and the number of processes:
     a run that is resumed begins a pass of its own.
-
-    Args:
-        samples: makes a sample of a photo.
-        shards: paths or URLs, at least one for each rank.
-        first_step: number of the step that the stream begins with.
-        rank: this process.
-        world_size: number of processes.
     """
 
     def __init__(

@@ -34,16 +34,13 @@ def measure_references(
     style_targets: Mapping[str, Tensor],
     content_layer: str,
 ) -> References:
-    """Measures the references on untouched photos.
+    """Measures the references on untouched photos, as plain means over them.
 
     Args:
         loss_network: the loss network.
         photos: ``(3, H, W)`` crops, RGB in [0, 1].
         style_targets: ``(sets, C, C)`` Gram matrices of the paintings by layer.
         content_layer: the content layer's name.
-
-    Returns:
-        Plain means over the photos.
 
     Raises:
         TrainingError: a painting's statistics equal the photos', so nothing can be learned.
@@ -67,13 +64,9 @@ def measure_references(
 def balanced_weights(
     references: References, style_scales: Sequence[float]
 ) -> tuple[float, dict[str, list[float]]]:
-    """Turns references into weights.
+    """Turns references and one strength per parameter set into weights.
 
     ``loss = content / reference + style_scale * mean over layers of style / reference``.
-
-    Args:
-        references: what untouched photos have.
-        style_scales: one per parameter set.
 
     Returns:
         The content weight, and each layer's style weight per parameter set, for summed squares.

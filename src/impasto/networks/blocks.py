@@ -170,14 +170,9 @@ class NearestConv(nn.Module):
     takes 2.25 times fewer multiplications. One kernel for all sub-pixels is what keeps flat
     areas flat: they differ at edges only.
 
-    Args:
-        in_channels: channels in.
-        out_channels: channels out.
-        kernel_size: 3, which sees 2x2 pixels of the small map, or 5, which sees 3x3.
-        padding: of the enlarged map: ``replicate`` repeats its edge, ``zeros`` adds zeros,
-            ``none`` makes the result smaller by two enlarged pixels a side, with the larger
-            kernel only. Mirroring by 1 is the same as repeating the edge.
-        bias: whether outputs have a bias.
+    A ``kernel_size`` of 3 sees 2x2 pixels of the small map, 5 sees 3x3. Of the enlarged map's
+    paddings, ``replicate`` repeats its edge, as mirroring by 1 does; ``none``, with the larger
+    kernel only, makes the result smaller by two enlarged pixels a side.
     """
 
     sums: Tensor
@@ -259,9 +254,7 @@ def _tap_sums(size: int, shift: int) -> Tensor:
 class StyleParameters(nn.Module):
     """The scales and shifts of all norms of a network, one row per parameter set.
 
-    Args:
-        sets: number of parameter sets.
-        channels: channels of each norm, in the order of use.
+    ``channels`` are those of each norm, in the order of use.
     """
 
     def __init__(self, sets: int, channels: Iterable[int]) -> None:
@@ -271,14 +264,10 @@ class StyleParameters(nn.Module):
         self.table = nn.Parameter(torch.cat(row).repeat(sets, 1))
 
     def forward(self, style_weights: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Mixes parameter sets.
+        """Mixes parameter sets; yields scale and shift of each norm, ``(C,)`` or ``(N, C)``.
 
-        Args:
-            style_weights: ``(sets,)`` for one mixture for the whole batch, or ``(N, sets)``
-                for one per picture.
-
-        Returns:
-            Scale and shift of each norm in order, ``(C,)`` or ``(N, C)``.
+        ``style_weights`` are ``(sets,)`` for one mixture for the whole batch, or ``(N, sets)`` for
+        one per picture.
         """
         parts = torch.split(style_weights @ self.table, self.sizes, dim=-1)
         return zip(parts[::2], parts[1::2], strict=True)
@@ -290,13 +279,7 @@ def is_style_table(parameter: str) -> bool:
 
 
 def conditional_instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Normalises every channel of every picture, then scales and shifts.
-
-    Args:
-        x: ``(N, C, H, W)``.
-        scale: ``(C,)`` or ``(N, C)``.
-        shift: the same.
-    """
+    """Normalises ``(N, C, H, W)``, then scales and shifts by ``(C,)`` or ``(N, C)``."""
     if scale.ndim == 1:
         return F.instance_norm(x, weight=scale, bias=shift)
     # On a CPU twenty times as fast as torch.var_mean.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
-from impasto.training.config import TrainingConfig
+from impasto.training.config import TrainingConfig, UpscalerConfig
 from impasto.training.recipes import make_config, make_upscaler_config
-from impasto.training.upscaler_config import UpscalerConfig
 
 if TYPE_CHECKING:
     from impasto.training.finish import export_run, export_style_targets

@@ -16,11 +16,10 @@ from impasto.images.writing import atomic_path
 from impasto.networks import Network
 from impasto.runtime.metadata import ModelMetadata, StyleEntry, Tiling
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import TrainingConfig, style_name
+from impasto.training.config import TrainingConfig, UpscalerConfig, style_name
 from impasto.training.recipes import checked_weights
 from impasto.training.resume import RUNTIME_FIELDS, read_config
 from impasto.training.run_config import RunConfig
-from impasto.training.upscaler_config import UpscalerConfig
 
 # Where a run happened says nothing about the model and does not belong into its file.
 MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {

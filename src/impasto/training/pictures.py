@@ -34,13 +34,11 @@ GAP_PX = 8
 
 @dataclass(frozen=True)
 class Painting:
-    """A style image, or what a file of style targets keeps of it.
+    """A style image, or what a file of style targets keeps of it: photo or targets is None.
 
     Attributes:
         path: as given.
         sha256: hash of the painting's file, hexadecimal.
-        photo: the picture; None where only the targets are there.
-        targets: the targets; None where the picture is there.
         warnings: plain sentences on what may spoil the style.
     """
 
@@ -105,8 +103,7 @@ def read_painting(path: Path, style: str | None = None) -> Painting:
     """Reads a painting, or its style targets.
 
     Args:
-        path: a picture; or ``FILE.targets.safetensors``; or one of its styles,
-            ``FILE.targets.safetensors/NAME``.
+        path: a picture; or ``FILE.targets.safetensors``, or ``.../NAME`` for one of its styles.
         style: the style where a file holds several.
 
     Raises:
@@ -167,10 +164,7 @@ def shrink_checked(photo: Photo, longer_side_px: int, name: str | Path) -> Photo
 
 
 def read_validation_photos(source: PhotoSource) -> Tensor:
-    """Takes up to four photos spread over a source, square, at the preview's size.
-
-    Returns:
-        ``(N, 3, 256, 256)`` float32 RGB in [0, 1].
+    """Takes up to four photos spread over a source, square: ``(N, 3, 256, 256)`` RGB in [0, 1].
 
     Raises:
         DataError: none of the photos can be read.
@@ -216,10 +210,7 @@ def compose_preview(
 ) -> NDArray[np.uint8]:
     """Lays out a painting on the left, photos above their results on the right, on white.
 
-    Args:
-        painting: ``(H, W, 3)`` uint8.
-        photos: ``(N, S, S, 3)`` uint8.
-        results: ``(N, S, S, 3)`` uint8.
+    The painting is ``(H, W, 3)`` uint8, photos and results ``(N, S, S, 3)``.
     """
     strips = compose_strips(list(zip(photos, results, strict=True)))
     height = strips.shape[0]

@@ -16,9 +16,13 @@ from impasto.networks import spec_from_dict
 from impasto.networks.specs import ARCHITECTURES, MANY_STYLES
 from impasto.runtime.metadata import ModelMetadata
 from impasto.runtime.model_file import read_model_file
-from impasto.training.config import NETWORK_SETTINGS, TrainingConfig, is_style_targets
+from impasto.training.config import (
+    NETWORK_SETTINGS,
+    TrainingConfig,
+    UpscalerConfig,
+    is_style_targets,
+)
 from impasto.training.run_config import RunConfig, chosen_settings, entry_type, flag, listed
-from impasto.training.upscaler_config import UpscalerConfig
 
 _FULL_SCHEDULE: Final[dict[str, Any]] = {
     "crop_px": (256,),

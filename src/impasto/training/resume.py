@@ -9,10 +9,15 @@ from typing import Any, TypeVar
 
 from impasto.errors import ResumeError, UsageError
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import NETWORK_SETTINGS, TrainingConfig, default_run_folder
+from impasto.training.config import (
+    NETWORK_SETTINGS,
+    TrainingConfig,
+    UpscalerConfig,
+    default_run_folder,
+    default_upscaler_folder,
+)
 from impasto.training.recipes import each_painting
 from impasto.training.run_config import RunConfig, flag
-from impasto.training.upscaler_config import UpscalerConfig, default_upscaler_folder
 
 _Config = TypeVar("_Config", TrainingConfig, UpscalerConfig)
 
@@ -36,12 +41,6 @@ RUNTIME_FIELDS = frozenset(
 CHANGEABLE = RUNTIME_FIELDS | {"precision", "style_scale"}
 """Those, and what a later machine or a second look at the results may ask for."""
 
-NEEDED = frozenset(["config", "step", "schedule_steps", "images_per_step"])
-"""What a checkpoint's values must hold."""
-
-NEEDED_OF_STYLE = frozenset(["references", "scales", "paintings_sha256"])
-"""And those of a style's run."""
-
 
 def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig | UpscalerConfig:
     """Rebuilds the settings of a run from its checkpoint's values.
@@ -50,11 +49,12 @@ def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig | Up
         ResumeError: this version cannot read them.
     """
     try:
-        upscales = "scale" in values.get("config", {})
-        needed = NEEDED if upscales else NEEDED | NEEDED_OF_STYLE
+        kind = UpscalerConfig if "scale" in values.get("config", {}) else TrainingConfig
+        needed = {"config", "step", "schedule_steps", "images_per_step"}
+        if kind is TrainingConfig:
+            needed |= {"references", "scales", "paintings_sha256"}
         if missing := sorted(needed - set(values)):
             raise UsageError(f"its checkpoint lacks {', '.join(missing)}")
-        kind = UpscalerConfig if upscales else TrainingConfig
         return kind.from_dict(values["config"])
     except (AttributeError, TypeError, ValueError, UsageError) as error:
         raise ResumeError(f"{run_folder} holds a run this version cannot read: {error}") from error
@@ -63,9 +63,7 @@ def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig | Up
 def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> TrainingConfig:
     """Returns the settings of the run in a folder, with what was given in their place.
 
-    Args:
-        paintings: those that were named; the first names the run if no folder is given.
-        given: fields of `TrainingConfig`; None counts as not given.
+    The first painting names the run if no folder is given; None counts as not given.
 
     Raises:
         ResumeError: there is no run, or something given would make it another one.
@@ -75,14 +73,7 @@ def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> Training
 
 
 def resumed_upscaler_config(given: dict[str, Any]) -> UpscalerConfig:
-    """Returns the settings of the super-resolution run in a folder, with what was given.
-
-    Args:
-        given: fields of `UpscalerConfig`, ``output`` among them; None counts as not given.
-
-    Raises:
-        ResumeError: there is no run, or something given would make it another one.
-    """
+    """Does the same for a super-resolution run."""
     named = {key: given[key] for key in ("scale", "loss") if given.get(key) is not None}
     return _resumed(UpscalerConfig, given, default_upscaler_folder(**named))
 

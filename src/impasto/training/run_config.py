@@ -180,13 +180,7 @@ class RunConfig(ABC):
 
     @classmethod
     def with_spec(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Turns a network's name and the settings of its spec into the spec.
-
-        Args:
-            settings: fields of the config, and settings of the spec.
-
-        Returns:
-            Fields of the config alone.
+        """Turns a network's name and the settings of its spec, beside the config's, into the spec.
 
         Raises:
             UsageError: there is no network of that name, or it has no such setting.
@@ -256,9 +250,7 @@ def _plain(value: Any) -> Any:
 def chosen_settings(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Puts what was given in place of a recipe's settings, and of those that it contradicts.
 
-    Args:
-        recipe: fields of a config, and settings of its network's spec.
-        given: the same; None counts as not given.
+    Both hold fields of a config and of its network's spec; None counts as not given.
     """
     given = {name: value for name, value in given.items() if value is not None}
     against = {

@@ -33,7 +33,7 @@ from impasto.errors import DataError, OutputError, ResumeError, UsageError
 from impasto.networks import Network
 from impasto.networks.blocks import is_style_table
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint, restore_optimizer
-from impasto.training.config import TrainingConfig
+from impasto.training.config import TrainingConfig, UpscalerConfig
 from impasto.training.resume import check_same_run, read_config
 from impasto.training.run_config import Precision, RunConfig, save_config
 from impasto.training.schedule import (
@@ -45,7 +45,6 @@ from impasto.training.schedule import (
 from impasto.training.style_task import StyleTask
 from impasto.training.task import Task
 from impasto.training.upscale_task import UpscaleTask
-from impasto.training.upscaler_config import UpscalerConfig
 
 DEFAULT_BUDGET_S = 20 * 60.0
 
@@ -163,8 +162,8 @@ def make_task(
         config: the settings.
         photos: the training photos.
         validation: the validation photos.
-        device: where the run happens.
-        saved: the checkpoint's values of a run that is resumed.
+        device: where the loss network runs.
+        saved: the checkpoint's values of a run that is resumed; its previews are continued.
 
     Raises:
         DataError, ImageError: photos or paintings cannot be used.

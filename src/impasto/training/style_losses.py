@@ -71,11 +71,7 @@ def measured_together(
 ) -> list[References]:
     """Measures the references of several levels on the same photos in one pass.
 
-    Args:
-        loss_network: the loss network.
-        targets: for each level ``(sets, C, C)`` Gram matrices by layer.
-        photos: ``(3, H, W)`` photos at the size that the levels have in common.
-        content_layer: the content layer's name.
+    The levels have targets ``(sets, C, C)`` by layer, the photos ``(3, H, W)`` their common size.
     """
     found = measure_references(loss_network, photos, stacked(targets), content_layer)
     sets = len(next(iter(targets[0].values())))
@@ -211,9 +207,6 @@ class RefineLoss:
             sample: a batch.
             drafts: ``(N, 3, side, side)`` what the draft network made of ``sample.low``.
             refine: the refine network with the styles of the batch.
-
-        Returns:
-            ``(N, 3, w, w)``.
         """
         drafts = _as_levels(drafts)
         middle = round(drafts.shape[-1] * MIDDLE_RATIO)
@@ -293,9 +286,6 @@ def temporal_loss(
         output: what ``paint`` made of them.
         seed: of the run.
         number: of the batch's first sample; motion and noise are a pure function of both.
-
-    Returns:
-        The mean squared difference on the 0..255 scale, a scalar.
     """
     rng = np.random.default_rng([seed, number, 3])
     rows, columns = (int(n) for n in rng.integers(-LARGEST_SHIFT_PX, LARGEST_SHIFT_PX + 1, 2))

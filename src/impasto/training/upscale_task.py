@@ -25,6 +25,7 @@ from impasto.losses import (
     total_variation_loss,
 )
 from impasto.networks import Network
+from impasto.training.config import UpscalerConfig
 from impasto.training.pictures import (
     History,
     compose_strips,
@@ -32,7 +33,6 @@ from impasto.training.pictures import (
     to_pictures,
     to_tensor,
 )
-from impasto.training.upscaler_config import UpscalerConfig
 
 
 class UpscaleTask:
