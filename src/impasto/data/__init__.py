@@ -22,11 +22,4 @@ __all__ = [
     "open_photos",
 ]
 
-_MODULES = {
-    "CropBatches": "impasto.data.crops",
-    "PatchPairs": "impasto.data.degradation",
-    "PhotoCrops": "impasto.data.crops",
-    "degrade": "impasto.data.degradation",
-}
-
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__, "crops", "degradation")

@@ -48,12 +48,4 @@ __all__ = [
     "spec_from_dict",
 ]
 
-_MODULES = {
-    "DraftRefineNetwork": "impasto.networks.draft_refine",
-    "FastUpscaler": "impasto.networks.upscaler",
-    "Network": "impasto.networks.blocks",
-    "PaperUpscaler": "impasto.networks.upscaler",
-    "StyleNetwork": "impasto.networks.style_network",
-}
-
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__, "blocks", "draft_refine", "style_network", "upscaler")

@@ -23,11 +23,4 @@ __all__ = [
     "train",
 ]
 
-_MODULES = {
-    "StepReport": "impasto.training.trainer",
-    "train": "impasto.training.trainer",
-    "export_run": "impasto.training.finish",
-    "export_style_targets": "impasto.training.finish",
-}
-
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__, "finish", "trainer")

@@ -172,27 +172,6 @@ def default_start() -> Path | None:
     return next((path for path in models if _holds_many(read_model_file(path)[1])), None)
 
 
-def _start_settings(model: Path, *, train_trunk: bool) -> dict[str, Any]:
-    """Returns the settings that a run has because of the model it begins with."""
-    metadata = read_model_file(model)[1]
-    if not _holds_many(metadata):
-        raise UsageError(
-            f"{model} cannot be added to: its network holds one style, --network {MANY_STYLES} "
-            "holds many"
-        )
-    size_px = metadata.recipe.get("style_size_px")
-    if not isinstance(size_px, int):
-        raise ModelError(f"{model} does not state the size of its paintings: it cannot be added to")
-    return {
-        "add_to": model,
-        "started_from": checked_weights(model),
-        "kept_styles": () if train_trunk else metadata.styles,
-        "network": spec_from_dict(metadata.network),
-        "identity": metadata.strength == "identity",
-        "style_size_px": size_px,
-    }
-
-
 def checked_weights(model: Path) -> str:
     """Returns the sha256 of the plain weights beside a model, hexadecimal.
 
@@ -234,14 +213,28 @@ def _start(
 
 
 def _begun_settings(start: Path, chosen: dict[str, Any], *, train_trunk: bool) -> dict[str, Any]:
-    """Returns the settings of a run that begins with a model; refuses others of the model's."""
-    settings = _start_settings(start, train_trunk=train_trunk)
-    size = chosen.pop("style_size_px", settings["style_size_px"])
-    if size != settings["style_size_px"]:
+    """Returns the settings that a run has because of its model; refuses others of the model's."""
+    metadata = read_model_file(start)[1]
+    if not _holds_many(metadata):
         raise UsageError(
-            f"--style-size-px is {size}; the model that the run begins with has "
-            f"{settings['style_size_px']}: leave it out, or train a whole network with "
-            "--from-scratch"
+            f"{start} cannot be added to: its network holds one style, --network {MANY_STYLES} "
+            "holds many"
+        )
+    size_px = metadata.recipe.get("style_size_px")
+    settings = {
+        "add_to": start,
+        "started_from": checked_weights(start),
+        "kept_styles": () if train_trunk else metadata.styles,
+        "network": spec_from_dict(metadata.network),
+        "identity": metadata.strength == "identity",
+        "style_size_px": size_px,
+    }
+    if not isinstance(size_px, int):
+        raise ModelError(f"{start} does not state the size of its paintings: it cannot be added to")
+    if (size := chosen.pop("style_size_px", size_px)) != size_px:
+        raise UsageError(
+            f"--style-size-px is {size}; the model that the run begins with has {size_px}: leave "
+            "it out, or train a whole network with --from-scratch"
         )
     if not train_trunk:
         settings |= ADDING
