@@ -159,12 +159,10 @@ def _separate(
     first: onnx.NodeProto, second: onnx.NodeProto, constants: dict[str, np.ndarray]
 ) -> bool:
     """Tells whether two slices, all of whose parts are stated, are along different axes."""
-    if len(first.input) != 5 or len(second.input) != 5:
+    stated = [node.input[3] for node in (first, second) if len(node.input) == 5]
+    if len(stated) != 2 or not all(name in constants for name in stated):
         return False
-    found = [constants.get(node.input[3]) for node in (first, second)]
-    axes = [number for part in found if part is not None for number in part.tolist()]
-    if any(part is None for part in found):
-        return False
+    axes = [number for name in stated for number in constants[name].tolist()]
     return min(axes) >= 0 and len(set(axes)) == len(axes)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from impasto.training.run_config import Schedule
 
@@ -47,14 +48,23 @@ def seconds_per_step(
         The faster of two timed steps, after one that warms up.
     """
     trial = copy.deepcopy(network)
-    best = math.inf
-    for attempt in range(3):
-        start = time.perf_counter()
+
+    def step() -> None:
         loss(trial).backward()  # type: ignore[no-untyped-call]
+
+    _fastest(step, 1, device)  # warms up
+    return _fastest(step, 2, device)
+
+
+def _fastest(work: Callable[[], object], attempts: int, device: torch.device) -> float:
+    """Times work several times; returns the least, in seconds."""
+    best = math.inf
+    for _ in range(attempts):
+        start = time.perf_counter()
+        work()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        if attempt:
-            best = min(best, time.perf_counter() - start)
+        best = min(best, time.perf_counter() - start)
     return best
 
 
@@ -79,18 +89,11 @@ def bfloat16_is_faster(device: torch.device) -> bool:
     images = torch.zeros(1, 128, 96, 96, device=device).to(memory_format=torch.channels_last)
     weight = torch.zeros(128, 128, 3, 3, device=device).to(memory_format=torch.channels_last)
 
-    def fastest(*, enabled: bool) -> float:
-        best = math.inf
+    def seconds(*, enabled: bool) -> float:
         with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
-            for _ in range(5):
-                start = time.perf_counter()
-                torch.nn.functional.conv2d(images, weight, padding=1)
-                if device.type == "cuda":
-                    torch.cuda.synchronize()
-                best = min(best, time.perf_counter() - start)
-        return best
+            return _fastest(lambda: F.conv2d(images, weight, padding=1), 5, device)
 
-    return fastest(enabled=True) * 1.3 < fastest(enabled=False)
+    return seconds(enabled=True) * 1.3 < seconds(enabled=False)
 
 
 def planned_steps(budget_s: float, step_s: float) -> int:

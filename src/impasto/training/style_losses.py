@@ -11,6 +11,7 @@ there, and, halved, the picture that it was made of.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -110,28 +111,21 @@ def with_identity(level: StyleLevel) -> StyleLevel:
     )
 
 
+@dataclass
 class OctaveLoss:
     """Content and style at one size or several.
 
-    Args:
+    Attributes:
         loss: the perceptual loss.
         levels: one per octave, the full size first.
         window_px: side of what is compared at full size; None is all.
         seed: what the places of the windows follow from, with the number of the batch.
     """
 
-    def __init__(
-        self,
-        loss: PerceptualLoss,
-        levels: Sequence[StyleLevel],
-        *,
-        window_px: int | None,
-        seed: int,
-    ) -> None:
-        self.loss = loss
-        self.levels = list(levels)
-        self.window_px = window_px
-        self.seed = seed
+    loss: PerceptualLoss
+    levels: list[StyleLevel]
+    window_px: int | None
+    seed: int
 
     def __call__(
         self, output: Tensor, images: Tensor, sets: Tensor, scales: Tensor, number: int | None
@@ -185,19 +179,19 @@ def stacked(grams: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {layer: torch.cat([gram[layer] for gram in grams]) for layer in grams[0]}
 
 
+@dataclass
 class RefineLoss:
     """Compares refined windows with painting, photo and draft.
 
-    Args:
+    Attributes:
         loss: the perceptual loss.
         levels: one for each of `RATIOS`.
         halo_px: border of the refine network.
     """
 
-    def __init__(self, loss: PerceptualLoss, levels: Sequence[StyleLevel], halo_px: int) -> None:
-        self.loss = loss
-        self.levels = list(levels)
-        self.halo_px = halo_px
+    loss: PerceptualLoss
+    levels: list[StyleLevel]
+    halo_px: int
 
     @torch.no_grad()
     def drafts(self, sample: RefineSample, drafts: Tensor, refine: Refine) -> Tensor:

@@ -162,7 +162,7 @@ class StyleTask:
                 }
                 level = StyleLevel(targets, weights, content_weight)
             levels.append(with_identity(level) if self.identity else level)
-        return OctaveLoss(self.loss, levels, window_px=config.window_px, seed=config.seed)
+        return OctaveLoss(self.loss, levels, config.window_px, config.seed)
 
     def _refine_levels(self, parts: RefineCrops) -> list[StyleLevel]:
         """Makes what refined pictures are compared with, one level for each ratio."""
