@@ -114,6 +114,7 @@ def check_same_run(config: RunConfig, saved: RunConfig) -> None:
 def _flat(config: RunConfig) -> dict[str, Any]:
     """Lists the settings with the network's own among them, by the command line's names."""
     values = config.to_dict()
+    # A network's output is not that of the run.
     names = {field: name for name, field in NETWORK_SETTINGS.items()}
     network = {names.get(field, field): value for field, value in values.pop("network").items()}
     return network | values
