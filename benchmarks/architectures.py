@@ -30,9 +30,8 @@ from impasto.images.reading import read_image
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork
 from impasto.networks import DraftRefineSpec
-from impasto.networks.conditional_norm import StyleParameters, conditional_instance_norm
+from impasto.networks.blocks import NearestConv, StyleParameters, conditional_instance_norm
 from impasto.networks.draft_refine import DraftNetwork
-from impasto.networks.nearest_conv import NearestConv
 from impasto.training.config import TrainingConfig
 from impasto.training.schedule import learning_rate_factor
 from impasto.training.style_task import StyleTask

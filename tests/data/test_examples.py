@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from impasto.data.examples import _first_folder_with_photos, example_photos_folder
+from impasto.data.examples import example_photos_folder
 from impasto.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,22 +42,22 @@ def test_the_packaged_folder_comes_first(tmp_path):
     module_folder = tmp_path / "src" / "impasto" / "data"
     photo(tmp_path / "examples" / "photos")
     packaged = photo(module_folder / "example_photos")
-    assert _first_folder_with_photos(module_folder) == packaged
+    assert example_photos_folder(module_folder) == packaged
 
 
 def test_a_clone_uses_its_examples(tmp_path):
     in_clone = photo(tmp_path / "examples" / "photos")
-    assert _first_folder_with_photos(tmp_path / "src" / "impasto" / "data") == in_clone
+    assert example_photos_folder(tmp_path / "src" / "impasto" / "data") == in_clone
 
 
 def test_an_installed_package_takes_no_foreign_examples_folder(tmp_path):
     photo(tmp_path / "examples" / "photos")
     with pytest.raises(DataError, match="example photos are missing"):
-        _first_folder_with_photos(tmp_path / "site-packages" / "impasto" / "data")
+        example_photos_folder(tmp_path / "site-packages" / "impasto" / "data")
 
 
 def test_an_empty_packaged_folder_is_said_to_be_missing(tmp_path):
     module_folder = tmp_path / "src" / "impasto" / "data"
     (module_folder / "example_photos").mkdir(parents=True)
     with pytest.raises(DataError, match="example_photos"):
-        _first_folder_with_photos(module_folder)
+        example_photos_folder(module_folder)

@@ -16,9 +16,15 @@ from torch.utils.data import DataLoader
 
 from impasto.data import PhotoCrops, open_photos
 from impasto.data.crops import collate
-from impasto.data.shards import ShardSource, StreamedPhoto, shard_pattern, stream_photos
+from impasto.data.shards import (
+    PhotoStream,
+    ShardSource,
+    StreamedPhoto,
+    shard_pattern,
+    shuffled,
+    stream_photos,
+)
 from impasto.data.sources import TarSource
-from impasto.data.stream import PhotoStream, shuffled
 from impasto.errors import DataError, MissingExtraError
 
 PHOTOS_OF_A_SHARD = 4
@@ -239,8 +245,8 @@ def test_workers_share_a_rank(pattern):
 
 
 def test_the_buffer_holds_no_more_than_it_may(monkeypatch):
-    monkeypatch.setattr("impasto.data.stream.BUFFER_PHOTOS", 5)
-    monkeypatch.setattr("impasto.data.stream.BUFFER_BYTES", 100)
+    monkeypatch.setattr("impasto.data.shards.BUFFER_PHOTOS", 5)
+    monkeypatch.setattr("impasto.data.shards.BUFFER_BYTES", 100)
     read = []
 
     def photos(count, size):

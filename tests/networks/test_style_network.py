@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from impasto.networks import PAPER, RELEASED, SHIPPED, NetworkSpec, spec_from_dict
-from impasto.networks.nearest_conv import NearestConv
+from impasto.networks.blocks import NearestConv
 from impasto.networks.style_network import MEAN_RGB
 
 NORMS = ["batch", "instance"]

@@ -8,7 +8,7 @@ from impasto.losses import STYLE_LAYERS, total_variation_loss
 from impasto.losses.balancing import References, balanced_weights
 from impasto.paper import TrainedWeights, balanced_objective, style_grams, trained_objective
 from impasto.paper.objective import check_shares, tv_reference
-from impasto.training import octaves
+from impasto.training import style_losses
 
 
 @pytest.fixture
@@ -93,5 +93,5 @@ def test_a_photo_and_its_own_painting_cannot_be_balanced(vgg, pictures):
 
 
 def test_training_and_optimisation_share_their_balance():
-    assert octaves.References is References
-    assert octaves.balanced_weights is balanced_weights
+    assert style_losses.References is References
+    assert style_losses.balanced_weights is balanced_weights

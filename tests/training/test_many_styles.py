@@ -14,9 +14,8 @@ import torch
 from tiny_models import SPECS
 
 from impasto.data import open_photos
-from impasto.data.crops import collate
-from impasto.data.ratios import RATIOS
-from impasto.data.refine_crops import RefineSample
+from impasto.data.choices import RATIOS
+from impasto.data.crops import RefineSample, collate
 from impasto.errors import UsageError
 from impasto.export import load_weights
 from impasto.losses import STYLE_LAYERS, gram_matrix
@@ -196,10 +195,10 @@ def make_task(many, tmp_path, monkeypatch):
     """Makes the styles' losses."""
     monkeypatch.setattr("impasto.training.style_task.REFERENCE_CROPS", 2)
 
-    def make(**changed):
+    def make(saved=None, **changed):
         config = many(tmp_path / "run", **changed)
         photos = open_photos(config.photos)
-        return StyleTask(config, photos, photos, torch.device("cpu"))
+        return StyleTask(config, photos, photos, torch.device("cpu"), saved=saved)
 
     return make
 
@@ -314,6 +313,15 @@ def test_strength_is_steered_to_what_is_kept(make_task):
     expected = [2 * math.exp(0.02 * 0.5), 2 * math.exp(-0.02 * 0.25)]
     assert task.scales.tolist() == pytest.approx(expected)
     assert task.saved()["scales"] == task.scales.tolist()
+
+
+def test_a_resumed_run_keeps_the_strengths_it_has_steered_to(make_task):
+    task = make_task(style_scale=(2.0, 6.0))
+    task._steer(torch.tensor([0, 1]), torch.tensor([1.0, 0.25]))
+    saved = json.loads(json.dumps({"config": task.config.to_dict(), **task.saved()}))
+    again = make_task(saved, style_scale=(2.0, 6.0))
+    assert again.scales.tolist() == task.scales.tolist() != [2, 6]
+    assert make_task(saved, style_scale=(2.0, 5.0)).scales.tolist() == [2, 5]
 
 
 def test_refined_windows_must_look_like_their_draft_when_halved(make_task):

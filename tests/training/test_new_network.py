@@ -13,9 +13,8 @@ from torch.nn import functional as F
 from impasto.errors import UsageError
 from impasto.export import load_weights
 from impasto.networks import NETWORKS, Network, StyleSpec
-from impasto.networks.conditional_norm import StyleParameters, conditional_instance_norm
-from impasto.networks.nearest_conv import NearestConv
-from impasto.networks.registry import ARCHITECTURES
+from impasto.networks.blocks import NearestConv, StyleParameters, conditional_instance_norm
+from impasto.networks.specs import ARCHITECTURES
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stylizer import StyleModel
 from impasto.training import train

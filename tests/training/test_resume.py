@@ -14,12 +14,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from impasto.errors import ResumeError
-from impasto.networks import NETWORKS
 from impasto.training import export_run, train
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import NETWORK_SETTINGS
 from impasto.training.resume import resumed_config
-from impasto.training.run_config import with_spec
 from impasto.training.schedule import learning_rate_factor
 
 pytestmark = pytest.mark.usefixtures("small_previews", "no_export")
@@ -148,7 +145,7 @@ def test_references_are_not_measured_again(killed_copy, tiny_config, monkeypatch
     def measure(*_):
         raise AssertionError
 
-    monkeypatch.setattr("impasto.training.octaves.measure_references", measure)
+    monkeypatch.setattr("impasto.training.style_losses.measure_references", measure)
     before = load_checkpoint(killed_copy)[1]["references"]
     train(tiny_config(killed_copy, steps=STEPS), resume=True)
     assert load_checkpoint(killed_copy)[1]["references"] == before
@@ -247,7 +244,7 @@ def test_other_settings_are_refused_with_both_values(changed, words, straight, p
     assert words.format(run=straight) in str(caught.value)
     assert "\n" not in str(caught.value)
     config = resumed_config(painting, {"output": straight})
-    changed = with_spec(changed, config.network, NETWORKS, NETWORK_SETTINGS)
+    changed = config.with_spec({"network": config.network} | changed)
     with pytest.raises(ResumeError) as caught:
         train(replace(config, **changed), resume=True)
     assert words.format(run=straight) in str(caught.value)

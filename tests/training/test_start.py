@@ -11,15 +11,16 @@ import torch
 from PIL import Image
 from tiny_models import SPECS
 
-from impasto.data import PhotoCrops, open_photos
+from impasto.data import open_photos
 from impasto.errors import ModelError, UsageError
 from impasto.export import export_network, load_weights, save_weights
+from impasto.networks.blocks import is_style_table
 from impasto.runtime.metadata import ModelMetadata, StyleEntry
 from impasto.runtime.model_file import read_model_file
 from impasto.runtime.stylizer import StyleModel
 from impasto.training import make_config, train
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.start import begin, default_start, is_style_table
+from impasto.training.recipes import default_start
 from impasto.training.style_task import StyleTask
 
 pytestmark = pytest.mark.usefixtures("small_previews")
@@ -158,10 +159,9 @@ def test_with_the_trunk_the_new_style_is_alone(old, adding, tmp_path):
 
 def begun(config, old):
     photos = open_photos(config.photos)
-    crops = PhotoCrops(photos, 32, max_zoom=1.0, seed=0)
     task = StyleTask(config, photos, photos, torch.device("cpu"))
     network = config.network.build()
-    begin(network, config.add_to, config, task, crops)
+    task.begin(network)
     before = load_weights(old.with_suffix(".safetensors"))
     return [
         (part.style_parameters.table, former.style_parameters.table)
@@ -228,9 +228,9 @@ def test_plain_training_adds_to_the_shipped_styles(monkeypatch, old, pictures):
 
 def test_the_default_is_the_shipped_model_of_many_styles(monkeypatch, old):
     style = type("Style", (), {"path": old})
-    monkeypatch.setattr("impasto.training.start.shipped_styles", lambda: (style, style))
+    monkeypatch.setattr("impasto.training.recipes.shipped_styles", lambda: (style, style))
     assert default_start() == old
-    monkeypatch.setattr("impasto.training.start.shipped_styles", tuple)
+    monkeypatch.setattr("impasto.training.recipes.shipped_styles", tuple)
     assert default_start() is None
 
 

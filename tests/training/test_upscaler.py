@@ -20,11 +20,10 @@ from impasto.runtime.model_file import read_model_file
 from impasto.runtime.upscaler import UpscaleModel
 from impasto.training import export_run, export_style_targets, make_upscaler_config, train
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import TrainingConfig
+from impasto.training.config import TrainingConfig, UpscalerConfig
 from impasto.training.recipes import read_recipe
 from impasto.training.resume import resumed_config, resumed_upscaler_config
 from impasto.training.setup import make_task
-from impasto.training.upscaler_config import UpscalerConfig
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -24,7 +24,7 @@ from impasto.cli.training import (
 from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
 from impasto.networks import NETWORKS, NetworkSpec
-from impasto.networks.registry import MANY_STYLES
+from impasto.networks.specs import MANY_STYLES
 from impasto.runtime.loading import model_path
 from impasto.training.config import NETWORK_SETTINGS, TrainingConfig
 from impasto.training.recipes import make_config, read_recipe

@@ -22,12 +22,9 @@ from impasto.cli.training import (
 from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
 from impasto.networks import UPSCALERS, FastUpscalerSpec
-from impasto.training.recipes import read_recipe
+from impasto.training.config import UpscalerConfig
+from impasto.training.recipes import make_upscaler_config, read_recipe
 from impasto.training.run_config import choices
-from impasto.training.upscaler_config import (
-    UpscalerConfig,
-    make_upscaler_config,
-)
 
 
 def _train(

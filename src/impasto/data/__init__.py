@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
-from impasto.data.degradation_names import Degradation
+from impasto.data.choices import Degradation
 from impasto.data.sources import PhotoSource, open_photos
 
 if TYPE_CHECKING:
     from impasto.data.crops import CropBatches, PhotoCrops
-    from impasto.data.degradation import degrade
-    from impasto.data.patches import PatchPairs
+    from impasto.data.degradation import PatchPairs, degrade
 
 __all__ = [
     "CropBatches",
@@ -23,11 +22,4 @@ __all__ = [
     "open_photos",
 ]
 
-_MODULES = {
-    "CropBatches": "impasto.data.crops",
-    "PatchPairs": "impasto.data.patches",
-    "PhotoCrops": "impasto.data.crops",
-    "degrade": "impasto.data.degradation",
-}
-
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__, "crops", "degradation")

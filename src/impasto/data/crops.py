@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,10 +14,14 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
+from impasto.data.choices import MIDDLE_RATIO, RATIOS
 from impasto.data.sources import PhotoSource, decode_photo
 from impasto.errors import DataError
 
 Sample = TypeVar("Sample")
+
+_MOST_IN_ONE_STEP: Final = 2.0
+"""How much larger the refine network makes a draft at most, in one step."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,9 @@ class PhotoSamples(Dataset[tuple[Sample, list[Rejected]]], ABC, Generic[Sample])
         self._permutation: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def __getitem__(self, number: int) -> tuple[Sample, list[Rejected]]:
-        """Draws one sample.
+        """Draws one sample; returns it and the photos passed over.
 
         A photo that is unreadable or too small is replaced by the next of its pass.
-
-        Returns:
-            The sample, and the photos passed over.
 
         Raises:
             DataError: no photo of the source can be used.
@@ -81,11 +82,7 @@ class PhotoSamples(Dataset[tuple[Sample, list[Rejected]]], ABC, Generic[Sample])
 
     @abstractmethod
     def draw(self, data: bytes, rng: np.random.Generator) -> Sample:
-        """Makes a sample from one photo.
-
-        Args:
-            data: the photo, encoded.
-            rng: where everything random about the sample comes from.
+        """Makes a sample from one encoded photo, all that is random from ``rng``.
 
         Raises:
             DataError: the photo cannot be used.
@@ -137,19 +134,76 @@ class PhotoCrops(PhotoSamples[Tensor]):
         return to_unit_tensor(crop)
 
 
+class RefineSample(NamedTuple):
+    """A square part of a photo.
+
+    Attributes:
+        low: ``(3, side, side)`` at the size of the draft.
+        middle: ``(3, m, m)`` at the size between two steps.
+        window: ``(3, w, w)`` of the part at its full size, with the refine network's border.
+        place: number of the ratio, top and left of the window, steps: 1 or 2.
+    """
+
+    low: Tensor
+    middle: Tensor
+    window: Tensor
+    place: Tensor
+
+
+class RefineCrops(PhotoSamples[RefineSample]):
+    """Random parts of photos, each at the size of a draft and at a larger one.
+
+    Args:
+        source: the photos.
+        side_px: height and width of the draft.
+        window_px: of the window at the larger size, its border included; at most 1.2 sides.
+        seed: 0 or more.
+    """
+
+    def __init__(self, source: PhotoSource, side_px: int, window_px: int, *, seed: int) -> None:
+        super().__init__(source, seed=seed)
+        self.side_px = side_px
+        self.window_px = window_px
+
+    def draw(self, data: bytes, rng: np.random.Generator) -> RefineSample:
+        """Cuts a part from one encoded photo, or raises `DataError`."""
+        side = self.side_px
+        pixels = decode_photo(data, 4 * side)
+        short_side = min(pixels.shape[:2])
+        possible = [number for number, ratio in enumerate(RATIOS) if ratio * side <= short_side]
+        if not possible:
+            raise DataError(
+                f"{pixels.shape[1]}x{pixels.shape[0]} px is below the {RATIOS[0] * side:.0f} px "
+                "that the refine network needs (--refine-share 0 leaves it out)"
+            )
+        number = int(rng.choice(possible))
+        full = round(side * RATIOS[number])
+        scale = rng.uniform(1, min(short_side / full, 2))
+        part = cut(pixels, (full, full), scale, rng)
+        if rng.random() < 0.5:
+            part = part[:, ::-1]
+        top, left = rng.integers(0, full - self.window_px + 1, 2)
+        window = part[top : top + self.window_px, left : left + self.window_px]
+        steps = 1 + (RATIOS[number] >= _MOST_IN_ONE_STEP + (rng.random() < 0.5) * 1e-9)
+        image = Image.fromarray(part)
+        low, middle = (
+            to_unit_tensor(np.asarray(image.resize((px, px), Image.Resampling.LANCZOS)))
+            for px in (side, round(side * MIDDLE_RATIO))
+        )
+        place = torch.tensor([number, int(top), int(left), steps])
+        return RefineSample(low, middle, to_unit_tensor(window), place)
+
+
 def cut(
     pixels: NDArray[np.uint8], size: tuple[int, int], scale: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Cuts a part at a random place.
+    """Cuts a part of ``(H, W, 3)`` uint8 at a random place, and resizes it.
 
     Args:
-        pixels: ``(H, W, 3)`` uint8.
+        pixels: the photo.
         size: height and width of the result, in px.
         scale: how many of the photo's pixels lie side by side in one of the result.
         rng: where the place comes from.
-
-    Returns:
-        ``(*size, 3)`` uint8.
     """
     rows, columns = size
     left = rng.uniform(0, max(0.0, pixels.shape[1] - columns * scale))

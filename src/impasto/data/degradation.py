@@ -1,4 +1,4 @@
-"""From high-resolution pictures to the low-resolution ones they are to be rebuilt from."""
+"""Low-resolution pictures, and the high-resolution ones they are to be rebuilt into."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.data.degradation_names import Degradation
-from impasto.errors import UsageError
+from impasto.data.choices import Degradation
+from impasto.data.crops import PhotoSamples, cut, to_unit_tensor
+from impasto.data.sources import PhotoSource, decode_photo
+from impasto.errors import DataError, UsageError
 
 PAPER_SIGMA_PX: Final = 1.0
 MIXED_SIGMA_PX: Final = (0.2, 1.2)
@@ -24,6 +26,13 @@ PHOTO_JPEG_SHARE: Final = 0.9
 
 MARGIN_PX: Final = 4
 """Low-resolution pixels around a patch that blur and shrinking may look at."""
+
+LARGEST_SHRINK: Final = 2.0
+"""Photos are shrunk by up to this much, which hides what JPEG and lenses did to them."""
+
+DECODED_PX: Final = 640
+"""A camera's photo is soft at its full size; its shorter side is decoded no larger than needed
+to stay above this."""
 
 
 # The same pictures whatever a network computes in.
@@ -77,15 +86,7 @@ def degrade(
 
 
 def gaussian_blur(images: Tensor, sigma_px: float) -> Tensor:
-    """Blurs with a Gaussian that is cut off at four sigma; edges repeat.
-
-    Args:
-        images: ``(N, C, H, W)`` of any value.
-        sigma_px: standard deviation.
-
-    Returns:
-        ``(N, C, H, W)``.
-    """
+    """Blurs ``(N, C, H, W)`` by a Gaussian that is cut off at four sigma; edges repeat."""
     radius = max(1, round(4 * sigma_px))
     offsets = torch.arange(-radius, radius + 1, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma_px) ** 2)
@@ -97,14 +98,9 @@ def gaussian_blur(images: Tensor, sigma_px: float) -> Tensor:
 
 
 def shrink(images: Tensor, scale: int) -> Tensor:
-    """Shrinks by a whole number, bicubic (a = -0.5) with antialiasing.
+    """Shrinks ``(N, C, H, W)`` by a whole number, bicubic (a = -0.5) with antialiasing.
 
-    Args:
-        images: ``(N, C, H, W)``; height and width are multiples of ``scale``.
-        scale: how many times smaller the result is.
-
-    Returns:
-        ``(N, C, H / scale, W / scale)``, which may leave the input's range by a little.
+    Height and width are multiples of ``scale``. The result may leave the input's range by a little.
     """
     height, width = images.shape[-2:]
     return F.interpolate(images, (height // scale, width // scale), mode="bicubic", antialias=True)
@@ -120,3 +116,54 @@ def jpeg(rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
 def _rounded(images: Tensor) -> NDArray[np.uint8]:
     pixels = images[0].clamp(0, 255).round().to(torch.uint8)
     return np.ascontiguousarray(pixels.permute(1, 2, 0).numpy())
+
+
+class PatchPairs(PhotoSamples[tuple[Tensor, Tensor]]):
+    """Random patches, ``(low_res, high_res)``, turned and mirrored.
+
+    ``low_res`` is ``(3, patch_px / scale, patch_px / scale)``, ``high_res``
+    ``(3, patch_px, patch_px)``, both float32 RGB in [0, 1]. A patch is degraded together with
+    its surroundings, so that it looks as if the whole photo had been.
+
+    Args:
+        source: the photos.
+        patch_px: height and width of a high-resolution patch, a multiple of ``scale``.
+        scale: how many times smaller the low-resolution patch is.
+        degradation: how it is made, as in `degrade`.
+        seed: 0 or more.
+    """
+
+    def __init__(
+        self,
+        source: PhotoSource,
+        patch_px: int,
+        *,
+        scale: int,
+        degradation: Degradation,
+        seed: int,
+    ) -> None:
+        super().__init__(source, seed=seed)
+        self.patch_px = patch_px
+        self.scale = scale
+        self.degradation = degradation
+
+    def draw(self, data: bytes, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Cuts a pair of patches from one encoded photo, or raises `DataError`."""
+        pixels = decode_photo(data, DECODED_PX)
+        margin = MARGIN_PX * self.scale
+        side = self.patch_px + 2 * margin
+        height, width = pixels.shape[:2]
+        if min(height, width) < side:
+            raise DataError(
+                f"{width}x{height} px is below {side} px, a patch with {margin} px around it"
+            )
+        largest = min(LARGEST_SHRINK, min(height, width) / side)
+        high_res = cut(pixels, (side, side), rng.uniform(1, largest), rng)
+        high_res = np.rot90(high_res, int(rng.integers(4)))
+        if rng.random() < 0.5:
+            high_res = high_res[:, ::-1]
+        low_res = degrade(high_res, self.scale, self.degradation, rng)
+        return (
+            to_unit_tensor(low_res[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]),
+            to_unit_tensor(high_res[margin:-margin, margin:-margin]),
+        )

@@ -13,19 +13,14 @@ from impasto.errors import DataError
 _MODULE_FOLDER = Path(__file__).resolve().parent
 
 
-def example_photos_folder() -> Path:
+def example_photos_folder(module_folder: Path = _MODULE_FOLDER) -> Path:
     """Finds the folder of example photos: colour JPEGs, longest side at most 1024 px.
 
-    Returns:
-        The folder inside the installed package or, in a clone, ``examples/photos``.
+    It lies inside the installed package or, in a clone, is ``examples/photos``.
 
     Raises:
         DataError: this installation carries no example photos.
     """
-    return _first_folder_with_photos(_MODULE_FOLDER)
-
-
-def _first_folder_with_photos(module_folder: Path) -> Path:
     candidates = [module_folder / "example_photos"]
     package_parent = module_folder.parent.parent
     if package_parent.name == "src":  # a clone or an editable install of one

@@ -177,14 +177,9 @@ def is_photo(name: str) -> bool:
 
 
 def decode_photo(data: bytes, short_side_px: int) -> NDArray[np.uint8]:
-    """Decodes a photo, upright and RGB, no smaller than asked where it is larger.
+    """Decodes a JPEG, PNG or WebP, upright: ``(H, W, 3)`` uint8 RGB.
 
-    Args:
-        data: encoded JPEG, PNG or WebP.
-        short_side_px: JPEGs are decoded at a reduced scale that stays above this.
-
-    Returns:
-        ``(H, W, 3)`` uint8 RGB.
+    JPEGs are decoded at a reduced scale whose sides stay above ``short_side_px``.
 
     Raises:
         DataError: the bytes are no complete picture, or one of over 200 megapixels; 64 where it

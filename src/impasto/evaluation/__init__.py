@@ -49,10 +49,5 @@ __all__ = [
     "warp_error",
 ]
 
-# They bring torchmetrics, which styles do without.
-_MODULES = dict.fromkeys(
-    ("SuperresScores", "luma", "resampling_methods", "score_superres"),
-    "impasto.evaluation.superres",
-)
-
-__getattr__ = lazy_names(__name__, _MODULES)
+# It brings torchmetrics, which styles do without.
+__getattr__ = lazy_names(__name__, "superres")

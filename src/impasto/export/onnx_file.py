@@ -60,11 +60,6 @@ class _Part:
     step_px: int = 1
     parameter_sets: int | None = None
 
-    @property
-    def inputs(self) -> list[str]:
-        """Names of all inputs."""
-        return [*self.pictures, *([] if self.parameter_sets is None else [STYLE_INPUT_NAME])]
-
 
 def export_network(
     network: Network, metadata: ModelMetadata, path: Path, *, float16: bool = False

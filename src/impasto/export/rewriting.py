@@ -1,4 +1,4 @@
-"""Exact changes to an exported graph that make it faster."""
+"""Exact changes to an exported graph, in place, that make it faster."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ _FEW_CHANNELS: Final = 4
 
 
 def halve_weights(graph: onnx.GraphProto) -> None:
-    """Stores large tensors in 16 bits; ONNX Runtime widens them once, when it opens the file.
-
-    Args:
-        graph: changed in place; values that need more than 16 bits lose what is beyond.
-    """
+    """Stores large tensors in 16 bits; ONNX Runtime widens them once, when it opens the file."""
     for item in [item for item in graph.initializer if item.data_type == onnx.TensorProto.FLOAT]:
         values = numpy_helper.to_array(item)
         if values.size < _HALVED_FROM:
@@ -35,8 +31,7 @@ def halve_weights(graph: onnx.GraphProto) -> None:
 def merge_slices(graph: onnx.GraphProto) -> None:
     """Cuts a map along both axes at once: PyTorch exports one copy of it per axis.
 
-    Args:
-        graph: changed in place; a ``Slice`` whose only use is a ``Slice`` along other axes goes.
+    A ``Slice`` whose only use is a ``Slice`` along other axes goes.
     """
     uses = Counter(name for node in graph.node for name in node.input)
     uses.update(output.name for output in graph.output)
@@ -67,11 +62,8 @@ def widen_last_convolution(graph: onnx.GraphProto) -> None:
 
     Runtimes compute channels in blocks of 8 or 16, of which a picture's three leave most idle. A
     kernel that is one larger in each direction and moves by two pixels gives twelve channels: those
-    of four pixels, which ``DepthToSpace`` puts in their places.
-
-    Args:
-        graph: changed in place; a map of odd sides gets a row or column more at its end, which
-            the network must cut off afterwards.
+    of four pixels, which ``DepthToSpace`` puts in their places. A map of odd sides gets a row or
+    column more at its end, which the network must cut off afterwards.
     """
     node = next((node for node in reversed(graph.node) if node.op_type == "Conv"), None)
     constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
@@ -114,13 +106,10 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
 
 
 def unfold_depth_to_space(graph: onnx.GraphProto) -> None:
-    """Interleaves sub-pixels along columns, then along rows.
+    """Interleaves sub-pixels along columns, then along rows, where channels have PyTorch's order.
 
     Each is a transposition that moves one axis, which ONNX Runtime copies in whole blocks; its
     own ``DepthToSpace``, which moves two, takes twice the time.
-
-    Args:
-        graph: changed in place; every ``DepthToSpace`` in PyTorch's order of channels goes.
     """
     for node in [node for node in graph.node if node.op_type == "DepthToSpace"]:
         settings = _attributes(node)
@@ -170,12 +159,10 @@ def _separate(
     first: onnx.NodeProto, second: onnx.NodeProto, constants: dict[str, np.ndarray]
 ) -> bool:
     """Tells whether two slices, all of whose parts are stated, are along different axes."""
-    if len(first.input) != 5 or len(second.input) != 5:
+    stated = [node.input[3] for node in (first, second) if len(node.input) == 5]
+    if len(stated) != 2 or not all(name in constants for name in stated):
         return False
-    found = [constants.get(node.input[3]) for node in (first, second)]
-    axes = [number for part in found if part is not None for number in part.tolist()]
-    if any(part is None for part in found):
-        return False
+    axes = [number for name in stated for number in constants[name].tolist()]
     return min(axes) >= 0 and len(set(axes)) == len(axes)
 
 

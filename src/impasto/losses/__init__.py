@@ -43,20 +43,4 @@ __all__ = [
     "total_variation_loss",
 ]
 
-_MODULES = {
-    "feature_correlation": "impasto.losses.functional",
-    "feature_reconstruction_loss": "impasto.losses.functional",
-    "gram_matrix": "impasto.losses.functional",
-    "lattice_loss": "impasto.losses.functional",
-    "pixel_loss": "impasto.losses.functional",
-    "style_reconstruction_loss": "impasto.losses.functional",
-    "total_variation_loss": "impasto.losses.functional",
-    "LossNetwork": "impasto.losses.loss_network",
-    "PerceptualLoss": "impasto.losses.modules",
-    "PerceptualTerms": "impasto.losses.modules",
-    "StyleTarget": "impasto.losses.style_targets",
-    "load_style_targets": "impasto.losses.style_targets",
-    "save_style_targets": "impasto.losses.style_targets",
-}
-
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__, "functional", "loss_network", "modules", "style_targets")

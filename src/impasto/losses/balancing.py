@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,15 +26,6 @@ class References:
     content: float
     style: dict[str, list[float]]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns ``{"content": ..., "style": {layer: [...]}}``."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> References:
-        """Rebuilds references from `to_dict`."""
-        return cls(values["content"], values["style"])
-
 
 @torch.no_grad()
 def measure_references(
@@ -44,16 +34,13 @@ def measure_references(
     style_targets: Mapping[str, Tensor],
     content_layer: str,
 ) -> References:
-    """Measures the references on untouched photos.
+    """Measures the references on untouched photos, as plain means over them.
 
     Args:
         loss_network: the loss network.
         photos: ``(3, H, W)`` crops, RGB in [0, 1].
         style_targets: ``(sets, C, C)`` Gram matrices of the paintings by layer.
         content_layer: the content layer's name.
-
-    Returns:
-        Plain means over the photos.
 
     Raises:
         TrainingError: a painting's statistics equal the photos', so nothing can be learned.
@@ -77,13 +64,9 @@ def measure_references(
 def balanced_weights(
     references: References, style_scales: Sequence[float]
 ) -> tuple[float, dict[str, list[float]]]:
-    """Turns references into weights.
+    """Turns references and one strength per parameter set into weights.
 
     ``loss = content / reference + style_scale * mean over layers of style / reference``.
-
-    Args:
-        references: what untouched photos have.
-        style_scales: one per parameter set.
 
     Returns:
         The content weight, and each layer's style weight per parameter set, for summed squares.

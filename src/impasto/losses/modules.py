@@ -145,7 +145,7 @@ class PerceptualLoss(nn.Module):
             references: ``(N,)`` usual style loss of a photo by layer. Photos nearer to the
                 painting than usual have less to lose, and weigh more, at most three times.
         """
-        weights: dict[str, float | Tensor] = {**self._weights(style_weights)}
+        weights: dict[str, float | Tensor] = {**(style_weights or self.style_weights)}
         if references is None:
             target = self.content_target(content_images)
         else:
@@ -214,18 +214,13 @@ class PerceptualLoss(nn.Module):
                     f"image's {tuple(content_target.shape)}: give two pictures of one size"
                 )
             content = self.content_weight * feature_reconstruction_loss(found, content_target)
-        style = zero + self._style(features, targets, self._weights(style_weights))
+        style = zero + self._style(features, targets, style_weights or self.style_weights)
         if self.tv_weight:
             variation = self.tv_weight * total_variation_loss(output)
         if self.lattice_weight:
             lattice = self.lattice_weight * lattice_loss(output)
         total = content + style + variation + lattice
         return PerceptualTerms(total, content, style, variation, lattice)
-
-    def _weights(
-        self, given: Mapping[str, Tensor] | None
-    ) -> Mapping[str, Tensor] | Mapping[str, float]:
-        return self.style_weights if given is None else given
 
     def _style(
         self,

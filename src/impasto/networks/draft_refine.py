@@ -14,10 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.networks.conditional_norm import StyleParameters, conditional_instance_norm
-from impasto.networks.draft_refine_spec import DraftRefineSpec
-from impasto.networks.nearest_conv import BilinearConv, NearestConv
-from impasto.networks.network import Network
+from impasto.networks.blocks import (
+    BilinearConv,
+    NearestConv,
+    Network,
+    StyleParameters,
+    conditional_instance_norm,
+)
+from impasto.networks.specs import DraftRefineSpec
 
 Parameters = Iterator[tuple[Tensor, Tensor]]
 

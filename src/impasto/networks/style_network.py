@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.networks.blocks import ConvNormReLU, ResidualBlock, Upsample, padding_mode
-from impasto.networks.network import Network
-from impasto.networks.spec import NetworkSpec, OutputScaling
+from impasto.networks.blocks import ConvNormReLU, Network, ResidualBlock, Upsample, padding_mode
+from impasto.networks.specs import NetworkSpec, OutputScaling
 
 MEAN_RGB = (123.68, 116.779, 103.939)
 """Mean colour of ImageNet on the 0..255 scale, subtracted from the input."""
@@ -61,15 +60,9 @@ class StyleNetwork(Network):
 
 
 def scaled_tanh(x: Tensor, output: OutputScaling, mean: Tensor) -> Tensor:
-    """Turns what a network's last convolution returns into a picture.
+    """Turns a last convolution's ``(N, 3, H, W)`` into RGB in [0, 1], or a little beyond.
 
-    Args:
-        x: ``(N, 3, H, W)``, of any value.
-        output: ``tanh_0_255`` or ``tanh_150``, as in `NetworkSpec`.
-        mean: ``(1, 3, 1, 1)`` mean colour, 0..255.
-
-    Returns:
-        ``(N, 3, H, W)`` RGB in [0, 1], or a little beyond for ``tanh_150``.
+    ``output`` is that of a `NetworkSpec`, ``mean`` the ``(1, 3, 1, 1)`` mean colour, 0..255.
     """
     # tanh(x) = 2 sigmoid(2 x) - 1, and runtimes are faster at this side of it.
     x = torch.sigmoid(2.0 * x)

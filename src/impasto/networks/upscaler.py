@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.networks.blocks import ConvNormReLU, ResidualBlock, Upsample, padding_mode
-from impasto.networks.network import Network
+from impasto.networks.blocks import ConvNormReLU, Network, ResidualBlock, Upsample, padding_mode
+from impasto.networks.specs import FastUpscalerSpec, PaperUpscalerSpec, Scale, Skip
 from impasto.networks.style_network import MEAN_RGB, scaled_tanh
-from impasto.networks.upscaler_spec import FastUpscalerSpec, PaperUpscalerSpec, Scale, Skip
 
 CUBIC = -0.5
 """The cubic kernel's slope at 1, as Pillow and MATLAB have it; PyTorch's own is -0.75."""
@@ -102,14 +101,11 @@ class FastUpscaler(Network):
 
 
 def skip_kernel(scale: Scale, skip: Skip) -> Tensor:
-    """Returns the convolution that enlarges, one filter per colour and sub-pixel.
+    """Returns the convolution that enlarges, ``(3 scale^2, 1, k, k)`` for three groups.
 
+    There is one filter per colour and sub-pixel, in `torch.nn.functional.pixel_shuffle`'s order.
     Pixels are squares whose centres lie at half integers, as in Pillow: sub-pixel ``i`` of
     ``scale`` lies ``(i + 0.5) / scale - 0.5`` from the centre of its pixel.
-
-    Returns:
-        ``(3 scale^2, 1, k, k)``, for three groups; the filters of a colour in the order of
-        `torch.nn.functional.pixel_shuffle`.
     """
     if skip == "nearest":
         return torch.ones(3 * scale**2, 1, 1, 1)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from impasto._lazy import lazy_names
-from impasto.training.config import TrainingConfig
-from impasto.training.recipes import make_config
-from impasto.training.upscaler_config import UpscalerConfig, make_upscaler_config
+from impasto.training.config import TrainingConfig, UpscalerConfig
+from impasto.training.recipes import make_config, make_upscaler_config
 
 if TYPE_CHECKING:
     from impasto.training.finish import export_run, export_style_targets
@@ -24,11 +23,4 @@ __all__ = [
     "train",
 ]
 
-_MODULES = {
-    "StepReport": "impasto.training.trainer",
-    "train": "impasto.training.trainer",
-    "export_run": "impasto.training.finish",
-    "export_style_targets": "impasto.training.finish",
-}
-
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__, "finish", "trainer")

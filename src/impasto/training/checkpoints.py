@@ -21,18 +21,10 @@ KEPT = 2
 def save_checkpoint(
     run_folder: Path, step: int, tensors: dict[str, dict[str, Tensor]], values: dict[str, Any]
 ) -> Path:
-    """Writes a checkpoint beside the older ones and removes all but the newest two.
+    """Writes a checkpoint beside the older ones, removes all but the newest two, returns its path.
 
-    The files go to a hidden folder that is renamed when it is complete.
-
-    Args:
-        run_folder: the run's folder.
-        step: steps done, which names the checkpoint.
-        tensors: one ``.safetensors`` file per entry.
-        values: everything else, JSON-ready.
-
-    Returns:
-        The checkpoint's folder.
+    The files go to a hidden folder that is renamed when it is complete: one ``.safetensors`` for
+    each group of tensors, and ``state.json`` for the JSON-ready values.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
@@ -64,10 +56,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(run_folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """Reads the newest checkpoint of a run.
-
-    Returns:
-        Tensors by file and name, and the values.
+    """Reads the newest checkpoint of a run: tensors by file and name, and the values.
 
     Raises:
         ResumeError: there is none, or it cannot be read.
@@ -97,11 +86,9 @@ def _checkpoints(run_folder: Path) -> list[Path]:
 
 
 def split_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], Any]:
-    """Splits an optimizer's state for `save_checkpoint`.
+    """Splits an optimizer's state into its tensors by their path, and everything else.
 
-    Returns:
-        The tensors by their path, and everything else, JSON-ready, with a tensor's path and
-        strides in its place.
+    The second is JSON-ready, with a tensor's path and strides in its place.
     """
     tensors: dict[str, Tensor] = {}
 
@@ -124,8 +111,7 @@ def restore_optimizer(
     """Puts `split_state` back into an optimizer of the same parameters.
 
     Raises:
-        KeyError: a tensor is missing.
-        ValueError: the tensors are those of other parameters.
+        KeyError, ValueError: a tensor is missing, or they are those of other parameters.
     """
 
     def join(value: Any) -> Any:

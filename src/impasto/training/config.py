@@ -1,25 +1,25 @@
-"""Every setting of a style run, in one place: config, command-line help and saved file."""
+"""Every setting of each kind of run, in one place: config, command-line help and saved file."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import ClassVar, Literal
 
-from impasto.data.ratios import RATIOS
+from impasto.data.choices import RATIOS, Degradation
 from impasto.errors import UsageError
 from impasto.losses.layers import SMALLEST_SIDE_PX, STYLE_LAYERS, StyleReduction
-from impasto.networks import NETWORKS, StyleSpec
-from impasto.networks.registry import MANY_STYLES
+from impasto.networks import NETWORKS, UPSCALERS, Spec, StyleSpec, UpscalerSpec
+from impasto.networks.specs import MANY_STYLES
 from impasto.runtime.metadata import FORBIDDEN_IN_NAMES, LONGEST_NAME, StyleEntry
-from impasto.training.run_config import RunConfig, numbers, setting
+from impasto.training.run_config import Optimizer, RunConfig, Schedule, numbers, setting
 
 Preset = Literal["paper", "released"]
+UpscalerLoss = Literal["feature", "pixel", "both"]
 
 DEFAULT_STYLE_SCALE = 2.0
-DEFAULT_NETWORK = NETWORKS[MANY_STYLES]
 NETWORK_SETTINGS = {
     "width": "width",
     "residual_blocks": "residual_blocks",
@@ -39,12 +39,16 @@ class TrainingConfig(RunConfig):
     `preset` gives those of the paper and of the released code.
     """
 
+    command: ClassVar[str] = "train"
+    networks: ClassVar[Mapping[str, Spec]] = NETWORKS
+    network_settings: ClassVar[Mapping[str, str]] = NETWORK_SETTINGS
+
     paintings: tuple[Path, ...] = field(metadata={"help": "Paintings to learn.", "cli": False})
     preset: Preset | None = setting(
         None, "Full schedule of the paper or of the released code.", cli=False
     )
 
-    network: StyleSpec = setting(DEFAULT_NETWORK, "The network.", cli=False)
+    network: StyleSpec = setting(NETWORKS[MANY_STYLES], "The network.", cli=False)
     add_to: Path | None = setting(None, "Model that the run begins with.", cli=False)
     started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
     kept_styles: tuple[StyleEntry, ...] = setting(
@@ -55,7 +59,7 @@ class TrainingConfig(RunConfig):
     )
 
     clip_gradients: float | None = setting(
-        5.0, "Largest norm of a step's gradients; longer ones are shortened to it."
+        5.0, "Largest norm of a step's gradients; longer ones are shortened to it.", least=0
     )
     content_layer: str = setting("relu3_3", "Layer of the feature reconstruction loss.")
     style_layers: tuple[str, ...] = setting(
@@ -155,6 +159,12 @@ class TrainingConfig(RunConfig):
             UsageError: a value is out of range, or two contradict each other.
         """
         super().__post_init__()
+        self._check_style()
+        self._check_crops()
+        spec = self.network.with_parameter_sets(self.parameter_sets)
+        object.__setattr__(self, "network", spec)
+
+    def _check_style(self) -> None:
         if self.style_weight != "auto" and self.style_scale is not None:
             raise UsageError(
                 "--style-scale belongs to --style-weight auto; "
@@ -164,11 +174,6 @@ class TrainingConfig(RunConfig):
             raise UsageError("--style-layers is empty; name one layer or more")
         if len(set(self.style_layers)) < len(self.style_layers):
             raise UsageError(f"--style-layers is {','.join(self.style_layers)}; name each once")
-        self._check_lists()
-        spec = self.network.with_parameter_sets(self.parameter_sets)
-        object.__setattr__(self, "network", spec)
-
-    def _check_lists(self) -> None:
         if not self.paintings:
             raise UsageError("no painting is given; name one or more")
         names = [style_name(painting) for painting in self.paintings]
@@ -184,6 +189,13 @@ class TrainingConfig(RunConfig):
                 f"--style-scale is {numbers(self.style_scale)}; it needs one number, or one for "
                 f"each of {len(names)} paintings"
             )
+        if (len(self.paintings) > 1 or self.identity) and not self.network.holds_many:
+            raise UsageError(
+                f"{len(self.paintings)} paintings{' with identity' * self.identity}: this network "
+                f"holds one style; --network {MANY_STYLES} holds many"
+            )
+
+    def _check_crops(self) -> None:
         smallest = self.network.min_size_px
         if min(self.crop_px, default=0) < smallest:
             raise UsageError(
@@ -205,11 +217,6 @@ class TrainingConfig(RunConfig):
             raise UsageError(
                 f"--min-zoom is {self.min_zoom:g} and --max-zoom {self.max_zoom:g}; the first "
                 "must not be above the second"
-            )
-        if (len(self.paintings) > 1 or self.identity) and not self.network.holds_many:
-            raise UsageError(
-                f"{len(self.paintings)} paintings{' with identity' * self.identity}: this network "
-                f"holds one style; --network {MANY_STYLES} holds many"
             )
 
     @property
@@ -273,27 +280,103 @@ class TrainingConfig(RunConfig):
         """The first painting's name."""
         return style_name(self.paintings[0])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns JSON-ready values; paths become strings."""
-        return super().to_dict() | {
-            "paintings": [str(path) for path in self.paintings],
-            "kept_styles": [asdict(style) for style in self.kept_styles],
-        }
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Rebuilds a config from `to_dict`.
+@dataclass(frozen=True, kw_only=True)
+class UpscalerConfig(RunConfig):
+    """Settings of a super-resolution run.
+
+    Losses are on the 0..255 scale. The defaults are for a run of an hour on a laptop.
+    """
+
+    command: ClassVar[str] = "train-upscaler"
+    networks: ClassVar[Mapping[str, Spec]] = UPSCALERS
+    network_settings: ClassVar[Mapping[str, str]] = {
+        name: name for name in ("width", "residual_blocks", "skip")
+    }
+
+    scale: Literal[4, 8] = setting(4, "How many times larger pictures become.")
+    loss: UpscalerLoss = setting(
+        "feature",
+        "What is compared with the original: maps of the loss network, which gives sharp "
+        "pictures; pixels, which gives faithful ones; or both.",
+    )
+    network: UpscalerSpec = setting(UPSCALERS["fast"], "The network.", cli=False)
+    start_from: Path | None = setting(
+        None,
+        "Model to begin with, its plain weights beside it; what does not fit its network, as "
+        "the last convolution of another scale, begins anew.",
+    )
+    started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
+
+    feature_layer: str = setting("relu2_2", "Layer of the feature reconstruction loss.")
+    feature_weight: float = setting(
+        1.0, "Weight of the feature term, of --loss feature and both.", least=0
+    )
+    pixel_weight: float = setting(
+        1.0, "Weight of the pixel term, of --loss pixel and both.", least=0
+    )
+    lattice_weight: float = setting(
+        3000.0,
+        "Weight of a grid in the error, which feature losses leave; of --loss feature and both.",
+        least=0,
+    )
+    tv_weight: float = setting(0.0, "Weight of the total variation.", least=0)
+    loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
+
+    degradation: Degradation = setting(
+        "mixed",
+        "How low-resolution pictures are made: bicubic; paper, after a blur; mixed, after none "
+        "or some; photo, with blur, noise and JPEG.",
+    )
+    patch_px: int = setting(96, "Height and width of a high-resolution patch.", least=32, most=2048)
+
+    batch_size: int = setting(16, "Samples per step and device.", least=1, most=1024)
+    optimizer: Optimizer = setting("adam", "How gradients become steps.")
+    learning_rate: float = setting(1e-3, "The optimizer's learning rate.", least=1e-9, most=1)
+    schedule: Schedule = setting(
+        "cosine",
+        "Learning rate over the run: cosine falls all along, wsd over its last fifth, "
+        "constant never.",
+    )
+    averaging: float = setting(
+        0.999, "Decay of the weight average that is exported; 0 for none.", least=0, most=0.999999
+    )
+
+    def __post_init__(self) -> None:
+        """Checks every field.
 
         Raises:
-            UsageError: a name that this version does not know.
+            UsageError: a value is out of range, or two contradict each other.
         """
-        return super().from_dict(
-            values
-            | {
-                "paintings": tuple(Path(path) for path in values.get("paintings", ())),
-                "kept_styles": tuple(StyleEntry(**v) for v in values.get("kept_styles", ())),
-            }
-        )
+        super().__post_init__()
+        object.__setattr__(self, "network", replace(self.network, scale=self.scale))
+        if self.patch_px % self.scale:
+            raise UsageError(
+                f"--patch-px is {self.patch_px}; it must be a multiple of --scale {self.scale}"
+            )
+        weights = self.uses_features * self.feature_weight, self.uses_pixels * self.pixel_weight
+        if not any(weights):
+            raise UsageError(f"--loss {self.loss} with a weight of 0 leaves nothing to learn")
+
+    @property
+    def uses_features(self) -> bool:
+        """Whether the loss has a feature term."""
+        return self.loss != "pixel"
+
+    @property
+    def uses_pixels(self) -> bool:
+        """Whether the loss has a pixel term."""
+        return self.loss != "feature"
+
+    @property
+    def default_folder(self) -> Path:
+        """``runs/x<scale>-<loss>``."""
+        return default_upscaler_folder(self.scale, self.loss)
+
+    @property
+    def model_name(self) -> str:
+        """``x<scale>-<loss>``."""
+        return self.default_folder.name
 
 
 def is_style_targets(path: Path) -> bool:
@@ -306,6 +389,11 @@ def default_run_folder(paintings: Sequence[Path]) -> Path:
     return Path("runs") / _base_name(paintings[0])
 
 
+def default_upscaler_folder(scale: int = 4, loss: str = "feature") -> Path:
+    """Returns the folder of a run that names none: ``runs/x<scale>-<loss>``."""
+    return Path("runs") / f"x{scale}-{loss}"
+
+
 def style_name(painting: Path) -> str:
     """Returns a style's name: the painting's, with what file names cannot hold replaced."""
     printable = "".join(
@@ -315,5 +403,5 @@ def style_name(painting: Path) -> str:
 
 
 def _base_name(painting: Path) -> str:
-    """Returns a painting's name without its suffix, which names of style targets do not have."""
+    # The names of style targets have no suffix.
     return painting.name if is_style_targets(painting.parent) else painting.stem

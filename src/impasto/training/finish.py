@@ -16,11 +16,10 @@ from impasto.images.writing import atomic_path
 from impasto.networks import Network
 from impasto.runtime.metadata import ModelMetadata, StyleEntry, Tiling
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import TrainingConfig, style_name
+from impasto.training.config import TrainingConfig, UpscalerConfig, style_name
+from impasto.training.recipes import checked_weights
 from impasto.training.resume import RUNTIME_FIELDS, read_config
 from impasto.training.run_config import RunConfig
-from impasto.training.start import checked_weights
-from impasto.training.upscaler_config import UpscalerConfig
 
 # Where a run happened says nothing about the model and does not belong into its file.
 MACHINE_FIELDS = (RUNTIME_FIELDS - {"steps", "max_time_s"}) | {
@@ -79,13 +78,10 @@ def export_run(
     if float16:
         network.half().float()  # what is compared with ONNX Runtime is what the files hold
     # A run folder may have been moved since its settings were saved.
-    path = path or run_folder / model_path(config).name
+    path = path or run_folder / config.model_path.name
     with atomic_path(path.with_suffix(".safetensors")) as weights:
         weights_sha256 = save_weights(network, weights, float16=float16)
-        if isinstance(config, TrainingConfig):
-            metadata = style_metadata(config, values, weights_sha256)
-        else:
-            metadata = upscaler_metadata(config, values, weights_sha256)
+        metadata = _metadata(config, values, weights_sha256)
         metadata = replace(metadata, recipe=metadata.recipe | mixed, scores=scores or {})
         export_network(network, metadata, path, float16=float16)
     return path
@@ -140,54 +136,34 @@ def export_style_targets(run_folder: Path, model: Path) -> Path:
     return file
 
 
-def style_metadata(
-    config: TrainingConfig,
-    values: dict[str, Any],
-    weights_sha256: str,
+def _metadata(
+    config: TrainingConfig | UpscalerConfig, values: dict[str, Any], weights_sha256: str
 ) -> ModelMetadata:
-    """Returns what the model file of a style run states about itself."""
+    """Returns what the model file of a run states about itself."""
     spec = config.network
-    recipe = {
-        **_recipe(config, values),
+    common: dict[str, Any] = {
+        "min_size_px": spec.min_size_px,
+        "network": spec.to_dict(),
+        "weights_sha256": weights_sha256,
+        "recipe": _recipe(config, values),
+    }
+    if isinstance(config, UpscalerConfig):
+        halo_px = config.network.receptive_radius_px
+        tiling = Tiling(halo_px is not None, halo_px)
+        return ModelMetadata(kind="upscale", scale=config.scale, styles=(), tiling=tiling, **common)
+    common["recipe"] |= {
         "paintings": [path.name for path in config.paintings],
         "references": values["references"],
         "scales": values["scales"],
     }
-    learned = (
-        StyleEntry(name, _title(name), sha256)
-        for name, sha256 in zip(
-            map(style_name, config.paintings), values["paintings_sha256"], strict=True
-        )
-    )
+    named = zip(map(style_name, config.paintings), values["paintings_sha256"], strict=True)
+    learned = (StyleEntry(name, _title(name), sha256) for name, sha256 in named)
     return ModelMetadata(
         styles=(*learned, *config.kept_styles),
-        min_size_px=spec.min_size_px,
-        network=spec.to_dict(),
-        weights_sha256=weights_sha256,
-        recipe=recipe,
         working_px=None if spec.halo_px is None else WORKING_PX,
         halo_px=spec.halo_px,
         strength="identity" if config.identity else "fade",
-    )
-
-
-def upscaler_metadata(
-    config: UpscalerConfig,
-    values: dict[str, Any],
-    weights_sha256: str,
-) -> ModelMetadata:
-    """Returns what the model file of a super-resolution run states about itself."""
-    spec = config.network
-    halo_px = spec.receptive_radius_px
-    return ModelMetadata(
-        kind="upscale",
-        scale=config.scale,
-        styles=(),
-        min_size_px=spec.min_size_px,
-        network=spec.to_dict(),
-        weights_sha256=weights_sha256,
-        recipe=_recipe(config, values),
-        tiling=Tiling(halo_px is not None, halo_px),
+        **common,
     )
 
 
@@ -200,11 +176,6 @@ def _recipe(config: RunConfig, values: dict[str, Any]) -> dict[str, Any]:
         "steps_planned": values["schedule_steps"],
         "images_seen": values["step"] * values["images_per_step"],
     }
-
-
-def model_path(config: RunConfig) -> Path:
-    """Returns where a run's model goes: into the run folder."""
-    return config.run_folder / f"{config.model_name}.onnx"
 
 
 def _title(name: str) -> str:

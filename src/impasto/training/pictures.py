@@ -34,13 +34,11 @@ GAP_PX = 8
 
 @dataclass(frozen=True)
 class Painting:
-    """A style image, or what a file of style targets keeps of it.
+    """A style image, or what a file of style targets keeps of it: photo or targets is None.
 
     Attributes:
         path: as given.
         sha256: hash of the painting's file, hexadecimal.
-        photo: the picture; None where only the targets are there.
-        targets: the targets; None where the picture is there.
         warnings: plain sentences on what may spoil the style.
     """
 
@@ -105,8 +103,7 @@ def read_painting(path: Path, style: str | None = None) -> Painting:
     """Reads a painting, or its style targets.
 
     Args:
-        path: a picture; or ``FILE.targets.safetensors``; or one of its styles,
-            ``FILE.targets.safetensors/NAME``.
+        path: a picture; or ``FILE.targets.safetensors``, or ``.../NAME`` for one of its styles.
         style: the style where a file holds several.
 
     Raises:
@@ -167,10 +164,7 @@ def shrink_checked(photo: Photo, longer_side_px: int, name: str | Path) -> Photo
 
 
 def read_validation_photos(source: PhotoSource) -> Tensor:
-    """Takes up to four photos spread over a source, square, at the preview's size.
-
-    Returns:
-        ``(N, 3, 256, 256)`` float32 RGB in [0, 1].
+    """Takes up to four photos spread over a source, square: ``(N, 3, 256, 256)`` RGB in [0, 1].
 
     Raises:
         DataError: none of the photos can be read.
@@ -199,62 +193,8 @@ def to_pictures(images: Tensor) -> NDArray[np.uint8]:
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def compose_preview(
-    painting: NDArray[np.uint8], photos: NDArray[np.uint8], results: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """Lays out the painting on the left, photos above their results on the right.
-
-    Args:
-        painting: ``(H, W, 3)`` uint8.
-        photos: ``(N, S, S, 3)`` uint8.
-        results: ``(N, S, S, 3)`` uint8.
-
-    Returns:
-        ``(2 S + gap, ..., 3)`` uint8 on white.
-    """
-    count, side = photos.shape[:2]
-    height = 2 * side + GAP_PX
-    width = round(painting.shape[1] * height / painting.shape[0])
-    left = Image.fromarray(painting).resize((width, height), Image.Resampling.LANCZOS)
-    canvas = np.full((height, width + count * (side + GAP_PX), 3), 255, np.uint8)
-    canvas[:, :width] = np.asarray(left)
-    for i in range(count):
-        x = width + GAP_PX + i * (side + GAP_PX)
-        canvas[:side, x : x + side] = photos[i]
-        canvas[side + GAP_PX :, x : x + side] = results[i]
-    return canvas
-
-
-def compose_gallery(
-    paintings: list[NDArray[np.uint8]], results: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """Lays out several paintings, each above its result.
-
-    Args:
-        paintings: ``(H, W, 3)`` uint8 each; their middle squares are shown.
-        results: ``(N, S, S, 3)`` uint8, one per painting.
-
-    Returns:
-        ``(2 S + gap, ..., 3)`` uint8 on white.
-    """
-    side = results.shape[1]
-    canvas = np.full((2 * side + GAP_PX, len(paintings) * (side + GAP_PX) - GAP_PX, 3), 255, "u1")
-    for i, painting in enumerate(paintings):
-        x = i * (side + GAP_PX)
-        canvas[:side, x : x + side] = _middle_square(painting, side)
-        canvas[side + GAP_PX :, x : x + side] = results[i]
-    return canvas
-
-
 def compose_strips(columns: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-    """Lays out pictures in columns.
-
-    Args:
-        columns: as many ``(S, S, 3)`` uint8 in each.
-
-    Returns:
-        ``(H, W, 3)`` uint8 on white.
-    """
+    """Lays out pictures in columns, as many ``(S, S, 3)`` uint8 in each, on white."""
     side = columns[0][0].shape[0]
     step = side + GAP_PX
     height, width = len(columns[0]) * step - GAP_PX, len(columns) * step - GAP_PX
@@ -263,6 +203,28 @@ def compose_strips(columns: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np
         for y, picture in enumerate(column):
             canvas[y * step : y * step + side, x * step : x * step + side] = picture
     return canvas
+
+
+def compose_preview(
+    painting: NDArray[np.uint8], photos: NDArray[np.uint8], results: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Lays out a painting on the left, photos above their results on the right, on white.
+
+    The painting is ``(H, W, 3)`` uint8, photos and results ``(N, S, S, 3)``.
+    """
+    strips = compose_strips(list(zip(photos, results, strict=True)))
+    height = strips.shape[0]
+    size = round(painting.shape[1] * height / painting.shape[0]), height
+    left = np.asarray(Image.fromarray(painting).resize(size, Image.Resampling.LANCZOS))
+    return np.concatenate([left, np.full((height, GAP_PX, 3), 255, np.uint8), strips], axis=1)
+
+
+def compose_gallery(
+    paintings: Sequence[NDArray[np.uint8]], results: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Lays out the middle squares of paintings, each above its result ``(S, S, 3)``, on white."""
+    squares = (_middle_square(painting, results.shape[1]) for painting in paintings)
+    return compose_strips(list(zip(squares, results, strict=True)))
 
 
 def _middle_square(rgb: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from impasto.errors import ResumeError, UsageError
-from impasto.networks import NETWORKS, UPSCALERS
 from impasto.training.checkpoints import load_checkpoint
-from impasto.training.config import NETWORK_SETTINGS, TrainingConfig, default_run_folder
-from impasto.training.recipes import each_painting
-from impasto.training.run_config import RunConfig, flag, with_spec
-from impasto.training.upscaler_config import NETWORK_SETTINGS as UPSCALER_SETTINGS
-from impasto.training.upscaler_config import (
+from impasto.training.config import (
+    NETWORK_SETTINGS,
+    TrainingConfig,
     UpscalerConfig,
+    default_run_folder,
     default_upscaler_folder,
 )
+from impasto.training.recipes import each_painting
+from impasto.training.run_config import RunConfig, flag
+
+_Config = TypeVar("_Config", TrainingConfig, UpscalerConfig)
 
 RUNTIME_FIELDS = frozenset(
     [
@@ -39,12 +41,6 @@ RUNTIME_FIELDS = frozenset(
 CHANGEABLE = RUNTIME_FIELDS | {"precision", "style_scale"}
 """Those, and what a later machine or a second look at the results may ask for."""
 
-NEEDED = frozenset(["config", "step", "schedule_steps", "images_per_step"])
-"""What a checkpoint's values must hold."""
-
-NEEDED_OF_STYLE = frozenset(["references", "scales", "paintings_sha256"])
-"""And those of a style's run."""
-
 
 def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig | UpscalerConfig:
     """Rebuilds the settings of a run from its checkpoint's values.
@@ -53,11 +49,12 @@ def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig | Up
         ResumeError: this version cannot read them.
     """
     try:
-        upscales = "scale" in values.get("config", {})
-        needed = NEEDED if upscales else NEEDED | NEEDED_OF_STYLE
+        kind = UpscalerConfig if "scale" in values.get("config", {}) else TrainingConfig
+        needed = {"config", "step", "schedule_steps", "images_per_step"}
+        if kind is TrainingConfig:
+            needed |= {"references", "scales", "paintings_sha256"}
         if missing := sorted(needed - set(values)):
             raise UsageError(f"its checkpoint lacks {', '.join(missing)}")
-        kind = UpscalerConfig if upscales else TrainingConfig
         return kind.from_dict(values["config"])
     except (AttributeError, TypeError, ValueError, UsageError) as error:
         raise ResumeError(f"{run_folder} holds a run this version cannot read: {error}") from error
@@ -66,50 +63,31 @@ def read_config(run_folder: Path, values: dict[str, Any]) -> TrainingConfig | Up
 def resumed_config(paintings: Sequence[Path], given: dict[str, Any]) -> TrainingConfig:
     """Returns the settings of the run in a folder, with what was given in their place.
 
-    Args:
-        paintings: those that were named; the first names the run if no folder is given.
-        given: fields of `TrainingConfig`; None counts as not given.
+    The first painting names the run if no folder is given; None counts as not given.
 
     Raises:
         ResumeError: there is no run, or something given would make it another one.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
     paintings = each_painting(paintings)
-    folder = chosen.get("output") or default_run_folder(paintings)
-    saved = read_config(folder, load_checkpoint(folder)[1])
-    if not isinstance(saved, TrainingConfig):
-        raise ResumeError(f"{folder} holds a run of `impasto train-upscaler`: resume it with that")
-    # The length that is saved belongs to the schedule; one that is given extends the run.
-    length: dict[str, Any] = {"steps": None, "max_time_s": None}
-    try:
-        chosen = with_spec(length | chosen, saved.network, NETWORKS, NETWORK_SETTINGS)
-        config = replace(saved, **(chosen | {"paintings": paintings, "output": folder}))
-    except UsageError as error:
-        raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
-    check_same_run(config, saved)
-    return config
+    return _resumed(TrainingConfig, given | {"paintings": paintings}, default_run_folder(paintings))
 
 
 def resumed_upscaler_config(given: dict[str, Any]) -> UpscalerConfig:
-    """Returns the settings of the super-resolution run in a folder, with what was given.
+    """Does the same for a super-resolution run."""
+    named = {key: given[key] for key in ("scale", "loss") if given.get(key) is not None}
+    return _resumed(UpscalerConfig, given, default_upscaler_folder(**named))
 
-    Args:
-        given: fields of `UpscalerConfig`, ``output`` among them; None counts as not given.
 
-    Raises:
-        ResumeError: there is no run, or something given would make it another one.
-    """
+def _resumed(kind: type[_Config], given: dict[str, Any], default_folder: Path) -> _Config:
     chosen = {name: value for name, value in given.items() if value is not None}
-    name = {key: chosen[key] for key in ("scale", "loss") if key in chosen}
-    folder = chosen.setdefault("output", default_upscaler_folder(**name))
+    folder = chosen.setdefault("output", default_folder)
     saved = read_config(folder, load_checkpoint(folder)[1])
-    if not isinstance(saved, UpscalerConfig):
-        raise ResumeError(f"{folder} holds a run of `impasto train`: resume it with that")
-    length: dict[str, Any] = {"steps": None, "max_time_s": None}
+    if not isinstance(saved, kind):
+        raise ResumeError(f"{folder} holds a run of `impasto {saved.command}`: resume it with that")
+    # The length that is saved belongs to the schedule; one that is given extends the run.
+    kept = {"network": saved.network, "steps": None, "max_time_s": None}
     try:
-        config = replace(
-            saved, **with_spec(length | chosen, saved.network, UPSCALERS, UPSCALER_SETTINGS)
-        )
+        config = replace(saved, **saved.with_spec(kept | chosen))
     except UsageError as error:
         raise ResumeError(f"{error} (the run in {folder} has its own settings)") from error
     check_same_run(config, saved)
@@ -125,8 +103,9 @@ def check_same_run(config: RunConfig, saved: RunConfig) -> None:
     given, kept = _flat(config), _flat(saved)
     for name in kept | given:
         if name not in CHANGEABLE and given.get(name) != kept.get(name):
+            shown = name.upper() if name in ("paintings", "photos") else flag(name)
             raise ResumeError(
-                f"{_label(name)} is {_text(given.get(name))}, "
+                f"{shown} is {_text(given.get(name))}, "
                 f"the run in {config.run_folder} has {_text(kept.get(name))}; "
                 "leave it out to go on, or start a new run with -o"
             )
@@ -135,16 +114,12 @@ def check_same_run(config: RunConfig, saved: RunConfig) -> None:
 def _flat(config: RunConfig) -> dict[str, Any]:
     """Lists the settings with the network's own among them, by the command line's names."""
     values = config.to_dict()
+    # A network's output is not that of the run.
     names = {field: name for name, field in NETWORK_SETTINGS.items()}
     network = {names.get(field, field): value for field, value in values.pop("network").items()}
     return network | values
 
 
-def _label(name: str) -> str:
-    """Names a setting as the command line does."""
-    return name.upper() if name in ("paintings", "photos") else flag(name)
-
-
 def _text(value: object) -> str:
     """Shows a value as the command line takes it."""
-    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -7,9 +7,9 @@ import math
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from impasto.errors import UsageError
 from impasto.images.writing import atomic_path
@@ -39,8 +39,7 @@ def setting(
         default: its value where none is given.
         help_text: what it does, in a sentence.
         cli: whether it is an option.
-        least: lowest value of a number, or of each entry of a list; a setting that takes the
-            place of one of the same name has that one's range.
+        least: lowest value of a number, or of each entry of a list; every number has one.
         most: highest value.
     """
     limits = {} if least is None else {"limits": (least, most)}
@@ -51,8 +50,17 @@ def setting(
 class RunConfig(ABC):
     """Where a run happens, how long it is and how its steps are done.
 
-    A subclass says which networks there are, and adds what is particular to its task.
+    A subclass adds what is particular to its task.
+
+    Attributes:
+        command: the command that starts and resumes such runs.
+        networks: the networks by name.
+        network_settings: settings that change a field of the network's spec, and that field.
     """
+
+    command: ClassVar[str]
+    networks: ClassVar[Mapping[str, Spec]]
+    network_settings: ClassVar[Mapping[str, str]]
 
     photos: Path | None = setting(
         None, "Folder, .zip or .tar of photos; the example photos when omitted.", cli=False
@@ -113,56 +121,12 @@ class RunConfig(ABC):
         Raises:
             UsageError: a value is out of range, or two contradict each other.
         """
-        self._check_kinds()
-        self._check_choices()
-        self._check_numbers()
+        hints = get_type_hints(type(self))
+        for item in fields(self):
+            value = _checked(item, hints[item.name], getattr(self, item.name))
+            object.__setattr__(self, item.name, value)
         if self.steps is not None and self.max_time_s is not None:
             raise UsageError("--steps and --max-time are both given; a run has one length")
-
-    def _check_kinds(self) -> None:
-        """Refuses what is no path, word, truth or list of the entries wanted, as in a recipe."""
-        for name, hint in get_type_hints(type(self)).items():
-            value = getattr(self, name)
-            if isinstance(value, str) and Path in get_args(hint):
-                object.__setattr__(self, name, Path(value))
-                continue
-            if (entry := entry_type(hint)) in (int, float):
-                continue  # numbers have limits beside their kind
-            kind = entry or next((k for k in _KINDS if k in (hint, *get_args(hint))), None)
-            if kind and value is not None and not all(isinstance(v, kind) for v in listed(value)):
-                words = _KINDS.get(kind, kind.__name__)
-                raise UsageError(f"{flag(name)} is {value!r}; allowed is {words}")
-
-    def _check_choices(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            words = choices(hint)
-            if words and (value := getattr(self, name)) not in words:
-                if value is None and type(None) in get_args(hint):
-                    continue
-                allowed = ", ".join(str(word) for word in words)
-                raise UsageError(f"{flag(name)} is {value!r}; allowed are {allowed}")
-
-    def _check_numbers(self) -> None:
-        hints = get_type_hints(type(self))
-        limits = {
-            item.name: item.metadata["limits"]
-            for kind in (RunConfig, type(self))
-            for item in fields(kind)
-            if "limits" in item.metadata
-        }
-        for name, (low, high) in limits.items():
-            for value in listed(getattr(self, name)):
-                if value is None or (value == "auto" and "auto" in str(hints[name])):
-                    continue
-                whole = "float" not in str(hints[name])
-                if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-                    kind = "a whole number" if whole else "a number"
-                    raise UsageError(f"{flag(name)} is {value!r}; allowed is {kind}")
-                if not low <= value <= high or not math.isfinite(value):
-                    upper = "" if high == math.inf else f" to {high:g}"
-                    raise UsageError(
-                        f"{flag(name)} is {value:g}; allowed is {low:g}{upper or ' or more'}"
-                    )
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -184,54 +148,109 @@ class RunConfig(ABC):
         """Where checkpoints, curves, previews and the model go."""
         return self.output or self.default_folder
 
+    @property
+    def model_path(self) -> Path:
+        """Where the exported model goes: into the run folder."""
+        return self.run_folder / f"{self.model_name}.onnx"
+
     def to_dict(self) -> dict[str, Any]:
-        """Returns JSON-ready values; paths become strings."""
+        """Returns JSON-ready values; paths become strings, and tuples lists."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        values["network"] = self.network.to_dict()
-        return {
-            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
-        }
+        plain = {name: _plain(value) for name, value in values.items()}
+        return plain | {"network": self.network.to_dict()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Rebuilds a config from `to_dict`.
 
         Raises:
-            UsageError: a name that this version does not know.
+            UsageError: a name that this version does not know, or a network of another task.
         """
         hints = get_type_hints(cls)
         if unknown := sorted(set(values) - {item.name for item in fields(cls)}):
             raise UsageError(f"settings {', '.join(unknown)} are not known to this version")
         values = dict(values)
         for name, value in values.items():
-            if value is None:
-                continue
-            if entry_type(hints[name]):
-                values[name] = tuple(value)
-            elif Path in (hints[name], *get_args(hints[name])):
-                values[name] = Path(value)
-        values["network"] = network_from_dict(values["network"], hints["network"])
+            if (entry := entry_type(hints[name])) and value is not None:
+                values[name] = tuple(entry(**v) if isinstance(v, dict) else v for v in value)
+        values["network"] = spec = spec_from_dict(values["network"])
+        if not isinstance(spec, hints["network"]):
+            raise UsageError(f"a network {spec.architecture!r} does another task")
         return cls(**values)
 
+    @classmethod
+    def with_spec(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Turns a network's name and the settings of its spec, beside the config's, into the spec.
 
-def network_from_dict(values: dict[str, Any], allowed: type[Spec]) -> Spec:
-    """Rebuilds the spec of a run's network.
+        Raises:
+            UsageError: there is no network of that name, or it has no such setting.
+        """
+        settings, names = dict(settings), cls.network_settings
+        changed = {name: settings.pop(name) for name in names if name in settings}
+        spec = settings.get("network", cls.network)
+        if not isinstance(spec, Spec):
+            if not isinstance(spec, str) or spec not in cls.networks:
+                raise UsageError(f"--network is {spec!r}; allowed are {', '.join(cls.networks)}")
+            spec = cls.networks[spec]
+        known = {item.name for item in fields(spec)}
+        if foreign := [name for name in changed if names[name] not in known]:
+            raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
+        try:
+            spec = replace(spec, **{names[name]: value for name, value in changed.items()})
+        except UsageError as error:
+            field_name, rest = str(error).split(" ", 1)
+            name = next(name for name, own in names.items() if own == field_name)
+            raise UsageError(f"{flag(name)} {rest}") from error
+        return settings | {"network": spec}
 
-    Raises:
-        UsageError: it is one of another task.
-    """
-    spec = spec_from_dict(values)
-    if not isinstance(spec, allowed):
-        raise UsageError(f"a network {spec.architecture!r} does another task")
-    return spec
+
+def _checked(item: Field[Any], hint: Any, value: Any) -> Any:
+    """Returns a setting's value, texts as paths where it is one or several."""
+    shown = f"{flag(item.name)} is {value!r}; allowed"
+    if value is None and type(None) in get_args(hint):
+        return None
+    if words := choices(hint):
+        if value not in words:
+            raise UsageError(f"{shown} are {', '.join(map(str, words))}")
+    elif limits := item.metadata.get("limits"):
+        for number in listed(value):
+            if not (number == "auto" and "auto" in str(hint)):
+                _check_number(flag(item.name), number, "float" not in str(hint), *limits)
+    else:
+        kind: Any = entry_type(hint)
+        kind = kind or next((k for k in _KINDS if k in (hint, *get_args(hint))), object)
+        if kind is Path:
+            value = tuple(map(_as_path, value)) if isinstance(value, tuple) else _as_path(value)
+        if not all(isinstance(entry, kind) for entry in listed(value)):
+            raise UsageError(f"{shown} is {_KINDS.get(kind, kind.__name__)}")
+    return value
+
+
+def _as_path(value: Any) -> Any:
+    return Path(value) if isinstance(value, str) else value
+
+
+def _check_number(name: str, value: Any, whole: bool, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        kind = "a whole number" if whole else "a number"
+        raise UsageError(f"{name} is {value!r}; allowed is {kind}")
+    if not least <= value <= most or not math.isfinite(value):
+        upper = " or more" if most == math.inf else f" to {most:g}"
+        raise UsageError(f"{name} is {value:g}; allowed is {least:g}{upper}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, Path):
+        return str(value)
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def chosen_settings(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Puts what was given in place of a recipe's settings, and of those that it contradicts.
 
-    Args:
-        recipe: fields of a config, and settings of its network's spec.
-        given: the same; None counts as not given.
+    Both hold fields of a config and of its network's spec; None counts as not given.
     """
     given = {name: value for name, value in given.items() if value is not None}
     against = {
@@ -244,45 +263,6 @@ def chosen_settings(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict
         del against["style_weight"]
     replaced = {other for name, other in against.items() if name in given}
     return {name: value for name, value in recipe.items() if name not in replaced} | given
-
-
-def with_spec(
-    settings: Mapping[str, Any],
-    base: Spec,
-    networks: Mapping[str, Spec],
-    spec_fields: Mapping[str, str],
-) -> dict[str, Any]:
-    """Turns a network's name and the settings of its spec into the spec.
-
-    Args:
-        settings: fields of a config, and settings of the spec.
-        base: the network where none is named.
-        networks: those that have names.
-        spec_fields: which setting changes which field of the spec.
-
-    Returns:
-        Fields of the config alone.
-
-    Raises:
-        UsageError: there is no network of that name, or it has no such setting.
-    """
-    settings = dict(settings)
-    changed = {name: settings.pop(name) for name in spec_fields if name in settings}
-    spec = settings.get("network", base)
-    if not isinstance(spec, Spec):
-        if not isinstance(spec, str) or spec not in networks:
-            raise UsageError(f"--network is {spec!r}; allowed are {', '.join(networks)}")
-        spec = networks[spec]
-    known = {item.name for item in fields(spec)}
-    if foreign := [name for name in changed if spec_fields[name] not in known]:
-        raise UsageError(f"{flag(foreign[0])} does not belong to this network: leave it out")
-    try:
-        spec = replace(spec, **{spec_fields[name]: value for name, value in changed.items()})
-    except UsageError as error:
-        field_name, rest = str(error).split(" ", 1)
-        name = next(name for name, own in spec_fields.items() if own == field_name)
-        raise UsageError(f"{flag(name)} {rest}") from error
-    return settings | {"network": spec}
 
 
 def choices(hint: Any) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from impasto.training.run_config import Schedule
 
@@ -26,11 +27,7 @@ def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> 
     ``cosine`` rises linearly over the first 2 % and falls along a half cosine to 2 %. ``wsd``
     (warm-up, stable, decay: Hu et al. 2024) stays at the top until the last fifth, and falls
     there. Steps beyond the schedule, in a run that was extended, stay at the end's value.
-
-    Args:
-        step: number of the step, from 0.
-        schedule: name of the schedule.
-        schedule_steps: length that was planned when the run began.
+    ``step`` counts from 0, and ``schedule_steps`` were planned when the run began.
     """
     if schedule == "constant":
         return 1.0
@@ -45,34 +42,34 @@ def learning_rate_factor(step: int, schedule: Schedule, schedule_steps: int) -> 
 def seconds_per_step(
     network: nn.Module, loss: Callable[[nn.Module], Tensor], device: torch.device
 ) -> float:
-    """Times forward and backward of a copy of the network, which stays untouched.
-
-    Args:
-        network: the image transformation network.
-        loss: maps a network to its total loss on a batch.
-        device: where the network is.
+    """Times forward and backward of a copy of a network; ``loss`` maps one to its total loss.
 
     Returns:
         The faster of two timed steps, after one that warms up.
     """
     trial = copy.deepcopy(network)
-    best = math.inf
-    for attempt in range(3):
-        start = time.perf_counter()
+
+    def step() -> None:
         loss(trial).backward()  # type: ignore[no-untyped-call]
+
+    _fastest(step, 1, device)  # warms up
+    return _fastest(step, 2, device)
+
+
+def _fastest(work: Callable[[], object], attempts: int, device: torch.device) -> float:
+    """Times work several times; returns the least, in seconds."""
+    best = math.inf
+    for _ in range(attempts):
+        start = time.perf_counter()
+        work()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        if attempt:
-            best = min(best, time.perf_counter() - start)
+        best = min(best, time.perf_counter() - start)
     return best
 
 
 def phases(shares: Sequence[float], schedule_steps: int) -> list[tuple[int, float]]:
-    """Splits a run into parts.
-
-    Args:
-        shares: share of the steps that each part has, together 1.
-        schedule_steps: length that was planned when the run began.
+    """Splits a run into parts by their shares of its steps, together 1.
 
     Returns:
         First step of each part, and the step after its last; the last part has no end, so
@@ -92,18 +89,11 @@ def bfloat16_is_faster(device: torch.device) -> bool:
     images = torch.zeros(1, 128, 96, 96, device=device).to(memory_format=torch.channels_last)
     weight = torch.zeros(128, 128, 3, 3, device=device).to(memory_format=torch.channels_last)
 
-    def fastest(*, enabled: bool) -> float:
-        best = math.inf
+    def seconds(*, enabled: bool) -> float:
         with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
-            for _ in range(5):
-                start = time.perf_counter()
-                torch.nn.functional.conv2d(images, weight, padding=1)
-                if device.type == "cuda":
-                    torch.cuda.synchronize()
-                best = min(best, time.perf_counter() - start)
-        return best
+            return _fastest(lambda: F.conv2d(images, weight, padding=1), 5, device)
 
-    return fastest(enabled=True) * 1.3 < fastest(enabled=False)
+    return seconds(enabled=True) * 1.3 < seconds(enabled=False)
 
 
 def planned_steps(budget_s: float, step_s: float) -> int:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from filelock import FileLock, Timeout
@@ -31,30 +31,28 @@ from impasto.data.examples import example_photos_folder
 from impasto.data.shards import ShardSource
 from impasto.errors import DataError, OutputError, ResumeError, UsageError
 from impasto.networks import Network
+from impasto.networks.blocks import is_style_table
 from impasto.training.checkpoints import has_checkpoint, load_checkpoint, restore_optimizer
-from impasto.training.config import TrainingConfig
+from impasto.training.config import TrainingConfig, UpscalerConfig
 from impasto.training.resume import check_same_run, read_config
-from impasto.training.run_config import RunConfig, save_config
+from impasto.training.run_config import Precision, RunConfig, save_config
 from impasto.training.schedule import (
     PLANNED_SHARE,
     bfloat16_is_faster,
     planned_steps,
     seconds_per_step,
 )
-from impasto.training.start import is_style_table
 from impasto.training.style_task import StyleTask
 from impasto.training.task import Task
 from impasto.training.upscale_task import UpscaleTask
-from impasto.training.upscaler_config import UpscalerConfig
-
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 DEFAULT_BUDGET_S = 20 * 60.0
 
 STYLE_TABLE_RATE = 5.0
+"""Learning rate of the style tables as a multiple of that of the convolutions."""
+
 LARGEST_FACTOR = 512
 """The longest side of a weight along which SOAP looks for better axes (Vyas et al. 2024)."""
-"""Learning rate of the style tables as a multiple of that of the convolutions."""
 
 
 @dataclass
@@ -101,14 +99,8 @@ def set_up(
 ) -> Run:
     """Builds a run, or rebuilds it from the newest checkpoint.
 
-    Args:
-        config: the settings.
-        resume: go on from the run folder's newest checkpoint.
-        on_note: called with plain sentences for people.
-        until_end: holds the run folder's lock.
-
-    Raises:
-        UsageError, ResumeError, DataError, ImageError: as `impasto.training.train` says.
+    Arguments and errors are those of `impasto.training.train`; ``until_end`` holds the run
+    folder's lock.
     """
     started = time.perf_counter()
     folder = config.run_folder
@@ -170,8 +162,8 @@ def make_task(
         config: the settings.
         photos: the training photos.
         validation: the validation photos.
-        device: where the run happens.
-        saved: the checkpoint's values of a run that is resumed.
+        device: where the loss network runs.
+        saved: the checkpoint's values of a run that is resumed; its previews are continued.
 
     Raises:
         DataError, ImageError: photos or paintings cannot be used.
@@ -252,11 +244,7 @@ def _announce(run: Run) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    """Refuses a run folder that cannot be made, before anything is computed.
-
-    Raises:
-        OutputError: a file is in the way, or permission is missing.
-    """
+    """Refuses a run folder that cannot be made, before anything is computed."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not existing.is_dir():
         raise OutputError(f"cannot write {folder}: {existing} is not a folder")
@@ -266,12 +254,7 @@ def _check_writable(folder: Path) -> None:
 
 @contextmanager
 def _other_runs_kept_out(folder: Path) -> Iterator[None]:
-    """Locks a run folder; a process that dies leaves no lock.
-
-    Raises:
-        UsageError: another run is in it.
-        OutputError: it cannot be written.
-    """
+    """Locks a run folder; a process that dies leaves no lock."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0).acquire()
@@ -287,11 +270,7 @@ def _other_runs_kept_out(folder: Path) -> Iterator[None]:
 
 
 def _processes(config: RunConfig) -> tuple[int, int]:
-    """Returns how many processes a run has on a machine, and on how many machines.
-
-    Raises:
-        UsageError: torchrun started another number of them than ``--devices`` says.
-    """
+    """Returns how many processes a run has on a machine, and on how many machines."""
     if not TorchElasticEnvironment.detect():
         return config.devices, 1
     devices = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -304,11 +283,7 @@ def _processes(config: RunConfig) -> tuple[int, int]:
 
 
 def _launch(config: RunConfig, devices: int, nodes: int) -> Fabric:
-    """Starts the processes of a run, or joins those that torchrun has started.
-
-    Raises:
-        UsageError: there is no such device, or there are not that many.
-    """
+    """Starts the processes of a run, or joins those that torchrun has started."""
     if config.threads:
         torch.set_num_threads(config.threads)
     try:
@@ -316,7 +291,7 @@ def _launch(config: RunConfig, devices: int, nodes: int) -> Fabric:
             accelerator=config.device,
             devices=devices,
             num_nodes=nodes,
-            precision=cast("Precision", config.precision),
+            precision=cast("Any", config.precision),
             # A step trains the draft network or the refine network.
             strategy="ddp_find_unused_parameters_true" if devices * nodes > 1 else "auto",
         )
@@ -342,11 +317,7 @@ def _leave_group() -> None:
 
 
 def _images_per_step(config: RunConfig, world_size: int, values: dict[str, Any]) -> int:
-    """Returns the photos of a step, all processes together.
-
-    Raises:
-        ResumeError: the processes cannot share those of the run that is resumed.
-    """
+    """Returns the photos of a step, all processes together."""
     if not values:
         return config.batch_size * world_size
     images = int(values["images_per_step"])
@@ -359,11 +330,7 @@ def _images_per_step(config: RunConfig, world_size: int, values: dict[str, Any])
 
 
 def _check_shards(config: RunConfig, photos: PhotoSource, world_size: int) -> None:
-    """Refuses more processes than shards.
-
-    Raises:
-        DataError: two processes would read the same photos.
-    """
+    """Refuses more processes than shards: two would read the same photos."""
     if isinstance(photos, ShardSource) and len(photos.shards) < world_size:
         raise DataError(
             f"{config.photos} has {len(photos.shards)} shards for {world_size} processes; "
@@ -374,11 +341,7 @@ def _check_shards(config: RunConfig, photos: PhotoSource, world_size: int) -> No
 def _restore(
     run: Run, network: nn.Module, tensors: dict[str, dict[str, Tensor]], values: dict[str, Any]
 ) -> None:
-    """Puts a run into the state of its checkpoint.
-
-    Raises:
-        ResumeError: the checkpoint is not of this network, or is incomplete.
-    """
+    """Puts a run into the state of its checkpoint."""
     try:
         network.load_state_dict(tensors["network"])
         run.averaged.load_state_dict(tensors["averaged"])
@@ -398,8 +361,7 @@ def _precision(config: RunConfig, values: dict[str, Any], *, alone: bool) -> Pre
     if config.precision != "auto":
         return config.precision
     if values:
-        saved: Precision = values["config"]["precision"]
-        return saved
+        return cast("Precision", values["config"]["precision"])
     if not alone:  # each process would time it for itself, with a result of its own
         on_cuda = config.device in ("auto", "cuda") and torch.cuda.is_available()
         in_hardware = on_cuda and torch.cuda.is_bf16_supported(including_emulation=False)

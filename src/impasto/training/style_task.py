@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,25 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from impasto.catalog.own import weights_of
 from impasto.data import PhotoCrops, PhotoSource, open_photos
-from impasto.data.crops import PhotoSamples
-from impasto.data.refine_crops import RefineCrops, RefineSample
-from impasto.errors import ResumeError
+from impasto.data.crops import PhotoSamples, RefineCrops, RefineSample
+from impasto.errors import ModelError, ResumeError
+from impasto.export import load_weights
 from impasto.images.writing import write_image
 from impasto.losses import LossNetwork, PerceptualLoss, gram_matrix
 from impasto.losses.balancing import References
 from impasto.losses.functional import lattice_loss, pixel_loss, total_variation_loss
 from impasto.networks import Network
-from impasto.training.config import TrainingConfig
-from impasto.training.octaves import (
-    OctaveLoss,
-    StyleLevel,
-    balanced_level,
-    halved,
-    measured_together,
-    stacked,
-    with_identity,
-)
+from impasto.networks.blocks import is_style_table
+from impasto.runtime.model_file import read_model_file
+from impasto.training.config import TrainingConfig, style_name
 from impasto.training.pictures import (
     History,
     compose_gallery,
@@ -40,18 +35,27 @@ from impasto.training.pictures import (
     read_validation_photos,
     to_pictures,
 )
-from impasto.training.refining import (
-    CONTENT_LAYER,
+from impasto.training.style_losses import (
     DEEPEST_LAYERS,
+    REFINE_CONTENT_LAYER,
     SIDE_PX,
     WINDOW_PX,
+    OctaveLoss,
     RefineLoss,
+    StyleLevel,
+    balanced_level,
+    halved,
+    measured_together,
+    stacked,
+    temporal_loss,
+    with_identity,
 )
-from impasto.training.start import begin, is_style_table
-from impasto.training.temporal import temporal_loss
 
 REFERENCE_CROPS = 64
 """How many crops the references of the loss weights are measured on."""
+
+COMPARED_CROPS = 4
+"""Crops that every style of a model paints to find the one nearest to a new painting."""
 
 IDENTITY_WEIGHT = 1e-3
 """Weight of the identity set's pixel loss: ten grey levels count as a third of the content."""
@@ -70,13 +74,8 @@ class StyleTask:
 
     A run learns one parameter set per painting, and the identity's, in the order of
     `TrainingConfig.parameter_sets`. Its last part trains the refine network, if there is one.
-
-    Args:
-        config: the run's settings.
-        photos: the training photos; the balancing references are measured on some of them.
-        validation: source of the validation photos.
-        device: where the loss network runs.
-        saved: what the checkpoint of a run that is resumed keeps; earlier previews are continued.
+    The balancing references are measured on some of the training photos. Arguments are those of
+    `impasto.training.setup.make_task`.
     """
 
     product: ClassVar[str] = "style"
@@ -120,7 +119,7 @@ class StyleTask:
         ).to(device)
         self.paintings = [read_painting(path).at(config.style_size_px) for path in config.paintings]
         self.identity = config.identity and config.trains_trunk
-        self._references = [References.from_dict(v) for v in saved.get("references") or []]
+        self._references = [References(**v) for v in saved.get("references") or []]
         self.octaves = self._octave_loss()
         self.refining: RefineLoss | None = None
         halo_px = config.network.halo_px
@@ -137,7 +136,7 @@ class StyleTask:
         self.history = History(config.run_folder / "history.png", resume=bool(saved))
 
     def _octave_loss(self) -> OctaveLoss:
-        config = self.config
+        config, network = self.config, self.loss.loss_network
         auto = config.style_weight == "auto"
         crops: list[Tensor] = []
         if auto and not self._references:
@@ -149,14 +148,13 @@ class StyleTask:
         for octave, targets in enumerate(self._targets(sizes_px, config.style_layers)):
             content_weight = config.content_weight / content_octaves * (octave < content_octaves)
             if auto:
-                if self._references:
-                    references = self._references[octave]
-                else:
-                    photos = [halved(crop[None], octave)[0] for crop in crops]
-                    (references,) = measured_together(
-                        self.loss.loss_network, [targets], photos, config.content_layer
-                    )
-                level = balanced_level(targets, references, content_weight=content_weight)
+                references = self._references[octave : octave + 1] or measured_together(
+                    network,
+                    [targets],
+                    [halved(crop[None], octave)[0] for crop in crops],
+                    config.content_layer,
+                )
+                level = balanced_level(targets, *references, content_weight=content_weight)
             else:
                 weights = {
                     layer: torch.full((len(self.paintings),), weight, device=self.device)
@@ -164,11 +162,11 @@ class StyleTask:
                 }
                 level = StyleLevel(targets, weights, content_weight)
             levels.append(with_identity(level) if self.identity else level)
-        return OctaveLoss(self.loss, levels, window_px=config.window_px, seed=config.seed)
+        return OctaveLoss(self.loss, levels, config.window_px, config.seed)
 
     def _refine_levels(self, parts: RefineCrops) -> list[StyleLevel]:
         """Makes what refined pictures are compared with, one level for each ratio."""
-        config = self.config
+        config, network = self.config, self.loss.loss_network
         layers = tuple(name for name in config.style_layers if name not in DEEPEST_LAYERS)
         sizes_px = config.style_sizes_px[config.octaves :]
         targets = self._targets(sizes_px, layers or config.style_layers)
@@ -176,7 +174,7 @@ class StyleTask:
         references = self._references[config.octaves * (config.style_weight == "auto") :]
         if not references:
             windows = [parts[n][0].window.to(self.device) for n in range(REFERENCE_CROPS)]
-            references = measured_together(self.loss.loss_network, targets, windows, CONTENT_LAYER)
+            references = measured_together(network, targets, windows, REFINE_CONTENT_LAYER)
         levels = [balanced_level(*pair) for pair in zip(targets, references, strict=True)]
         return [with_identity(level) if self.identity else level for level in levels]
 
@@ -196,9 +194,9 @@ class StyleTask:
         return list(dict.fromkeys(w for painting in self.paintings for w in painting.warnings))
 
     def saved(self) -> dict[str, Any]:
-        """Returns what a checkpoint keeps of the task, JSON-ready."""
+        """Returns references, strengths so far, and hashes of the paintings."""
         levels = [*self.octaves.levels, *(self.refining.levels if self.refining else ())]
-        references = [level.references.to_dict() for level in levels if level.references]
+        references = [asdict(level.references) for level in levels if level.references]
         return {
             "references": references or None,
             "scales": self.scales.tolist(),
@@ -206,11 +204,7 @@ class StyleTask:
         }
 
     def check_resumed(self, values: dict[str, Any]) -> None:
-        """Refuses paintings that are not those the run began with.
-
-        Raises:
-            ResumeError: the message names the painting.
-        """
+        """Refuses paintings that are not those the run began with."""
         pairs = zip(self.saved()["paintings_sha256"], values["paintings_sha256"], strict=True)
         for path, (now, before) in zip(self.config.paintings, pairs, strict=True):
             if now != before:
@@ -230,20 +224,58 @@ class StyleTask:
     def begin(self, network: Network) -> None:
         """Puts the weights of the model that a new run begins with, if any, into its network.
 
+        Dumoulin et al. 2017, section 3.2: with the convolutions frozen, a new style is learned as
+        a set of scales and shifts alone. A painting begins at those of the style of its name, else
+        of the style whose results are nearest to it.
+
         Raises:
-            ModelError: that model cannot be used.
+            ModelError: the weights are not there, or not those that the settings were made from.
         """
-        if self.config.add_to:
-            begin(network, self.config.add_to, self.config, self, self._crops[0])
+        config = self.config
+        if config.add_to is None:
+            return
+        metadata = read_model_file(config.add_to)[1]
+        if metadata.weights_sha256 != config.started_from:
+            raise ModelError(f"{config.add_to} is not the model that the run was planned with")
+        old = load_weights(weights_of(config.add_to))
+        state = old.state_dict()
+        names = [style.name for style in metadata.styles]
+        wanted = [style_name(painting) for painting in config.paintings]
+        nearest = [names.index(name) if name in names else None for name in wanted]
+        if None in nearest:
+            found = self._nearest_styles(old, len(names))
+            pairs = zip(nearest, found, strict=True)
+            nearest = [number if known is None else known for known, number in pairs]
+        for name, table in state.items():
+            if is_style_table(name):
+                kept = table[: len(names)] if config.kept_styles else table[:0]
+                identity = table[-1:] if config.identity else table[:0]
+                state[name] = torch.cat([table[nearest], kept, identity])
+        network.load_state_dict(state)
+
+    @torch.no_grad()
+    def _nearest_styles(self, network: Network, styles: int) -> list[int]:
+        """Finds for each painting the style whose results have the least style loss."""
+        network = network.to(self.device)
+        crops = [self._crops[0][number][0] for number in range(COMPARED_CROPS)]
+        images = torch.stack(crops).to(self.device)
+        choices = torch.eye(styles + self.config.identity, device=self.device)
+        distances = [self._style_losses(network(images, choice)) for choice in choices[:styles]]
+        return [int(style) for style in torch.stack(distances).argmin(dim=0)]
+
+    def _style_losses(self, output: Tensor) -> Tensor:
+        """Weighted style terms of a batch against every painting, ``(paintings,)``."""
+        features = self.loss.loss_network(output, self.config.style_layers)
+        level, count = self.octaves.levels[0], len(self.paintings)
+        losses = output.new_zeros(count)
+        for layer, target in level.targets.items():
+            difference = gram_matrix(features[layer])[:, None] - target[:count]
+            by_painting = difference.square().sum(dim=(-2, -1)).mean(dim=0)
+            losses += by_painting * level.weights[layer][:count]
+        return losses
 
     def step(self, network: nn.Module, batch: Any, first: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Paints a batch of photos, or refines one; returns weighted terms and the results.
-
-        Args:
-            network: the network, or a copy.
-            batch: ``(N, 3, H, W)`` photos, or the parts of a `RefineSample`.
-            first: number of the batch's first sample in the run.
-        """
+        """Paints a batch of photos, or refines the parts of a `RefineSample`."""
         if not isinstance(batch, Tensor):
             return self._refine(network, RefineSample(*batch), first)
         sets = self.sets_of(range(first, first + len(batch)))
@@ -252,13 +284,11 @@ class StyleTask:
         if self.config.steers and first >= NOT_STEERED_STEPS * len(batch):
             self._steer(sets, kept)
         if self.config.temporal_weight:
-            loss = temporal_loss(
-                lambda moved: self.paint(network, moved, sets),
-                batch,
-                output,
-                seed=self.config.seed,
-                number=first,
-            )
+
+            def paint(moved: Tensor) -> Tensor:
+                return self.paint(network, moved, sets)
+
+            loss = temporal_loss(paint, batch, output, seed=self.config.seed, number=first)
             terms["temporal"] = self.config.temporal_weight * loss
             terms["total"] = terms["total"] + terms["temporal"]
         return terms, output
@@ -322,13 +352,7 @@ class StyleTask:
     def terms(
         self, output: Tensor, images: Tensor, sets: Tensor, *, number: int | None = None
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Computes the loss of a batch of drafts.
-
-        Args:
-            output: ``(N, 3, H, W)`` what the network made of the photos.
-            images: ``(N, 3, H, W)`` the photos.
-            sets: ``(N,)`` their parameter sets.
-            number: of the batch's first sample; None compares whole pictures.
+        """Computes the loss of a batch of drafts; arguments as for `OctaveLoss`.
 
         Returns:
             Weighted terms by name, and ``(N,)`` how much of each photo is kept.
@@ -365,30 +389,13 @@ class StyleTask:
         return {"identity": share * pixel_loss(output[chosen], images[chosen])}
 
     @torch.no_grad()
-    def style_losses(self, output: Tensor) -> Tensor:
-        """Weighted style terms of a batch against every painting, ``(paintings,)``."""
-        features = self.loss.loss_network(output, self.config.style_layers)
-        level, count = self.octaves.levels[0], len(self.paintings)
-        losses = output.new_zeros(count)
-        for layer, target in level.targets.items():
-            difference = gram_matrix(features[layer])[:, None] - target[:count]
-            by_painting = difference.square().sum(dim=(-2, -1)).mean(dim=0)
-            losses += by_painting * level.weights[layer][:count]
-        return losses
-
-    @torch.no_grad()
     def validate(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
         """Scores validation photos, one at a time to spare memory.
 
         One painting is scored on all photos, several on one photo each.
-
-        Returns:
-            Mean terms by name, and the results ``(N, 3, H, W)``.
         """
         count, paintings = len(self.validation), len(self.paintings)
-        pairs = [(i, i % count) for i in range(paintings)]
-        if paintings == 1:
-            pairs = [(0, i) for i in range(count)]
+        pairs = [(i % paintings, i % count) for i in range(count if paintings == 1 else paintings)]
         sums: dict[str, float] = {}
         results = []
         for number, index in pairs:

@@ -19,11 +19,10 @@ from torch.utils.data import DataLoader
 
 from impasto.data import CropBatches
 from impasto.data.crops import PhotoSamples, Rejected, collate
-from impasto.data.shards import ShardSource
-from impasto.data.stream import PhotoStream
+from impasto.data.shards import PhotoStream, ShardSource
 from impasto.errors import DataError, DivergedError, OutputError, TrainingError
 from impasto.training.checkpoints import has_checkpoint, save_checkpoint, split_state
-from impasto.training.finish import export_run, model_path
+from impasto.training.finish import export_run
 from impasto.training.interrupts import interruptible
 from impasto.training.run_config import RunConfig
 from impasto.training.schedule import learning_rate_factor, phases
@@ -95,7 +94,7 @@ def train(
                 if run.writer:
                     run.writer.close()
     if not run.fabric.is_global_zero:
-        return model_path(config)
+        return config.model_path
     return export_run(config.run_folder)
 
 
@@ -140,12 +139,8 @@ def _fit(run: Run, on_step: Callable[[StepReport], None]) -> None:
 
 
 def _batches(run: Run) -> Iterator[Any]:
-    """Loads the batches from the run's step to its last one, naming unusable photos once.
-
-    Raises:
-        DataError: no photo can be used.
-    """
-    rejected: dict[str, str] = {}
+    """Loads the batches from the run's step to its last one, naming unusable photos once."""
+    rejected: set[str] = set()
     batch: Any
     passed_over: list[Rejected]
     parts = phases(run.config.shares, run.schedule_steps)
@@ -158,7 +153,7 @@ def _batches(run: Run) -> Iterator[Any]:
             for batch, passed_over in islice(loader, last_step - first_step):
                 for photo in passed_over:
                     if photo.name not in rejected:
-                        rejected[photo.name] = photo.reason
+                        rejected.add(photo.name)
                         run.on_note(f"photo {len(rejected)} left out: {photo.name}: {photo.reason}")
                 yield on_device(batch, run.fabric.device)
         except DataError as error:
@@ -244,9 +239,8 @@ def _reduced(run: Run, values: Tensor, how: str) -> Tensor:
 
 def _check_health(run: Run, losses: dict[str, float], output: Tensor) -> None:
     folder = run.config.run_folder
-    kept = f"the last checkpoint in {folder} is good"
-    if not has_checkpoint(folder):
-        kept = "there is no checkpoint yet"
+    good = f"the last checkpoint in {folder} is good"
+    kept = good if has_checkpoint(folder) else "there is no checkpoint yet"
     weights = run.network.parameters()
     if not all(map(math.isfinite, losses.values())) or not all(w.isfinite().all() for w in weights):
         raise DivergedError(
@@ -318,11 +312,7 @@ def save_run(run: Run) -> Path:
 
 @contextmanager
 def _lost_process_reported() -> Iterator[None]:
-    """Turns what is raised when another process has ended into one line.
-
-    Raises:
-        TrainingError: the processes can no longer talk to one another.
-    """
+    """Turns what is raised when another process has ended into one line."""
     try:
         yield
     except RuntimeError as error:
@@ -339,9 +329,6 @@ def _full_disk_reported(config: RunConfig) -> Iterator[None]:
     """Turns what TensorBoard's writer raises into one line.
 
     Its thread would print a traceback before the loop is told of the same error.
-
-    Raises:
-        OutputError: the curves cannot be written.
     """
     previous = threading.excepthook
 

@@ -25,6 +25,7 @@ from impasto.losses import (
     total_variation_loss,
 )
 from impasto.networks import Network
+from impasto.training.config import UpscalerConfig
 from impasto.training.pictures import (
     History,
     compose_strips,
@@ -32,21 +33,14 @@ from impasto.training.pictures import (
     to_pictures,
     to_tensor,
 )
-from impasto.training.upscaler_config import UpscalerConfig
 
 
 class UpscaleTask:
     """Loss, validation and previews of a super-resolution run.
 
     Johnson et al. 2016, section 4.2: the feature reconstruction loss between the network's
-    result and the original, or the pixel loss, or both.
-
-    Args:
-        config: the run's settings.
-        photos: the training photos.
-        validation: source of the validation photos.
-        device: where the loss network runs.
-        saved: what the checkpoint of a run that is resumed keeps; earlier previews are continued.
+    result and the original, or the pixel loss, or both. Arguments are those of
+    `impasto.training.setup.make_task`.
     """
 
     product: ClassVar[str] = "model"
@@ -103,11 +97,7 @@ class UpscaleTask:
         return True
 
     def begin(self, network: Network) -> None:
-        """Copies what fits of the model that the run begins with, if any.
-
-        Raises:
-            ModelError: that model cannot be used, or nothing of it fits.
-        """
+        """Copies what fits of the model that the run begins with, if any; some must."""
         if self.config.start_from is None:
             return
         old = load_weights(weights_of(self.config.start_from)).state_dict()
@@ -155,11 +145,7 @@ class UpscaleTask:
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
-        """Scores validation photos, one at a time to spare memory.
-
-        Returns:
-            Mean loss terms, PSNR and SSIM by name, and the results ``(N, 3, H, W)``.
-        """
+        """Scores validation photos by loss, PSNR and SSIM, one at a time to spare memory."""
         sums: dict[str, float] = {}
         results = []
         for low_res, original in zip(self.low_res, self.originals, strict=True):

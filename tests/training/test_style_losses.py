@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from impasto.training.temporal import NOISE, temporal_loss
+from impasto.training.style_losses import NOISE, temporal_loss
 
 
 def blur(images):
