@@ -8,9 +8,10 @@ import pytest
 import typer
 
 from impasto import __version__
+from impasto.cli import app
 from impasto.cli.app import COMMANDS
 from impasto.cli.console import print_error
-from impasto.cli.extras import needs_extra
+from impasto.cli.options import needs_extra
 from impasto.errors import ImpastoError, MissingExtraError
 
 MISSING = (
@@ -39,7 +40,8 @@ def test_help_lists_every_command(run_cli):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_module(name):
-    assert importlib.util.find_spec(f"impasto.cli.{name.replace('-', '_')}") is not None
+    stem, _ = app._PLACES.get(name, (name, "command"))
+    assert importlib.util.find_spec(f"impasto.cli.{stem}") is not None
 
 
 def test_unknown_commands_get_a_hint(run_cli, photo, monkeypatch):

@@ -77,12 +77,6 @@ def add_model(name: str, model: Path, weights: Path | None = None) -> Path:
     return target
 
 
-def weights_beside(model: Path) -> Path | None:
-    """Returns the file beside a model that has the name of its plain weights, if there is one."""
-    weights = weights_of(model)
-    return weights if weights.is_file() else None
-
-
 def remove_model(path: Path) -> None:
     """Deletes a model file of the data folder and its plain weights.
 

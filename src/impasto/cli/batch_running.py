@@ -6,20 +6,26 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import typer
 
-from impasto.catalog import find_upscaler
-from impasto.cli.console import clock, print_error, print_note, print_result, steps_shown
-from impasto.cli.painting import load
+from impasto.cli.console import named, pace, print_error, print_note, print_result, steps_shown
+from impasto.cli.options import Voice
 from impasto.cli.plan import free_target, with_format
-from impasto.cli.report import PAINTING, UPSCALING, Words, summary
-from impasto.cli.running import lossless
-from impasto.cli.settings import Voice
+from impasto.cli.running import (
+    PAINTING,
+    UPSCALING,
+    How,
+    Words,
+    check_quality,
+    load_enlarger,
+    load_painter,
+    read_mask,
+)
 from impasto.cluster import storage
 from impasto.cluster.manifest import write_manifest
 from impasto.cluster.running import ray_started, run_on_ray
@@ -27,11 +33,9 @@ from impasto.cluster.worker import STATUSES, Job, MakeWork, Result, Status
 from impasto.dials import Enlarging, Painting, Writing
 from impasto.errors import DataError, UsageError
 from impasto.images.opening import READABLE
-from impasto.images.reading import DEFAULT_MAX_PIXELS
-from impasto.images.writing import LOSSY_FORMATS, format_of
+from impasto.images.writing import format_of
 from impasto.runtime.changes import Enlarger, Painter
 from impasto.runtime.loading import load_model, load_upscaler, model_path, upscaler_path
-from impasto.runtime.stylizer import with_mask
 from impasto.work import Work
 
 _MOST_ERRORS: Final = 10  # printed one by one; the manifest has them all
@@ -64,13 +68,7 @@ class MakePainting:
 
 @dataclass(frozen=True)
 class MakeEnlarging:
-    """Makes, on any machine, the work of enlarging photos.
-
-    Attributes:
-        model: content of the model file.
-        dials: how photos are enlarged.
-        writing: how results are written.
-    """
+    """Makes, on any machine, the work of enlarging photos; `model` is as in `MakePainting`."""
 
     model: bytes
     dials: Enlarging
@@ -90,12 +88,12 @@ class Task:
     Attributes:
         make_work: makes, in each worker, what reads, changes and writes a photo.
         words: what it is called.
-        how: fields of the ``--json`` object.
+        how: what it is done with.
     """
 
     make_work: MakeWork
     words: Words
-    how: dict[str, str | int]
+    how: How
 
 
 @dataclass
@@ -118,30 +116,20 @@ class Plan:
 def painting_task(style: str | None, model: str | None, dials: Painting, writing: Writing) -> Task:
     """Loads the model once here, so that what is wrong with it is told before anything starts.
 
-    Args:
-        style: of ``--style``.
-        model: of ``--model``.
-        dials: how photos are painted.
-        writing: how results are written.
-
     Raises:
         ModelError: the model cannot be used.
         ImageError: the mask cannot be read.
     """
-    file = None if model is None else Path(model)
-    painter = load(style, file, 1, _DEVICE)
-    data = (model_path(style) if file is None else file).read_bytes()
-    ready = with_mask(dials, max_pixels=writing.max_pixels or DEFAULT_MAX_PIXELS)
-    how: dict[str, str | int] = {"style": painter.name}
-    return Task(MakePainting(data, painter.blend, ready, writing), PAINTING, how)
+    painter = load_painter(style, model, 1, _DEVICE)
+    data = (model_path(style) if model is None else Path(model)).read_bytes()
+    make = MakePainting(data, painter.blend, read_mask(dials, writing), writing)
+    return Task(make, PAINTING, {"style": painter.name})
 
 
 def upscaling_task(dials: Enlarging, model: str | None, writing: Writing) -> Task:
     """Loads the model once here, for the same reason; errors are those of `painting_task`."""
-    name = find_upscaler(None, dials.scale).name if model is None else model
-    load_upscaler(name, scale=dials.scale, threads=1, device=_DEVICE)
-    data = upscaler_path(name, dials.scale).read_bytes()
-    how: dict[str, str | int] = {"model": name, "scale": dials.scale}
+    _, how = load_enlarger(model, dials.scale, 1, _DEVICE)
+    data = upscaler_path(str(how["model"]), dials.scale).read_bytes()
     return Task(MakeEnlarging(data, dials, writing), UPSCALING, how)
 
 
@@ -166,7 +154,7 @@ def make_plan(
         outputs[entry] = target.as_posix()
     if not outputs:
         raise DataError(f"no pictures in folder {given_source} (readable: {READABLE})")
-    _check_quality(outputs.values(), settings)
+    check_quality(sorted({format_of(name) for name in outputs.values()}), settings)
     there = set() if settings.overwrite else storage.existing(destination, outputs.values())
     plan = Plan(source, destination)
     for entry, name in outputs.items():
@@ -186,22 +174,15 @@ def make_plan(
     return plan
 
 
-def run(
-    task: Task,
-    plan: Plan,
-    voice: Voice,
-    *,
-    actors: int | None,
-    address: str | None,
-) -> None:
+def run(task: Task, plan: Plan, voice: Voice, *, actors: int | None, address: str | None) -> None:
     """Does the work, writes the manifest and says what became of it.
 
     Args:
         task: what is done with each photo.
         plan: the photos.
         voice: how much is said.
-        actors: of ``--actors``.
-        address: of ``--address``.
+        actors: workers; None is one for every core.
+        address: of a Ray cluster; None starts Ray on this machine.
 
     Raises:
         ClusterError: Ray does not start, or cannot go on.
@@ -211,8 +192,7 @@ def run(
     start_s = time.monotonic()
     used = 0
     if plan.jobs:
-        shown = not (voice.quiet or voice.as_json)
-        progress = _progress(len(plan.jobs), shown=shown)
+        progress = _progress(len(plan.jobs), shown=not (voice.quiet or voice.as_json))
         with progress as advance, ray_started(address, actors) as used:
             manifest = _work_on(plan, task.make_work, used, advance)
     else:
@@ -237,19 +217,13 @@ def _progress(total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
     if not shown:
         yield lambda: None
         return
-    done, first_s = 0, 0.0
+    done, text = 0, pace("photos")
     with steps_shown() as (show, _):
 
         def advance() -> None:
-            nonlocal done, first_s
+            nonlocal done
             done += 1
-            text = f"{done} of {total} photos"
-            if done == 1:  # a rate needs two photos, and the first one is slow
-                first_s = time.monotonic()
-            else:
-                rate = (done - 1) / max(time.monotonic() - first_s, 1e-6)
-                text += f", {rate:.2f} photos/s, {clock((total - done) / rate)} left"
-            show(done, total, text)
+            show(done, total, text(done, total))
 
         yield advance
 
@@ -261,12 +235,11 @@ def _tell(
     statuses = [result.status for result in plan.results.values()]
     failed = [result for result in plan.results.values() if result.status == "failed"]
     for result in failed[:_MOST_ERRORS]:
-        text = result.error or ""
-        print_error(text if result.path in text else f"{result.path}: {text}")
+        print_error(named(result.path, result.error or ""))
     if len(failed) > _MOST_ERRORS:
         print_error(f"{len(failed) - _MOST_ERRORS} more failed, as {manifest} tells")
     if not voice.quiet:
-        print_note(summary(task.words, statuses))
+        print_note(task.words.summary(statuses))
     if voice.as_json:
         row: dict[str, object] = {
             "source": plan.source,
@@ -285,24 +258,15 @@ def _tell(
         raise typer.Exit(1)
 
 
-def _check_quality(names: Iterable[str], settings: Writing) -> None:
-    formats = sorted({format_of(name) for name in names})
-    if settings.quality is not None and not LOSSY_FORMATS.intersection(formats):
-        raise lossless(formats[0])
-
-
 def _protect_inputs(plan: Plan, mask: Path | None) -> None:
     """Refuses a run in which a result would take the place of a photo or of the mask."""
-    photos = {storage.identity(result.path) for result in plan.results.values()}
-    used_mask = None if mask is None else storage.identity(storage.resolve(str(mask)))
+    inputs = {storage.identity(result.path): "a photo" for result in plan.results.values()}
+    if mask is not None:
+        inputs[storage.identity(storage.resolve(str(mask)))] = "the mask"
     for result in plan.results.values():
-        if storage.identity(result.output) == used_mask:
+        if kind := inputs.get(storage.identity(result.output)):
             raise UsageError(
-                f"{result.output} is the mask and would be overwritten: choose another DESTINATION"
-            )
-        if storage.identity(result.output) in photos:
-            raise UsageError(
-                f"{result.output} is a photo and would be overwritten: choose another DESTINATION"
+                f"{result.output} is {kind} and would be overwritten: choose another DESTINATION"
             )
 
 

@@ -21,6 +21,12 @@ def print_error(message: str) -> None:
     typer.secho(f"impasto: {one_line(message)}", err=True, fg="red" if _colour() else None)
 
 
+def named(path: object, message: object) -> str:
+    """Returns a message that names the file that it is about."""
+    text = str(message)
+    return text if str(path) in text else f"{path}: {text}"
+
+
 def print_note(message: str) -> None:
     """Prints one plain line on stderr."""
     typer.echo(one_line(message), err=True)
@@ -173,6 +179,33 @@ def steps_shown() -> Iterator[tuple[Callable[[int, int, str], None], Callable[[s
             progress.update(task, completed=done, total=total, description=text)
 
         yield bar, lambda text: console.out(text, highlight=False)
+
+
+def pace(unit: str, about: str = "") -> Callable[[int, int | None], str]:
+    """Makes what says how far a run is, how fast it goes and how long it will take.
+
+    Args:
+        unit: of what is counted, in the plural.
+        about: stands before a number in all that is only estimated.
+
+    Returns:
+        What takes the number done, and in all where that is known.
+    """
+    first: tuple[int, float] | None = None
+
+    def text(done: int, total: int | None) -> str:
+        nonlocal first
+        now_s = time.monotonic()
+        first = first or (done, now_s)  # a rate needs two steps, and the first one is slow
+        words = f"{done} of {about}{total} {unit}" if total else f"{done} {unit}"
+        if done > first[0]:
+            rate = (done - first[0]) / max(now_s - first[1], 1e-6)
+            words += f", {rate:.2f} {unit}/s"
+            if total:
+                words += f", {clock(max(0, total - done) / rate)} left"
+        return words
+
+    return text
 
 
 def clock(seconds: float) -> str:

@@ -8,54 +8,49 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli.extras import needs_extra
+from impasto.cli.options import argument, needs_extra, option, switch
 from impasto.errors import UsageError
 
 
 def command(
-    run_folder: Annotated[
-        Path, typer.Argument(metavar="RUN_FOLDER", help="A folder that `impasto train` wrote.")
-    ],
+    run_folder: Annotated[Path, argument("RUN_FOLDER", "A folder that `impasto train` wrote.")],
     *,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE.onnx",
-            help="The model file. [default: RUN_FOLDER/PAINTING.onnx]",
+        option(
+            "FILE.onnx",
+            "The model file. [default: RUN_FOLDER/PAINTING.onnx]",
+            *("-o", "--output"),
         ),
     ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(
-            "--scores",
-            metavar="FILE.json",
-            help="Scores to keep in the model, as `impasto evaluate style --json` prints them.",
+        option(
+            "FILE.json",
+            "Scores to keep in the model, as `impasto evaluate style --json` prints them.",
         ),
     ] = None,
     float16: Annotated[
         bool,
-        typer.Option(
+        switch(
             "--float16",
-            help="Store the weights in 16 bits: files half as large, as fast, and pictures that "
+            "Store the weights in 16 bits: files half as large, as fast, and pictures that "
             "differ by less than a level on average.",
         ),
     ] = False,
     mix: Annotated[
         str | None,
-        typer.Option(
-            "--mix",
-            metavar="FILE.onnx:SHARE",
-            help="Mix in this share of the weights of another model that enlarges, from 0 to 1: "
+        option(
+            "FILE.onnx:SHARE",
+            "Mix in this share of the weights of another model that enlarges, from 0 to 1: "
             "of a faithful one, for sharpness without a grid.",
         ),
     ] = None,
     targets: Annotated[
         bool,
-        typer.Option(
+        switch(
             "--targets",
-            help="Also write the paintings' Gram matrices, FILE.targets.safetensors, which "
+            "Also write the paintings' Gram matrices, FILE.targets.safetensors, which "
             "`impasto train` takes in place of the paintings.",
         ),
     ] = False,

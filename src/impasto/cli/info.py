@@ -7,21 +7,19 @@ import platform
 import re
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 
 from impasto._version import __version__
 from impasto.cli.console import one_line, print_note
+from impasto.cli.options import OneJson
 from impasto.errors import install_line
 
 _PACKAGES: Final = ("pillow", "numpy")
-_NOT_FOR_USERS: Final = ("dev",)
 
 
-def command(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
+def command(as_json: OneJson = False) -> None:
     """Show versions, extras, devices, folders and models."""
     facts = gather()
     if as_json:
@@ -75,12 +73,7 @@ def gather() -> dict[str, Any]:
             for style in list_styles()
         ]
         + [
-            {
-                "name": item.name,
-                "origin": "shipped",
-                "path": str(item.path),
-                "scale": item.scale,
-            }
+            {"name": item.name, "origin": "shipped", "path": str(item.path), "scale": item.scale}
             for item in list_upscalers()
         ],
         "warnings": _warnings(Path(onnxruntime.__file__).parents[1]),
@@ -111,7 +104,7 @@ def _extras() -> dict[str, list[str]]:
         required = metadata.requires("impasto") or []
     except metadata.PackageNotFoundError:  # run from a source tree that is not installed
         return {}
-    extras: dict[str, list[str]] = {name: [] for name in stated if name not in _NOT_FOR_USERS}
+    extras: dict[str, list[str]] = {name: [] for name in stated if name != "dev"}
     for line in required:
         package = re.match(r"[\w.-]+", line)
         extra = re.search(r"""extra\s*==\s*["']([\w.-]+)["']""", line)

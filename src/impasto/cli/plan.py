@@ -24,12 +24,7 @@ _BECOME_JPEG: Final = (".jpe", ".jfif", ".heic", ".heif", ".hif")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to work on.
-
-    Attributes:
-        source: the photo, or None for stdin.
-        target: where the result goes, or None for stdout.
-    """
+    """One picture to work on: from ``source``, None for stdin, to ``target``, None for stdout."""
 
     source: Path | None
     target: Path | None
@@ -93,6 +88,19 @@ def make_plan(
     return plan
 
 
+def single_target(source: str, output: str, label: str, also_read: Sequence[Path] = ()) -> Path:
+    """Returns where the result of one file goes, which is a file too; errors are `make_plan`'s."""
+    (job,) = make_plan([source], output, label, also_read=also_read).jobs
+    assert job.target is not None  # noqa: S101 (for mypy: only stdout has none)
+    return job.target
+
+
+def check_free(target: Path, *, overwrite: bool) -> None:
+    """Refuses a result that is there and is not to be replaced."""
+    if not overwrite and exists(target):
+        raise UsageError(f"{target} is already there: --overwrite replaces it")
+
+
 def is_folder(path: Path) -> bool:
     """Tells whether a path is a folder; a name that is too long for the disk is none."""
     return os.path.isdir(path)  # noqa: PTH112 (pathlib's raises for such a name)
@@ -104,10 +112,10 @@ def exists(path: Path) -> bool:
 
 
 def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, Path]:
-    """Returns the pictures by their path in the folder, ``/`` between its parts.
+    """Returns the pictures of a folder by their path in it, ``/`` between its parts.
 
     Args:
-        flag: what names the folder.
+        flag: the option that names the folder.
         data: the folder.
         save: where results go; what lies there is passed over.
 

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from impasto.cli.completion import complete_own_style
 from impasto.cli.console import one_line, print_note
+from impasto.cli.options import argument, complete_own_style, option, switch
 from impasto.errors import UnknownStyleError, UsageError
 
 if TYPE_CHECKING:
     from impasto.catalog import Style
 
-# Sides of the picture on which a model is tried before it is taken in.
-TRIAL_PX = 32
+TRIAL_PX: Final = 32
+"""Sides of the picture on which a model is tried before it is taken in."""
 
 
 def command(
     context: typer.Context,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per style.")] = False,
+    as_json: Annotated[bool, switch("--json", "One JSON object per style.")] = False,
     sheet: Annotated[
         str | None,
-        typer.Option(
-            metavar="PHOTO", help="Paint a photo in every style, side by side on one picture."
-        ),
+        option("PHOTO", "Paint a photo in every style, side by side on one picture."),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUTPUT",
-            help="The sheet's file or folder. [default: PHOTO.styles.jpg beside the photo, "
-            ".png for a .png]",
+        option(
+            "OUTPUT",
+            "The sheet's file or folder. [default: PHOTO.styles.jpg beside the photo, .png for a "
+            ".png]",
+            *("--output", "-o"),
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a sheet that is already there.")
+        bool, switch("--overwrite", "Replace a sheet that is already there.")
     ] = False,
 ) -> None:
     """List the styles that are there, or change your own.
@@ -76,11 +74,7 @@ def command(
 
 
 def _check(subcommand: str | None, given: list[str]) -> None:
-    """Refuses options that belong to something else.
-
-    Raises:
-        UsageError: an option is given with what it does not apply to.
-    """
+    """Refuses options that belong to something else."""
     if subcommand is not None and given:
         raise UsageError(
             f"{given[0]} is for the list of styles, not for `styles {subcommand}`: "
@@ -108,10 +102,10 @@ def _table(styles: tuple[Style, ...]) -> list[str]:
 
 
 def add(
-    model: Annotated[Path, typer.Argument(metavar="FILE", help="A model file.")],
+    model: Annotated[Path, argument("FILE", "A model file.")],
     *,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an own style of the same name.")
+        bool, switch("--overwrite", "Replace an own style of the same name.")
     ] = False,
 ) -> None:
     """Add a model to your own styles.
@@ -144,12 +138,10 @@ def add(
 
 def _plain_weights(model: Path, sha256: str) -> Path | None:
     """Returns the plain weights beside a model; a note tells of those that are others."""
-    import hashlib
+    from impasto.catalog.own import weights_of
 
-    from impasto.catalog.own import weights_beside
-
-    weights = weights_beside(model)
-    if weights is None:
+    weights = weights_of(model)
+    if not weights.is_file():
         return None
     try:
         if hashlib.sha256(weights.read_bytes()).hexdigest() == sha256:
@@ -162,10 +154,7 @@ def _plain_weights(model: Path, sha256: str) -> Path | None:
 
 def remove(
     name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME", help="One of your own styles.", autocompletion=complete_own_style
-        ),
+        str, argument("NAME", "One of your own styles.", autocompletion=complete_own_style)
     ],
 ) -> None:
     """Remove one of your own styles, with everything in its file."""
