@@ -6,40 +6,26 @@ from typing import Annotated, Final
 
 from impasto.cli import options
 from impasto.cli.console import own_stderr
-from impasto.cli.options import AT_LEAST_ONE, Given, Voice, argument, option, takes_dials
+from impasto.cli.options import AT_LEAST_ONE, Given, Voice, takes_options
 from impasto.dials import Enlarging, Painting, Writing
 
 _PLACE: Final = "a folder, or a URL such as s3://bucket/photos"
 _RESULTS: Final = f"Where the results and manifest.parquet go: {_PLACE}."
 
 
-@takes_dials
+@takes_options
 def command(
-    source: Annotated[str, argument("SOURCE", f"The photos: {_PLACE}.")],
-    destination: Annotated[str, argument("DESTINATION", _RESULTS)],
+    source: str,
+    destination: str,
     *,
     style: options.StyleName = None,
-    model: Annotated[
-        str | None,
-        options.model_file(
-            "A model file; with --upscale also photo, sharp or faithful. It is sent to every "
-            "machine."
-        ),
-    ] = None,
+    model: str | None = None,
     upscale: options.Upscale = None,
     painting: Annotated[Given, Painting],
     enlarging: Annotated[Given, Enlarging, "scale"],
     writing: Annotated[Given, Writing],
-    actors: Annotated[
-        int | None, option("N", "Workers of one core each. [default: one for every core]")
-    ] = None,
-    address: Annotated[
-        str | None,
-        option(
-            "HOST:PORT",
-            "Of a Ray cluster, from one of its machines. [default: this machine alone]",
-        ),
-    ] = None,
+    actors: int | None = None,
+    address: str | None = None,
     as_json: options.OneJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -48,6 +34,16 @@ def command(
     The results keep the folders' structure. Run the same line again to go on where it stopped.
     A manifest beside the results tells what became of each photo; its path is printed.
     docs/cluster.md tells of the rest.
+
+    Options:
+        source (SOURCE): The photos: a folder, or a URL such as s3://bucket/photos.
+        destination (DESTINATION): Where the results and manifest.parquet go: a folder, or a URL
+            such as s3://bucket/photos.
+        model (FILE, --model, -m): A model file; with --upscale also photo, sharp or faithful. It is
+            sent to every machine.
+        actors (N): Workers of one core each. [default: one for every core]
+        address (HOST:PORT): Of a Ray cluster, from one of its machines. [default: this machine
+            alone]
     """
     voice, files = Voice(as_json, quiet), Writing(**writing)
     AT_LEAST_ONE.check("--actors", actors)

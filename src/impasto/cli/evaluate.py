@@ -20,10 +20,8 @@ from impasto.cli.measuring import MEAN, exit_if_failed, growing_table, measure_a
 from impasto.cli.options import (
     JsonTable,
     complete_upscaler,
-    model_file,
     needs_extra,
-    option,
-    switch,
+    takes_options,
 )
 from impasto.cli.plan import exists, find_pictures, is_folder
 from impasto.dials import Choice, Writing, dials_of
@@ -53,44 +51,19 @@ def command(context: typer.Context) -> None:
             typer.echo(f"impasto evaluate {name}  {about}")
 
 
+@takes_options
 def superres(
     *,
-    data: Annotated[Path, option("FOLDER", "A folder of high-resolution pictures.")],
-    scale: Annotated[int, option("4|8", "Enlarge by this.")] = 4,
-    model: Annotated[
-        list[str] | None,
-        model_file(
-            "A model to measure: photo, sharp, faithful or a file; can be given again.",
-            "NAME|FILE",
-            autocompletion=complete_upscaler,
-        ),
-    ] = None,
-    degradation: Annotated[
-        str,
-        option(
-            "|".join(DEGRADATIONS),
-            "How pictures are made small: blurred then bicubic, plain bicubic, or as "
-            "cameras and websites do.",
-        ),
-    ] = "bicubic",
-    jpeg: Annotated[int | None, option("1..100", "Then save them as JPEG of this quality.")] = None,
-    match_histogram: Annotated[
-        bool,
-        switch(
-            "--match-histogram",
-            "Match models' results to the small picture's histogram, as the paper does.",
-        ),
-    ] = False,
-    csv_file: Annotated[
-        Path | None, option("FILE", "Also write the scores to a .csv file.", "--csv")
-    ] = None,
+    data: Path,
+    scale: int = 4,
+    model: Annotated[list[str] | None, complete_upscaler] = None,
+    degradation: str = "bicubic",
+    jpeg: int | None = None,
+    match_histogram: bool = False,
+    csv_file: Path | None = None,
     as_json: JsonTable = False,
-    save: Annotated[
-        Path | None, option("FOLDER", "Write the results there, as PICTURE.METHOD.png.")
-    ] = None,
-    max_pixels: Annotated[
-        int | None, option("N", "Refuse pictures with more pixels. [default: 4 million]")
-    ] = None,
+    save: Path | None = None,
+    max_pixels: int | None = None,
 ) -> None:
     """Measure super-resolution: PSNR, SSIM and feature distance.
 
@@ -98,6 +71,19 @@ def superres(
     each model. PSNR and SSIM, by torchmetrics, are those of the Y channel without a border as
     wide as the scale; SSIM has the usual 11x11 Gaussian window. Feature distances are mean
     squared differences of the loss network's maps at relu2_2 and relu3_3.
+
+    Options:
+        data (FOLDER): A folder of high-resolution pictures.
+        scale (4|8): Enlarge by this.
+        model (NAME|FILE, --model, -m): A model to measure: photo, sharp, faithful or a file; can be
+            given again.
+        degradation (paper|bicubic|photo): How pictures are made small: blurred then bicubic, plain
+            bicubic, or as cameras and websites do.
+        jpeg (1..100): Then save them as JPEG of this quality.
+        match_histogram: Match models' results to the small picture's histogram, as the paper does.
+        csv_file (FILE, --csv): Also write the scores to a .csv file.
+        save (FOLDER): Write the results there, as PICTURE.METHOD.png.
+        max_pixels (N): Refuse pictures with more pixels. [default: 4 million]
     """
     dials = dials_of(Writing)
     Choice("", choices=SCALES).check("--scale", scale)

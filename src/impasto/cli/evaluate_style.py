@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 from impasto.cli import optimizing, options
 from impasto.cli.console import one_line, print_note
 from impasto.cli.measuring import MEAN, exit_if_failed, growing_table, measure_all, tell
-from impasto.cli.options import argument, complete_style, option, switch
+from impasto.cli.options import complete_style, takes_options
 from impasto.cli.plan import find_pictures
 from impasto.errors import UsageError
 from impasto.markdown import table_lines
@@ -66,50 +66,19 @@ Row: TypeAlias = dict[str, Any]
 """What was found on one photo beside the baseline, or the means; JSON-ready."""
 
 
+@takes_options
 def style(
-    model: Annotated[
-        str,
-        argument("MODEL", "A style's name or a model file.", autocompletion=complete_style),
-    ],
+    model: Annotated[str, complete_style],
     *,
-    photos: Annotated[Path, option("FOLDER", "A folder of photos.")],
-    painting: Annotated[
-        Path,
-        option(
-            "STYLE_IMAGE",
-            "The painting of the style; for --baseline also a file of its style targets.",
-        ),
-    ],
-    style_name: Annotated[
-        str | None, option("NAME", "A style of the file. [default: its first]", "--style")
-    ] = None,
-    faces: Annotated[
-        Path | None,
-        option(
-            "FILE",
-            "Boxes of faces on the photos, .csv with photo,x0,y0,x1,y1 in pixels. "
-            "[default: those of our validation photos]",
-        ),
-    ] = None,
-    baseline: Annotated[
-        bool,
-        switch(
-            "--baseline",
-            "The paper's objective instead, and iterations of L-BFGS that the style is worth.",
-        ),
-    ] = False,
-    size: Annotated[
-        int | None,
-        option("PX", f"Longer side of the photos beside the baseline. [default: {SIZE_PX}]"),
-    ] = None,
-    iterations: Annotated[
-        int | None, option("N", f"Iterations of the baseline at most. [default: {ITERATIONS}]")
-    ] = None,
-    as_json: Annotated[bool, switch("--json", "One JSON object in place of the tables.")] = False,
-    device: Annotated[
-        str | None,
-        option("|".join(optimizing.DEVICES), "Of the baseline. [default: auto]"),
-    ] = None,
+    photos: Path,
+    painting: Path,
+    style_name: str | None = None,
+    faces: Path | None = None,
+    baseline: bool = False,
+    size: int | None = None,
+    iterations: int | None = None,
+    as_json: bool = False,
+    device: str | None = None,
     threads: options.Threads = None,
 ) -> None:
     """Measure a style: is it painted, and is the photo kept.
@@ -123,6 +92,20 @@ def style(
     beside edges in levels, grid the highest peak of the spectrum (1 is none), lattice the
     deviation of a 2x2 and a 4x4 grid in levels. Below stand results without a painter, and which
     of the measures each fails. docs/measures.md defines all of them.
+
+    Options:
+        model (MODEL): A style's name or a model file.
+        photos (FOLDER): A folder of photos.
+        painting (STYLE_IMAGE): The painting of the style; for --baseline also a file of its style
+            targets.
+        style_name (NAME, --style): A style of the file. [default: its first]
+        faces (FILE): Boxes of faces on the photos, .csv with photo,x0,y0,x1,y1 in pixels. [default:
+            those of our validation photos]
+        baseline: The paper's objective instead, and iterations of L-BFGS that the style is worth.
+        size (PX): Longer side of the photos beside the baseline. [default: 256]
+        iterations (N): Iterations of the baseline at most. [default: 150]
+        as_json (--json): One JSON object in place of the tables.
+        device (auto|cpu|cuda|mps): Of the baseline. [default: auto]
     """
     if not baseline:
         for name, value in {"size": size, "iterations": iterations, "device": device}.items():

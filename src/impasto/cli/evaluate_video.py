@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from impasto.cli import options
 from impasto.cli.console import own_stderr, print_result, progress_bar
-from impasto.cli.options import argument, complete_style, option
+from impasto.cli.options import complete_style, takes_options
 from impasto.dials import Choice, Painting, dials_of
 from impasto.errors import UsageError
 from impasto.markdown import table_lines
@@ -27,32 +27,15 @@ _MODES: Final = ("off", "light", "strong")
 _HEADS: Final = ("clip", "painting", "warp error", "times unpainted", "followed", "pairs")
 
 
+@takes_options
 def video(
-    clip: Annotated[
-        Path, argument("INPUT", "A clip; or a photo, over which three camera moves are made.")
-    ],
+    clip: Path,
     *,
-    painted: Annotated[
-        Path | None, option("FILE", "The clip, painted before: measure that.")
-    ] = None,
-    style: Annotated[
-        str | None,
-        option(
-            "NAME",
-            "A style, or a model file, to paint in now. [default: the first one]",
-            *("--style", "-s"),
-            autocompletion=complete_style,
-        ),
-    ] = None,
-    steady: Annotated[
-        list[str] | None,
-        option(
-            "|".join(_MODES),
-            "How the painting is kept steady; can be given again. [default: each way]",
-        ),
-    ] = None,
-    frames: Annotated[int, option("N", "Of a clip at most, from its beginning.")] = 60,
-    max_size: Annotated[int, option("PX", "Longer side of the frames at most.")] = 640,
+    painted: Path | None = None,
+    style: Annotated[str | None, complete_style] = None,
+    steady: list[str] | None = None,
+    frames: int = 60,
+    max_size: int = 640,
     as_json: options.JsonTable = False,
     threads: options.Threads = None,
 ) -> None:
@@ -62,6 +45,16 @@ def video(
     one before, moved to where things are now, on pixels that can be followed. Motion comes from
     the unpainted clip by dense optical flow. Over a photo it is known: a pan, a zoom and a moving
     thing are made, with a camera's noise.
+
+    Options:
+        clip (INPUT): A clip; or a photo, over which three camera moves are made.
+        painted (FILE): The clip, painted before: measure that.
+        style (NAME, --style, -s): A style, or a model file, to paint in now. [default: the first
+            one]
+        steady (off|light|strong): How the painting is kept steady; can be given again. [default:
+            each way]
+        frames (N): Of a clip at most, from its beginning.
+        max_size (PX): Longer side of the frames at most.
     """
     dials_of(Painting)["max_size"].check(options.flag("max_size"), max_size)
     check_threads(threads)

@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from impasto.cli import optimizing, options
 from impasto.cli.console import own_stderr
-from impasto.cli.options import argument, option, switch
+from impasto.cli.options import takes_options
 from impasto.dials import Choice
 from impasto.errors import UsageError
 from impasto.losses.layers import LAYERS, STYLE_LAYERS
@@ -29,57 +29,27 @@ STYLE_PX: Final = 384
 ALL: Final = "all"
 
 
+@takes_options
 def command(
-    content: Annotated[Path, argument("CONTENT", "The photo.")],
-    styles: Annotated[
-        list[Path],
-        argument("STYLE...", "Paintings, or FILE.targets.safetensors/NAME for a style's."),
-    ],
+    content: Path,
+    styles: list[Path],
     *,
-    output: Annotated[
-        Path | None,
-        option("OUT", "The result. [default: CONTENT.optimized.png]", "-o", "--output"),
-    ] = None,
-    iterations: Annotated[
-        int, option("N", "Evaluations of the objective, the line search's included.")
-    ] = 500,
-    method: Annotated[str, option("|".join(METHODS), "How the objective is minimised.")] = "lbfgs",
-    start: Annotated[str, option("|".join(STARTS), "What it begins with.", "--from")] = "photo",
+    output: Path | None = None,
+    iterations: int = 500,
+    method: str = "lbfgs",
+    start: str = "photo",
     size: optimizing.Size = 512,
-    style_size: Annotated[
-        int | None,
-        option("PX", "Longer side of the paintings. [default: 384, or that of the model]"),
-    ] = None,
-    style_weights: Annotated[
-        str | None, option("A,B,...", "Share of each painting. [default: equal]")
-    ] = None,
-    style_scale: Annotated[
-        float | None, option("X", "Strength of the style against the photo. [default: 3]")
-    ] = None,
-    tv_scale: Annotated[
-        float | None,
-        option("X", "Strength of the total variation, which smooths. [default: 0.02]"),
-    ] = None,
-    weights_of: Annotated[
-        str | None,
-        option("MODEL", "Take the weights that a style or model file was trained with."),
-    ] = None,
-    coarse_to_fine: Annotated[
-        bool,
-        switch(
-            "--coarse-to-fine",
-            "Begin at half the size or less and share the iterations; for 512 px and more.",
-        ),
-    ] = False,
-    save_every: Annotated[
-        int | None, option("N", "Also write the best so far, as OUT.000100.png and so on.")
-    ] = None,
-    tensorboard: Annotated[
-        Path | None, option("FOLDER", "The objective per iteration, for TensorBoard.")
-    ] = None,
-    resume: Annotated[bool, switch("--resume", "Go on with a run that was stopped.")] = False,
+    style_size: int | None = None,
+    style_weights: str | None = None,
+    style_scale: float | None = None,
+    tv_scale: float | None = None,
+    weights_of: str | None = None,
+    coarse_to_fine: bool = False,
+    save_every: int | None = None,
+    tensorboard: Path | None = None,
+    resume: bool = False,
     overwrite: optimizing.Overwrite = False,
-    seed: Annotated[int, option("N", "Of --from noise.")] = 0,
+    seed: int = 0,
     device: optimizing.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
@@ -88,6 +58,25 @@ def command(
     The method of Gatys et al., which the paper compares its networks with: minutes for a
     picture, any painting. The objective is that of training, balanced on the photo itself, or
     with the weights of a trained model. Ctrl-C keeps the best so far.
+
+    Options:
+        content (CONTENT): The photo.
+        styles (STYLE...): Paintings, or FILE.targets.safetensors/NAME for a style's.
+        output (OUT, -o, --output): The result. [default: CONTENT.optimized.png]
+        iterations (N): Evaluations of the objective, the line search's included.
+        method (lbfgs|adam): How the objective is minimised.
+        start (photo|noise, --from): What it begins with.
+        style_size (PX): Longer side of the paintings. [default: 384, or that of the model]
+        style_weights (A,B,...): Share of each painting. [default: equal]
+        style_scale (X): Strength of the style against the photo. [default: 3]
+        tv_scale (X): Strength of the total variation, which smooths. [default: 0.02]
+        weights_of (MODEL): Take the weights that a style or model file was trained with.
+        coarse_to_fine: Begin at half the size or less and share the iterations; for 512 px and
+            more.
+        save_every (N): Also write the best so far, as OUT.000100.png and so on.
+        tensorboard (FOLDER): The objective per iteration, for TensorBoard.
+        resume: Go on with a run that was stopped.
+        seed (N): Of --from noise.
     """
     optimizing.check_numbers(
         iterations=iterations,
@@ -304,31 +293,19 @@ def _weights_of(name_or_path: str) -> TrainedWeights:
     return weights_of_model(path, named)
 
 
+@takes_options
 def invert(
-    photo: Annotated[Path, argument("PHOTO", "A photo, or a painting.")],
+    photo: Path,
     *,
-    layer: Annotated[
-        str,
-        option("LAYER", "A layer, such as relu3_3; with --style also all: the four style layers."),
-    ],
-    style: Annotated[bool, switch("--style", "From Gram matrices, which know no places.")] = False,
-    output: Annotated[
-        Path | None, option("OUT", "The result. [default: PHOTO.LAYER.png]", "-o", "--output")
-    ] = None,
-    iterations: Annotated[int, option("N", "Of L-BFGS.")] = 300,
+    layer: str,
+    style: bool = False,
+    output: Path | None = None,
+    iterations: int = 300,
     size: optimizing.Size = 256,
-    tv_scale: Annotated[
-        float, option("X", "Strength of the total variation, which smooths.")
-    ] = 0.02,
-    loss_network: Annotated[
-        Path | None,
-        option(
-            "FILE",
-            "Other VGG-16 weights: .safetensors or .pth, up to relu5_3 if they reach there.",
-        ),
-    ] = None,
+    tv_scale: float = 0.02,
+    loss_network: Path | None = None,
     overwrite: optimizing.Overwrite = False,
-    seed: Annotated[int, option("N", "Of the noise that it begins with.")] = 0,
+    seed: int = 0,
     device: optimizing.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
@@ -337,6 +314,17 @@ def invert(
     From noise, by L-BFGS, a picture is found with the photo's features at a layer: the lower
     the layer, the more like the photo (the paper's figure 3). With --style it has the same
     Gram matrices instead: colours and textures without their places (figure 4).
+
+    Options:
+        photo (PHOTO): A photo, or a painting.
+        layer (LAYER): A layer, such as relu3_3; with --style also all: the four style layers.
+        style: From Gram matrices, which know no places.
+        output (OUT, -o, --output): The result. [default: PHOTO.LAYER.png]
+        iterations (N): Of L-BFGS.
+        tv_scale (X): Strength of the total variation, which smooths.
+        loss_network (FILE): Other VGG-16 weights: .safetensors or .pth, up to relu5_3 if they reach
+            there.
+        seed (N): Of the noise that it begins with.
     """
     optimizing.check_numbers(
         iterations=iterations, size_px=size, device=device, threads=threads, seed=seed

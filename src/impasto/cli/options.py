@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
@@ -23,11 +24,8 @@ KeyFrames: TypeAlias = dict[str, list[str]]
 
 AT_LEAST_ONE: Final = Number("", kind=int, least=1)
 _SCALE: Final = dials_of(Enlarging)["scale"]
-
-
-def argument(values: str, text: str, **more: Any) -> Any:
-    """Describes an argument: how the help shows it, and what it is."""
-    return typer.Argument(metavar=values, help=text, **more)
+# Of a docstring: a name, what may stand in brackets after it, and a text of several lines.
+_OPTION: Final = re.compile(r"^    (\w+)(?: \((.*?)\))?: (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 def option(values: str | None, text: str, *names: str, **more: Any) -> Any:
@@ -75,9 +73,6 @@ def _beginning(incomplete: str, words: Callable[[], list[str]]) -> list[str]:
         return []
 
 
-Inputs: TypeAlias = Annotated[
-    list[str], argument("INPUT", "Photos, and folders of photos; - is a photo from stdin.")
-]
 StyleName: TypeAlias = Annotated[
     str | None,
     option(
@@ -103,21 +98,6 @@ Quiet: TypeAlias = Annotated[bool, switch("--quiet", "Print only errors.", "-q")
 Verbose: TypeAlias = Annotated[
     bool, switch("--verbose", "Say what is done and how long it takes.", "-v")
 ]
-
-
-def model_file(text: str, values: str = "FILE", **more: Any) -> Any:
-    """Describes ``--model``."""
-    return option(values, text, "--model", "-m", **more)
-
-
-def picture_output(default: str) -> Any:
-    """Describes ``--output`` of a command that changes pictures, by the name used without it."""
-    return option(
-        "OUTPUT",
-        "A file, in the format of its ending; or a folder if it ends in /, exists as one, or there "
-        f"are several inputs; - is stdout. [default: {default} beside the photo, stdout for -]",
-        *("--output", "-o"),
-    )
 
 
 @dataclass(frozen=True)
@@ -156,49 +136,78 @@ def needs_extra(extra: str, purpose: str) -> Iterator[None]:
         raise MissingExtraError(extra, purpose) from error
 
 
-def takes_dials(command: Callable[..., None]) -> Callable[..., None]:
-    """Makes options of dials.
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Makes Typer's arguments and options of a command's parameters and its docstring.
+
+    In the docstring's section ``Options`` a line ``output (OUT, -o, --output): The result.`` is
+    the help of that parameter, after how the help shows its values, and its names and a variable
+    of the environment if it has any but ``--output``. Parameters before ``*`` are arguments. A
+    type `Annotated` with a function has that complete what is typed; one with Typer's description
+    needs no such line.
 
     A parameter ``painting: Annotated[Given, Painting]`` becomes one option for each field of
     `Painting`, which stand in its place in the help; the command is given those that the command
     line gave. Names that follow the class are of dials that are left out. `KeyFrames` in place of
-    `Given` makes an option such as ``--strength-at`` for each dial that is a number.
+    `Given` makes an option such as ``--strength-at`` for each dial that is a number. With a list
+    of parameters in place of the class, it is given all of their values.
     """
     hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, dict[str, Dial]] = {}
+    text, _, section = (inspect.getdoc(command) or "").partition("\n\nOptions:\n")
+    described = {name: (shown, told) for name, shown, told in _OPTION.findall(section)}
+    groups: dict[str, dict[str, Dial | None]] = {}
     parameters: list[inspect.Parameter] = []
     for item in inspect.signature(command).parameters.values():
         hint = hints[item.name]
-        if get_origin(hint) is not Annotated or get_args(hint)[0] not in (Given, KeyFrames):
+        if item.name in described:
+            kind, complete = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
+            hint = Annotated[kind, _description(item, kind, complete, *described[item.name])]
+        if get_origin(hint) is Annotated and get_args(hint)[0] in (Given, KeyFrames):
+            own = _group(*get_args(hint))
+            parameters += [parameter for parameter, _ in own]
+            groups[item.name] = {parameter.name: dial for parameter, dial in own}
+        else:
             parameters.append(item.replace(annotation=hint))
-            continue
-        wanted, kind, *left_out = get_args(hint)
-        own = {name: dial for name, dial in dials_of(kind).items() if name not in left_out}
-        if wanted == KeyFrames:
-            own = {f"{name}_at": dial for name, dial in own.items() if _is_gradual(dial)}
-        make = _key_frames if wanted == KeyFrames else _parameter
-        parameters += [make(name, dial) for name, dial in own.items()]
-        groups[item.name] = own
 
     @functools.wraps(command)
     def taking(**values: Any) -> None:
-        for parameter, own in groups.items():
+        for group, own in groups.items():
             given = {name: values.pop(name) for name in own}
-            values[parameter] = {
-                name.removesuffix("_at"): _value(name, own[name], value)
+            values[group] = {
+                name.removesuffix("_at"): value if dial is None else _value(name, dial, value)
                 for name, value in given.items()
-                if value not in (None, False, [])
+                if (dial := own[name]) is None or value not in (None, False, [])
             }
         command(**values)
 
-    give_signature(taking, parameters)
+    taking.__doc__ = text
+    taking.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    taking.__annotations__ = {item.name: item.annotation for item in parameters}
     return taking
 
 
-def give_signature(command: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
-    """Makes a function of keyword arguments look as if they were written out, for Typer."""
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {item.name: item.annotation for item in parameters}
+def _description(item: inspect.Parameter, kind: Any, complete: Any, shown: str, told: str) -> Any:
+    """Makes Typer's description of a parameter of what its docstring tells."""
+    words = shown.split(", ") if shown else []
+    names = [word for word in words if word.startswith("-")]
+    variable = next((word for word in words if word.startswith("IMPASTO_")), None)
+    values = next((word for word in words if word not in (*names, variable)), None)
+    text = re.sub(r"\s+", " ", told.strip())
+    if item.kind is not inspect.Parameter.KEYWORD_ONLY:
+        return typer.Argument(metavar=values, help=text, autocompletion=complete)
+    if kind is bool:  # with a name of its own it has no opposite
+        names = names or [flag(item.name)]
+    return option(values, text, *names, envvar=variable, autocompletion=complete)
+
+
+def _group(wanted: Any, source: Any, *left_out: str) -> list[tuple[inspect.Parameter, Dial | None]]:
+    """Returns the options that stand in the place of one parameter, and their dials."""
+    if isinstance(source, list):
+        return [(parameter, None) for parameter in source]
+    dials = {name: dial for name, dial in dials_of(source).items() if name not in left_out}
+    if wanted == KeyFrames:
+        gradual = {name: dial for name, dial in dials.items() if _is_gradual(dial)}
+        return [(_key_frames(f"{name}_at", dial), dial) for name, dial in gradual.items()]
+    return [(_parameter(name, dial), dial) for name, dial in dials.items()]
 
 
 def keyword(name: str, kind: Any, described: Any, default: Any = None) -> inspect.Parameter:
@@ -238,7 +247,7 @@ def _key_frames(name: str, dial: Dial) -> inspect.Parameter:
     return keyword(name, list[str] | None, described)
 
 
-def dial_option(dial: Dial, name: str, text: str = "", **more: Any) -> Any:
+def dial_option(dial: Dial, name: str, text: str = "") -> Any:
     """Describes a dial's option: by the dial's help and default, or by a text of its own."""
     if not text:
         default = dial.otherwise or ("" if dial.default is None else f"{dial.default:g}")
@@ -248,7 +257,7 @@ def dial_option(dial: Dial, name: str, text: str = "", **more: Any) -> Any:
     def complete(incomplete: str) -> list[str]:
         return _beginning(incomplete, lambda: words)
 
-    return option(dial.values, text, name, autocompletion=complete if words else None, **more)
+    return option(dial.values, text, name, autocompletion=complete if words else None)
 
 
 Upscale: TypeAlias = Annotated[

@@ -6,19 +6,15 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from impasto.cli.console import own_stderr, print_note, print_result
 from impasto.cli.options import (
     Given,
     complete_style,
-    dial_option,
-    model_file,
     needs_extra,
-    option,
-    switch,
-    takes_dials,
+    takes_options,
 )
 from impasto.dials import Number, Painting, Writing, dials_of
 from impasto.errors import UsageError
@@ -30,93 +26,52 @@ _MAX_PIXELS: Final = dials_of(Writing)["max_pixels"]
 _MEMORY: Final = dials_of(Painting)["memory"]
 _EXAMPLE: Final = "pagoda.jpg"
 
-Models: TypeAlias = Annotated[
-    list[Path] | None,
-    model_file(
-        "A model file to serve beside the styles of `impasto styles`; may repeat.",
-        envvar="IMPASTO_MODEL",
-    ),
-]
-BrowserPort: TypeAlias = Annotated[int, option("N", "Port on this machine; 0 is any free one.")]
-NoBrowser: TypeAlias = Annotated[
-    bool, switch("--no-browser", "Print the address and open nothing.")
-]
 
-
-def _setting(name: str, values: str, text: str) -> Any:
-    """Describes an option that a variable of the environment may hold instead."""
-    return option(values, text, f"--{name.lower().replace('_', '-')}", envvar=f"IMPASTO_{name}")
-
-
+@takes_options
 def command(
     *,
-    host: Annotated[
-        str,
-        _setting(
-            "HOST", "ADDRESS", "Address to listen on; one that other machines reach needs a token."
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[int, _setting("PORT", "N", "Port; 0 is any free one.")] = 8000,
-    model: Models = None,
-    token_file: Annotated[
-        Path | None,
-        _setting(
-            "TOKEN_FILE",
-            "FILE",
-            "Holds the token that requests must carry, which IMPASTO_TOKEN may hold instead.",
-        ),
-    ] = None,
-    no_auth: Annotated[bool, switch("--no-auth", "Answer other machines without a token.")] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        _setting(
-            "ALLOW_HOST",
-            "NAME",
-            "Name by which the service is reached, besides localhost and --host; may repeat.",
-        ),
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None,
-        _setting("CORS_ORIGIN", "URL", "Let pages of this origin use the service; may repeat."),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        _setting(
-            "WORKERS",
-            "N",
-            "Pictures worked on at once, which share the cores. [default: one per core]",
-        ),
-    ] = None,
-    queue: Annotated[
-        int, _setting("QUEUE", "N", "Requests that may wait; more are refused at once.")
-    ] = 32,
-    max_upload: Annotated[int, _setting("MAX_UPLOAD", "MB", "Largest request.")] = 20,
-    max_pixels: Annotated[
-        str,
-        dial_option(
-            _MAX_PIXELS,
-            "--max-pixels",
-            "Refuse photos and results with more pixels.",
-            envvar="IMPASTO_MAX_PIXELS",
-        ),
-    ] = "50000000",
-    time_limit: Annotated[float, _setting("TIME_LIMIT", "SECONDS", "For one request.")] = 60.0,
-    memory: Annotated[
-        str | None,
-        dial_option(
-            _MEMORY,
-            "--memory",
-            "For a picture that a model paints as a whole, such as 2GiB. [default: what "
-            "there is, shared among the workers]",
-            envvar="IMPASTO_MEMORY",
-        ),
-    ] = None,
-    quiet: Annotated[bool, switch("--quiet", "Log only what goes wrong.", "-q")] = False,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    model: list[Path] | None = None,
+    token_file: Path | None = None,
+    no_auth: bool = False,
+    allow_host: list[str] | None = None,
+    cors_origin: list[str] | None = None,
+    workers: int | None = None,
+    queue: int = 32,
+    max_upload: int = 20,
+    max_pixels: str = "50000000",
+    time_limit: float = 60.0,
+    memory: str | None = None,
+    quiet: bool = False,
 ) -> None:
     """Paint pictures that come over HTTP, and show a web page for it.
 
     Ctrl-C stops it after the requests that it has begun. The log on stderr is one JSON line a
     request; docs/deploy.md tells of the rest.
+
+    Options:
+        host (ADDRESS, IMPASTO_HOST): Address to listen on; one that other machines reach needs a
+            token.
+        port (N, IMPASTO_PORT): Port; 0 is any free one.
+        model (FILE, --model, -m, IMPASTO_MODEL): A model file to serve beside the styles of
+            `impasto styles`; may repeat.
+        token_file (FILE, IMPASTO_TOKEN_FILE): Holds the token that requests must carry, which
+            IMPASTO_TOKEN may hold instead.
+        no_auth: Answer other machines without a token.
+        allow_host (NAME, IMPASTO_ALLOW_HOST): Name by which the service is reached, besides
+            localhost and --host; may repeat.
+        cors_origin (URL, IMPASTO_CORS_ORIGIN): Let pages of this origin use the service; may
+            repeat.
+        workers (N, IMPASTO_WORKERS): Pictures worked on at once, which share the cores. [default:
+            one per core]
+        queue (N, IMPASTO_QUEUE): Requests that may wait; more are refused at once.
+        max_upload (MB, IMPASTO_MAX_UPLOAD): Largest request.
+        max_pixels (N, IMPASTO_MAX_PIXELS): Refuse photos and results with more pixels.
+        time_limit (SECONDS, IMPASTO_TIME_LIMIT): For one request.
+        memory (SIZE, IMPASTO_MEMORY): For a picture that a model paints as a whole, such as 2GiB.
+            [default: what there is, shared among the workers]
+        quiet (--quiet, -q): Log only what goes wrong.
     """
     with needs_extra("serve", "`impasto serve`"):
         from impasto.server import running
@@ -146,48 +101,53 @@ def command(
         running.run(settings, started, log_level=logging.WARNING if quiet else logging.INFO)
 
 
+@takes_options
 def app(
     *,
-    model: Models = None,
-    port: BrowserPort = 0,
-    time_limit: Annotated[float, option("SECONDS", "For one picture.")] = LOCAL_TIME_LIMIT_S,
-    no_browser: NoBrowser = False,
+    model: list[Path] | None = None,
+    port: int = 0,
+    time_limit: float = LOCAL_TIME_LIMIT_S,
+    no_browser: bool = False,
 ) -> None:
     """Open the web page that paints photos in the browser.
 
     Only this machine can reach it, and nothing leaves it. Ctrl-C stops it.
+
+    Options:
+        model (FILE, --model, -m, IMPASTO_MODEL): A model file to serve beside the styles of
+            `impasto styles`; may repeat.
+        port (N): Port on this machine; 0 is any free one.
+        time_limit (SECONDS): For one picture.
+        no_browser: Print the address and open nothing.
     """
     _open_page(model, port, "", no_browser=no_browser, time_limit_s=time_limit)
 
 
-@takes_dials
+@takes_options
 def webcam(
     *,
-    style: Annotated[
-        str | None,
-        option(
-            "NAME",
-            "The style to begin with, one of `impasto styles`. [default: the first one]",
-            *("--style", "-s"),
-            autocompletion=complete_style,
-        ),
-    ] = None,
-    model: Models = None,
+    style: Annotated[str | None, complete_style] = None,
+    model: list[Path] | None = None,
     painting: Annotated[Given, Painting, "mask", "memory", "max_size"],
-    frame_rate: Annotated[
-        int,
-        option("FPS", "Frames per second to hold, by painting smaller or larger ones."),
-    ] = 12,
-    no_mirror: Annotated[
-        bool, switch("--no-mirror", "Show what others see, not a mirror image.")
-    ] = False,
-    port: BrowserPort = 0,
-    no_browser: NoBrowser = False,
+    frame_rate: int = 12,
+    no_mirror: bool = False,
+    port: int = 0,
+    no_browser: bool = False,
 ) -> None:
     """Paint what the camera sees, live, in the browser.
 
     The picture stays on this machine. Style, strength, mirror, frame rate and recording have
     their controls on the page. Ctrl-C stops it.
+
+    Options:
+        style (NAME, --style, -s): The style to begin with, one of `impasto styles`. [default: the
+            first one]
+        model (FILE, --model, -m, IMPASTO_MODEL): A model file to serve beside the styles of
+            `impasto styles`; may repeat.
+        frame_rate (FPS): Frames per second to hold, by painting smaller or larger ones.
+        no_mirror: Show what others see, not a mirror image.
+        port (N): Port on this machine; 0 is any free one.
+        no_browser: Print the address and open nothing.
     """
     Number("", kind=int, least=1, most=60).check("--frame-rate", frame_rate)
     asked: dict[str, object] = {

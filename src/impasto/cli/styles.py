@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from impasto.cli.console import one_line, print_note
-from impasto.cli.options import argument, complete_own_style, option, switch
+from impasto.cli.options import complete_own_style, takes_options
 from impasto.errors import UnknownStyleError, UsageError
 
 if TYPE_CHECKING:
@@ -21,30 +21,25 @@ TRIAL_PX: Final = 32
 """Sides of the picture on which a model is tried before it is taken in."""
 
 
+@takes_options
 def command(
     context: typer.Context,
     *,
-    as_json: Annotated[bool, switch("--json", "One JSON object per style.")] = False,
-    sheet: Annotated[
-        str | None,
-        option("PHOTO", "Paint a photo in every style, side by side on one picture."),
-    ] = None,
-    output: Annotated[
-        str | None,
-        option(
-            "OUTPUT",
-            "The sheet's file or folder. [default: PHOTO.styles.jpg beside the photo, .png for a "
-            ".png]",
-            *("--output", "-o"),
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, switch("--overwrite", "Replace a sheet that is already there.")
-    ] = False,
+    as_json: bool = False,
+    sheet: str | None = None,
+    output: str | None = None,
+    overwrite: bool = False,
 ) -> None:
     """List the styles that are there, or change your own.
 
     The first is used when none is named. Your own come after the shipped ones, file by file.
+
+    Options:
+        as_json (--json): One JSON object per style.
+        sheet (PHOTO): Paint a photo in every style, side by side on one picture.
+        output (OUTPUT, --output, -o): The sheet's file or folder. [default: PHOTO.styles.jpg beside
+            the photo, .png for a .png]
+        overwrite: Replace a sheet that is already there.
     """
     given = {
         "--json": as_json,
@@ -101,18 +96,17 @@ def _table(styles: tuple[Style, ...]) -> list[str]:
     return lines
 
 
-def add(
-    model: Annotated[Path, argument("FILE", "A model file.")],
-    *,
-    overwrite: Annotated[
-        bool, switch("--overwrite", "Replace an own style of the same name.")
-    ] = False,
-) -> None:
+@takes_options
+def add(model: Path, *, overwrite: bool = False) -> None:
     """Add a model to your own styles.
 
     It is tried on a small picture and copied into your data folder (`impasto info` says
     where), with its plain weights if they lie beside it. From then on its name works wherever
     a shipped style's does; a file of several styles goes by the first one's.
+
+    Options:
+        model (FILE): A model file.
+        overwrite: Replace an own style of the same name.
     """
     import numpy as np
 
@@ -152,12 +146,13 @@ def _plain_weights(model: Path, sha256: str) -> Path | None:
     return None
 
 
-def remove(
-    name: Annotated[
-        str, argument("NAME", "One of your own styles.", autocompletion=complete_own_style)
-    ],
-) -> None:
-    """Remove one of your own styles, with everything in its file."""
+@takes_options
+def remove(name: Annotated[str, complete_own_style]) -> None:
+    """Remove one of your own styles, with everything in its file.
+
+    Options:
+        name (NAME): One of your own styles.
+    """
     from impasto.catalog import shipped_styles
     from impasto.catalog.own import own_models, remove_model
     from impasto.runtime.styles import list_styles

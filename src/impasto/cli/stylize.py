@@ -7,17 +7,17 @@ from typing import Annotated
 
 from impasto.cli import options
 from impasto.cli.console import own_stderr
-from impasto.cli.options import Given, Voice, takes_dials
+from impasto.cli.options import Given, Voice, takes_options
 from impasto.dials import Painting, Writing
 
 
-@takes_dials
+@takes_options
 def command(
-    inputs: options.Inputs,
+    inputs: list[str],
     *,
     style: options.StyleName = None,
-    model: Annotated[Path | None, options.model_file("A model file.")] = None,
-    output: Annotated[str | None, options.picture_output("PHOTO.STYLE.jpg")] = None,
+    model: Path | None = None,
+    output: str | None = None,
     painting: Annotated[Given, Painting],
     writing: Annotated[Given, Writing],
     device: options.Device = "auto",
@@ -30,6 +30,13 @@ def command(
 
     A result has its photo's size. Folders keep their structure; run the same line again to go
     on where it stopped. Each result's path is printed.
+
+    Options:
+        inputs (INPUT): Photos, and folders of photos; - is a photo from stdin.
+        model (FILE, --model, -m): A model file.
+        output (OUTPUT, --output, -o): A file, in the format of its ending; or a folder if it ends
+            in /, exists as one, or there are several inputs; - is stdout. [default: PHOTO.STYLE.jpg
+            beside the photo, stdout for -]
     """
     dials, files = Painting(**painting), Writing(**writing)
     voice = Voice(as_json, quiet, verbose)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import typer
 
 from impasto.cli.console import clock, print_note, steps_shown
-from impasto.cli.options import argument, give_signature, keyword, needs_extra, option, switch
+from impasto.cli.options import Given, keyword, needs_extra, option, takes_options
 from impasto.data.examples import example_photos_folder
 from impasto.errors import UsageError
 from impasto.networks import NETWORKS, UPSCALERS, FastUpscalerSpec, NetworkSpec
@@ -33,33 +33,95 @@ if TYPE_CHECKING:
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600}
 
-_STYLE_NETWORK_HELPS: Final = {
-    "width": "Channels of the first layer; of the trunk of draft_refine.",
-    "residual_blocks": "Number of residual blocks.",
-    "norm": "Normalisation.",
-    "upsampling": "Upsampling.",
-    "padding": "Padding.",
-    "output_scaling": "Scaling of the output.",
-}
-_UPSCALER_NETWORK_HELPS: Final = {
-    "width": "Channels of the network.",
-    "residual_blocks": "Number of residual blocks.",
-    "skip": "How the copy of the input in --network fast is enlarged.",
-}
+
+def _choice(name: str, words: Sequence[Any], text: str) -> inspect.Parameter:
+    """Makes an option of some words, or of whole numbers where there are none."""
+    kind = type(words[0]) if words else int
+    return keyword(name, kind | None, option("|".join(map(str, words)) or None, text, flag(name)))
 
 
+def _network_options(
+    spec: type, spec_fields: Mapping[str, str], **helps: str
+) -> list[inspect.Parameter]:
+    """Makes the options that change a field of a network's spec."""
+    hints = get_type_hints(spec)
+    return [
+        _choice(name, choices(hints[spec_fields[name]]), f"{text} [default: the network's own]")
+        for name, text in helps.items()
+    ]
+
+
+def _setting_options(config: type[RunConfig]) -> list[inspect.Parameter]:
+    """Makes one option per setting of a config: those of its task, then those of any run."""
+    common = {item.name for item in fields(RunConfig)}
+    items = sorted(fields(config), key=lambda item: item.name in common)
+    hints = get_type_hints(config)
+    return [_setting(item, hints[item.name]) for item in items if item.metadata["cli"]]
+
+
+def _setting(item: Any, hint: Any) -> inspect.Parameter:
+    kinds: dict[Any, type] = {
+        int: int,
+        float: float,
+        int | None: int,
+        float | None: float,
+        Path | None: Path,
+    }
+    text: str = item.metadata["help"]
+    if item.default not in (None, MISSING):
+        several = isinstance(item.default, tuple)
+        text += f" [default: {','.join(map(str, item.default)) if several else item.default}]"
+    if words := choices(hint):
+        return _choice(item.name, words, text)
+    return keyword(item.name, kinds.get(hint, str) | None, option(None, text, flag(item.name)))
+
+
+_STYLE_NETWORK: Final = [
+    keyword(
+        "network",
+        str | None,
+        option(
+            "|".join(NETWORKS),
+            f"The network; one style but for {MANY_STYLES}. [default: {MANY_STYLES}]",
+        ),
+    ),
+    *_network_options(
+        NetworkSpec,
+        NETWORK_SETTINGS,
+        width="Channels of the first layer; of the trunk of draft_refine.",
+        residual_blocks="Number of residual blocks.",
+        norm="Normalisation.",
+        upsampling="Upsampling.",
+        padding="Padding.",
+        output_scaling="Scaling of the output.",
+    ),
+]
+_UPSCALER_NETWORK: Final = [
+    _choice("network", list(UPSCALERS), "The network. [default: fast, or the preset's]"),
+    *_network_options(
+        FastUpscalerSpec,
+        upscaler_config.NETWORK_SETTINGS,
+        width="Channels of the network.",
+        residual_blocks="Number of residual blocks.",
+        skip="How the copy of the input in --network fast is enlarged.",
+    ),
+]
+
+
+@takes_options
 def command(
     pictures: list[Path],
     *,
-    output: Path | None,
-    preset: str | None,
-    recipe: Path | None,
-    max_time: str | None,
-    resume: bool,
-    add_to: str | None,
-    from_scratch: bool,
-    train_trunk: bool,
-    **settings: Any,
+    output: Path | None = None,
+    preset: str | None = None,
+    network: Annotated[Given, _STYLE_NETWORK],
+    recipe: Path | None = None,
+    add_to: str | None = None,
+    from_scratch: bool = False,
+    train_trunk: bool = False,
+    max_time: str | None = None,
+    resume: bool = False,
+    given: Annotated[Given, _setting_options(TrainingConfig)],
 ) -> None:
     """Train a style on your own painting, or several styles in one network.
 
@@ -70,8 +132,21 @@ def command(
     trains a whole network, for 20 minutes unless --max-time, --steps or --preset says
     otherwise. RUN_FOLDER gets preview.jpg, TensorBoard's curves, checkpoints and, at the end,
     the model.
+
+    Options:
+        pictures (PAINTING... [PHOTOS]): Paintings to learn, or a file of their style targets; then
+            a folder, .zip or .tar of photos.
+        output (RUN_FOLDER, -o, --output): Folder of the run. [default: runs/PAINTING]
+        preset (paper|released): Full schedule of that name.
+        recipe (FILE.toml): Settings of a shipped model.
+        add_to (MODEL): Style or model file that the paintings are added to; its own styles stay as
+            they are. [default: the shipped gallery]
+        from_scratch: Begin with no model: train a whole network.
+        train_trunk: Begin with that model and train all of it; only PAINTINGS are kept.
+        max_time (90s|20m|2h): Length of the run.
+        resume: Go on from the run's newest checkpoint.
     """
-    settings = _parsed(TrainingConfig, settings, max_time)
+    settings = _parsed(TrainingConfig, network | given, max_time)
     paintings, photos = _split(pictures)
     settings |= {"photos": photos, "output": output, "preset": preset}
     with needs_extra("train", "impasto train"):
@@ -100,15 +175,17 @@ def command(
     _tell(model, config, "stylize")
 
 
+@takes_options
 def train_upscaler(
-    photos: Path | None,
+    photos: Path | None = None,
     *,
-    output: Path | None,
-    preset: str | None,
-    recipe: Path | None,
-    max_time: str | None,
-    resume: bool,
-    **settings: Any,
+    output: Path | None = None,
+    preset: str | None = None,
+    network: Annotated[Given, _UPSCALER_NETWORK],
+    recipe: Path | None = None,
+    max_time: str | None = None,
+    resume: bool = False,
+    given: Annotated[Given, _setting_options(UpscalerConfig)],
 ) -> None:
     """Train a super-resolution model, which `impasto upscale` takes.
 
@@ -117,8 +194,17 @@ def train_upscaler(
     20 minutes long unless --max-time, --steps or --preset says otherwise. RUN_FOLDER gets
     preview.jpg (low resolution, bicubic, result, original), TensorBoard's curves, checkpoints
     and, at the end, the model.
+
+    Options:
+        photos ([PHOTOS]): Folder, .zip or .tar of photos.
+        output (RUN_FOLDER, -o, --output): Folder of the run. [default: runs/x4-feature, by scale
+            and loss]
+        preset (paper): Full schedule of the paper.
+        recipe (FILE.toml): Settings of a shipped model.
+        max_time (90s|20m|2h): Length of the run.
+        resume: Go on from the run's newest checkpoint.
     """
-    settings = _parsed(UpscalerConfig, settings, max_time)
+    settings = _parsed(UpscalerConfig, network | given, max_time)
     settings |= {"photos": photos, "output": output}
     with needs_extra("train", "impasto train-upscaler"):
         from impasto.training import train
@@ -187,9 +273,6 @@ def describe(report: StepReport) -> str:
     )
 
 
-# --- Options from settings ------------------------------------------------------------------
-
-
 def parse_duration(text: str) -> float:
     """Turns ``90s``, ``20m`` or ``2h`` into seconds.
 
@@ -228,137 +311,3 @@ def _parse(config: type[RunConfig], name: str, value: Any) -> Any:
         return tuple(kind(part) for part in value.split(","))
     except ValueError:
         raise UsageError(f"{flag(name)} is {value!r}; give {words}, separated by commas") from None
-
-
-def _run_options(folder: str) -> dict[str, inspect.Parameter]:
-    """Returns the options of any run that are no settings; the folder is the one used without."""
-    return {
-        "output": keyword(
-            "output",
-            Path | None,
-            option("RUN_FOLDER", f"Folder of the run. [default: {folder}]", "-o", "--output"),
-        ),
-        "recipe": keyword(
-            "recipe", Path | None, option("FILE.toml", "Settings of a shipped model.")
-        ),
-        "max_time": keyword("max_time", str | None, option("90s|20m|2h", "Length of the run.")),
-        "resume": keyword(
-            "resume", bool, switch("--resume", "Go on from the run's newest checkpoint."), False
-        ),
-    }
-
-
-def _choice(name: str, words: Sequence[Any], text: str) -> inspect.Parameter:
-    """Makes an option of some words, or of whole numbers where there are none."""
-    kind = type(words[0]) if words else int
-    return keyword(name, kind | None, option("|".join(map(str, words)) or None, text, flag(name)))
-
-
-def _network_options(
-    spec: type, helps: Mapping[str, str], spec_fields: Mapping[str, str]
-) -> list[inspect.Parameter]:
-    """Makes the options that change a field of a network's spec."""
-    hints = get_type_hints(spec)
-    return [
-        _choice(name, choices(hints[spec_fields[name]]), f"{text} [default: the network's own]")
-        for name, text in helps.items()
-    ]
-
-
-def _setting_options(config: type[RunConfig]) -> list[inspect.Parameter]:
-    """Makes one option per setting of a config: those of its task, then those of any run."""
-    common = {item.name for item in fields(RunConfig)}
-    items = sorted(fields(config), key=lambda item: item.name in common)
-    hints = get_type_hints(config)
-    return [_setting(item, hints[item.name]) for item in items if item.metadata["cli"]]
-
-
-def _setting(item: Any, hint: Any) -> inspect.Parameter:
-    kinds: dict[Any, type] = {
-        int: int,
-        float: float,
-        int | None: int,
-        float | None: float,
-        Path | None: Path,
-    }
-    text: str = item.metadata["help"]
-    if item.default not in (None, MISSING):
-        several = isinstance(item.default, tuple)
-        text += f" [default: {','.join(map(str, item.default)) if several else item.default}]"
-    if words := choices(hint):
-        return _choice(item.name, words, text)
-    return keyword(item.name, kinds.get(hint, str) | None, option(None, text, flag(item.name)))
-
-
-def _train_options() -> list[inspect.Parameter]:
-    run = _run_options("runs/PAINTING")
-    return [
-        keyword(
-            "pictures",
-            list[Path],
-            argument(
-                "PAINTING... [PHOTOS]",
-                "Paintings to learn, or a file of their style targets; then a folder, "
-                ".zip or .tar of photos.",
-            ),
-            inspect.Parameter.empty,
-        ),
-        run.pop("output"),
-        keyword("preset", str | None, option("paper|released", "Full schedule of that name.")),
-        keyword(
-            "network",
-            str | None,
-            option(
-                "|".join(NETWORKS),
-                f"The network; one style but for {MANY_STYLES}. [default: {MANY_STYLES}]",
-            ),
-        ),
-        *_network_options(NetworkSpec, _STYLE_NETWORK_HELPS, NETWORK_SETTINGS),
-        run.pop("recipe"),
-        keyword(
-            "add_to",
-            str | None,
-            option(
-                "MODEL",
-                "Style or model file that the paintings are added to; its own styles "
-                "stay as they are. [default: the shipped gallery]",
-            ),
-        ),
-        keyword(
-            "from_scratch",
-            bool,
-            switch("--from-scratch", "Begin with no model: train a whole network."),
-            False,
-        ),
-        keyword(
-            "train_trunk",
-            bool,
-            switch(
-                "--train-trunk",
-                "Begin with that model and train all of it; only PAINTINGS are kept.",
-            ),
-            False,
-        ),
-        *run.values(),
-        *_setting_options(TrainingConfig),
-    ]
-
-
-def _train_upscaler_options() -> list[inspect.Parameter]:
-    run = _run_options("runs/x4-feature, by scale and loss")
-    networks = "The network. [default: fast, or the preset's]"
-    return [
-        keyword("photos", Path | None, argument("[PHOTOS]", "Folder, .zip or .tar of photos.")),
-        run.pop("output"),
-        keyword("preset", str | None, option("paper", "Full schedule of the paper.")),
-        _choice("network", list(UPSCALERS), networks),
-        *_network_options(
-            FastUpscalerSpec, _UPSCALER_NETWORK_HELPS, upscaler_config.NETWORK_SETTINGS
-        ),
-        *run.values(),
-        *_setting_options(UpscalerConfig),
-    ]
-
-
-give_signature(command, _train_options())
-give_signature(train_upscaler, _train_upscaler_options())

@@ -5,24 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from impasto.cli import options
-from impasto.cli.options import Given, Voice, takes_dials
+from impasto.cli.options import Given, Voice, takes_options
 from impasto.dials import Enlarging, Writing
 
 
-@takes_dials
+@takes_options
 def command(
-    inputs: options.Inputs,
+    inputs: list[str],
     *,
-    model: Annotated[
-        str | None,
-        options.model_file(
-            "photo for usual pictures; sharp and faithful for clean ones, with more detail or "
-            "fewer errors; or a model file. [default: the first for the scale]",
-            "photo|sharp|faithful|FILE",
-            autocompletion=options.complete_upscaler,
-        ),
-    ] = None,
-    output: Annotated[str | None, options.picture_output("PHOTO.x2.jpg")] = None,
+    model: Annotated[str | None, options.complete_upscaler] = None,
+    output: str | None = None,
     enlarging: Annotated[Given, Enlarging],
     writing: Annotated[Given, Writing],
     device: options.Device = "auto",
@@ -35,6 +27,15 @@ def command(
 
     Transparency is enlarged too. Folders keep their structure; run the same line again to go
     on where it stopped. Each result's path is printed.
+
+    Options:
+        inputs (INPUT): Photos, and folders of photos; - is a photo from stdin.
+        model (photo|sharp|faithful|FILE, --model, -m): photo for usual pictures; sharp and
+            faithful for clean ones, with more detail or fewer errors; or a model file. [default:
+            the first for the scale]
+        output (OUTPUT, --output, -o): A file, in the format of its ending; or a folder if it ends
+            in /, exists as one, or there are several inputs; - is stdout. [default: PHOTO.x2.jpg
+            beside the photo, stdout for -]
     """
     dials, files = Enlarging(**enlarging), Writing(**writing)
     voice = Voice(as_json, quiet, verbose)

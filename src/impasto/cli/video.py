@@ -7,66 +7,28 @@ from typing import Annotated
 
 from impasto.cli import options
 from impasto.cli.console import own_stderr, print_note
-from impasto.cli.options import Given, KeyFrames, Voice, argument, option, takes_dials
+from impasto.cli.options import Given, KeyFrames, Voice, takes_options
 from impasto.dials import Enlarging, Painting, Writing
 
 
-@takes_dials
+@takes_options
 def command(
-    clip: Annotated[Path, argument("INPUT", "A clip, or an animated GIF, WebP or PNG.")],
+    clip: Path,
     *,
     style: options.StyleName = None,
-    model: Annotated[
-        str | None,
-        options.model_file("A model file; with --upscale also photo, sharp or faithful."),
-    ] = None,
-    output: Annotated[
-        str | None,
-        option(
-            "FILE",
-            "The result: .mp4, .mov, .mkv, .webm, .gif, .webp or .png. [default: CLIP.STYLE.mp4 "
-            "beside the clip, with its suffix]",
-            *("--output", "-o"),
-        ),
-    ] = None,
+    model: str | None = None,
+    output: str | None = None,
     painting: Annotated[Given, Painting],
-    style_at: Annotated[
-        list[str] | None,
-        option(
-            "TIME:STYLE",
-            "A style from this second on; can be given again; values change steadily in between.",
-        ),
-    ] = None,
+    style_at: list[str] | None = None,
     key_frames: Annotated[KeyFrames, Painting],
-    steady: Annotated[
-        str | None,
-        option(
-            "off|light|strong",
-            "How much a frame takes over from the one before, against flicker. "
-            "[default: light; off with --upscale]",
-        ),
-    ] = None,
+    steady: str | None = None,
     upscale: options.Upscale = None,
     enlarging: Annotated[Given, Enlarging, "scale"],
-    start: Annotated[str | None, option("SECONDS", "Leave out what comes before.")] = None,
-    end: Annotated[str | None, option("SECONDS", "Leave out what comes from here on.")] = None,
-    fps: Annotated[
-        float | None, option("N", "Frames per second. [default: each frame keeps its time]")
-    ] = None,
-    codec: Annotated[
-        str | None,
-        option(
-            "h264|hevc|vp9|av1|prores",
-            "[default: h264; hevc for more than 8 bits; vp9 in .webm]",
-        ),
-    ] = None,
-    crf: Annotated[
-        int | None,
-        option(
-            "N",
-            "Rate factor, lower is better and larger. [default: h264 18, hevc 20, others 28]",
-        ),
-    ] = None,
+    start: str | None = None,
+    end: str | None = None,
+    fps: float | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
     writing: Annotated[Given, Writing, "format", "quality", "max_pixels"],
     device: options.Device = "auto",
     threads: options.Threads = None,
@@ -78,6 +40,21 @@ def command(
 
     Sound, subtitles, chapters, rotation and the times of frames are kept. A run that was
     interrupted goes on from its last finished piece when you run the same line again.
+
+    Options:
+        clip (INPUT): A clip, or an animated GIF, WebP or PNG.
+        model (FILE, --model, -m): A model file; with --upscale also photo, sharp or faithful.
+        output (FILE, --output, -o): The result: .mp4, .mov, .mkv, .webm, .gif, .webp or .png.
+            [default: CLIP.STYLE.mp4 beside the clip, with its suffix]
+        style_at (TIME:STYLE): A style from this second on; can be given again; values change
+            steadily in between.
+        steady (off|light|strong): How much a frame takes over from the one before, against flicker.
+            [default: light; off with --upscale]
+        start (SECONDS): Leave out what comes before.
+        end (SECONDS): Leave out what comes from here on.
+        fps (N): Frames per second. [default: each frame keeps its time]
+        codec (h264|hevc|vp9|av1|prores): [default: h264; hevc for more than 8 bits; vp9 in .webm]
+        crf (N): Rate factor, lower is better and larger. [default: h264 18, hevc 20, others 28]
     """
     if steady is None:
         steady = "light" if upscale is None else "off"
