@@ -15,12 +15,21 @@ import inspect
 import math
 import numbers
 import re
-import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, TypeAlias, TypedDict, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    ClassVar,
+    Final,
+    Self,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+)
 
 from impasto.errors import UsageError
 
@@ -59,18 +68,20 @@ class Dial(ABC):
     _: KW_ONLY
     otherwise: str = ""
     local: bool = False
+    word: ClassVar[str] = ""
+    """What stands for the values in a help, where it does not list them."""
 
     @property
-    @abstractmethod
     def values(self) -> str:
         """The values as a help shows them: ``0..1.5``, ``2|4|8``, ``PX``."""
+        return self.word
 
     def read(self, name: str, text: str) -> Any:
-        """Turns text into a value.
+        """Turns the text of a command line or a request into a value.
 
         Args:
             name: of the dial, as the caller wrote it: ``--stroke-size`` or ``stroke_size``.
-            text: as a command line or a request has it.
+            text: what was given.
 
         Raises:
             UsageError: it is none of the dial's values.
@@ -82,14 +93,10 @@ class Dial(ABC):
         return self.check(name, value)
 
     def check(self, name: str, value: Any) -> Any:
-        """Returns a value, a number as Python's own.
-
-        Args:
-            name: of the dial, as the caller wrote it.
-            value: None only where that is the default.
+        """Returns a value, a number as Python's own; None only where that is the default.
 
         Raises:
-            UsageError: it is none of the dial's values.
+            UsageError: it is none of the dial's values; the message begins with ``name``.
         """
         if value is None and self.default is None:
             return None
@@ -140,6 +147,8 @@ class Number(Dial):
     @property
     def values(self) -> str:
         """The range, or else the unit."""
+        if self.word:
+            return self.word
         return self.unit.upper() if self.most is None else f"{self.least:g}..{self.most:g}"
 
     def _own(self, value: Any) -> Any:
@@ -170,22 +179,10 @@ class Size(Number):
 
     kind: type[int] = int
     unit: str = "bytes"
-
-    @property
-    def values(self) -> str:
-        """The word that the help of commands uses."""
-        return "SIZE"
+    word = "SIZE"
 
     def read(self, name: str, text: str) -> Any:
-        """Turns text such as ``512MiB`` into bytes.
-
-        Args:
-            name: of the dial, as the caller wrote it.
-            text: as a command line has it.
-
-        Raises:
-            UsageError: it is no size, or below 1 MiB.
-        """
+        """Turns text such as ``512MiB`` into bytes, at least 1 MiB."""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])iB", text.strip(), re.IGNORECASE)
         size = float(match[1]) * _UNIT_BYTES[match[2].upper()] if match else 0
         if not 2**20 <= size <= 2**50:
@@ -195,12 +192,7 @@ class Size(Number):
 
 @dataclass(frozen=True)
 class Choice(Dial):
-    """One of a few words or whole numbers.
-
-    Attributes:
-        choices: all of them.
-        other_names: further words, and the choice that each stands for in text.
-    """
+    """One of ``choices``, words or whole numbers; ``other_names`` of them are for texts."""
 
     _: KW_ONLY
     choices: tuple[str, ...] | tuple[int, ...]
@@ -230,11 +222,7 @@ class Switch(Dial):
     """True or false."""
 
     default: bool = False
-
-    @property
-    def values(self) -> str:
-        """Both."""
-        return "true|false"
+    word = "true|false"
 
     def _own(self, value: Any) -> Any:
         return bool(value) if type(value).__name__ in ("bool", "bool_") else value  # NumPy's too
@@ -253,19 +241,11 @@ class Switch(Dial):
 
 @dataclass(frozen=True)
 class Text(Dial):
-    """Words of any kind.
-
-    Attributes:
-        longest: how many characters there may be.
-    """
+    """Words of any kind, at most ``longest`` characters."""
 
     _: KW_ONLY
     longest: int
-
-    @property
-    def values(self) -> str:
-        """A word for any."""
-        return "TEXT"
+    word = "TEXT"
 
     def _parsed(self, text: str) -> str:
         return text
@@ -281,10 +261,7 @@ class Text(Dial):
 class PictureFile(Dial):
     """The path of a picture; in Python, also a picture of any kind that its reader knows."""
 
-    @property
-    def values(self) -> str:
-        """The word that the help of commands uses."""
-        return "FILE"
+    word = "FILE"
 
     def _parsed(self, text: str) -> Any:
         return Path(text) if text else text
@@ -306,21 +283,13 @@ class Dials:
     """Base of the dataclasses whose fields are dials."""
 
     def __post_init__(self) -> None:
-        """Checks every field.
-
-        Raises:
-            UsageError: a value is none of its dial's.
-        """
+        """Checks every field; a value that is none of its dial's is a UsageError."""
         for name, own in dials_of(type(self)).items():
             object.__setattr__(self, name, own.check(name, getattr(self, name)))
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Self:
-        """Reads dials by their names.
-
-        Raises:
-            UsageError: a text is none of its dial's values.
-        """
+        """Reads dials by their names; a text that is no value of its dial is a UsageError."""
         known = dials_of(cls)
         return cls(**{name: known[name].read(name, text) for name, text in texts.items()})
 
@@ -490,7 +459,7 @@ def shows_dials(
 
 def _documented(indent: str, name: str, own: Dial) -> str:
     """Returns a dial's lines of a docstring."""
-    text = f"{name}: {own.help[:1].lower()}{own.help[1:].rstrip('.')}"
+    text = f"{own.help[:1].lower()}{own.help[1:].rstrip('.')}"
     if isinstance(own, Choice):
         text += f" ({', '.join(map(str, own.choices))})"
     elif isinstance(own, Number) and own.most is not None:
@@ -499,7 +468,10 @@ def _documented(indent: str, name: str, own: Dial) -> str:
         text += f" ({own.unit})"
     if own.otherwise:
         text += f"; None is {own.otherwise}"
-    return (
-        textwrap.fill(f"{text}.", 98, initial_indent=indent, subsequent_indent=f"{indent}    ")
-        + "\n"
-    )
+    lines = [f"{indent}{name}:"]
+    for word in f"{text}.".split():  # textwrap takes longer to import than all of this module
+        if len(lines[-1]) + len(word) < 98:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{indent}    {word}")
+    return "\n".join(lines) + "\n"

@@ -21,7 +21,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from impasto.catalog.own import own_models
 from impasto.dials import Enlarging
@@ -72,7 +72,7 @@ class Upscaler:
 
     Attributes:
         name: what ``--model`` takes, for example ``"photo"``.
-        scale: how many times as wide and high the network makes a picture.
+        scale: how many times as wide and high it makes a picture.
         title: what it is for, in a few words.
         licence: SPDX identifier of the model.
         path: the model file.
@@ -92,10 +92,8 @@ class Upscaler:
 def list_styles() -> tuple[Style, ...]:
     """Returns the shipped styles in catalogue order, the default first, then the user's own.
 
-    Of an own file only the name is read, which stands for its first style.
-
-    Raises:
-        ModelError: the catalogue of this installation is damaged.
+    Of an own file only the name is read, which stands for its first style. This and the other
+    lists raise ModelError where the catalogue of this installation is damaged.
     """
     shipped = shipped_styles()
     names = {style.name for style in shipped}
@@ -108,45 +106,13 @@ def list_styles() -> tuple[Style, ...]:
 
 
 def shipped_styles() -> tuple[Style, ...]:
-    """Returns the shipped styles in catalogue order; the first is the default.
-
-    Raises:
-        ModelError: the catalogue of this installation is damaged.
-    """
-    return _read(
-        "style",
-        lambda row: Style(
-            name=row["name"],
-            title=row["title"],
-            artist=row["artist"],
-            year=str(row["year"]),
-            source=row["source"],
-            licence=row["licence"],
-            path=CATALOG_FOLDER / row["file"],
-            recipe=row["recipe"],
-            scores=dict(row["scores"]),
-        ),
-    )
+    """Returns the shipped styles in catalogue order; the first is the default."""
+    return _read("style", lambda year, **row: Style(year=str(year), **row))
 
 
 def list_upscalers() -> tuple[Upscaler, ...]:
-    """Returns the shipped super-resolution networks in catalogue order.
-
-    Raises:
-        ModelError: the catalogue of this installation is damaged.
-    """
-    return _read(
-        "upscaler",
-        lambda row: Upscaler(
-            name=row["name"],
-            scale=int(row["scale"]),
-            title=row["title"],
-            licence=row["licence"],
-            path=CATALOG_FOLDER / row["file"],
-            recipe=row["recipe"],
-            scores=dict(row["scores"]),
-        ),
-    )
+    """Returns the shipped super-resolution networks in catalogue order."""
+    return _read("upscaler", Upscaler)
 
 
 def find_upscaler(name: str | None, scale: int) -> Upscaler:
@@ -174,12 +140,15 @@ def find_upscaler(name: str | None, scale: int) -> Upscaler:
     )
 
 
-def _read(table: str, make: Callable[[dict[str, Any]], _Row]) -> tuple[_Row, ...]:
-    """Reads one kind of rows of the catalogue."""
+def _read(table: str, make: Callable[..., _Row]) -> tuple[_Row, ...]:
+    """Reads one kind of rows of the catalogue; their keys are the fields, ``file`` is the path."""
     path = CATALOG_FOLDER / "catalog.toml"
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8")).get(table, [])
-        return tuple(make(row) for row in rows)
+        return tuple(
+            make(path=CATALOG_FOLDER / row.pop("file"), **row | {"scores": dict(row["scores"])})
+            for row in rows
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"the catalogue {path} is damaged, install impasto again: {error}"

@@ -25,8 +25,7 @@ def data_folder() -> Path:
     The environment variable ``IMPASTO_HOME`` names it; without one it is where the operating
     system keeps such data.
     """
-    chosen = os.environ.get("IMPASTO_HOME")
-    if chosen:
+    if chosen := os.environ.get("IMPASTO_HOME"):
         return Path(chosen)
     import platformdirs  # not at the top: naming a shipped style needs no such folder
 
