@@ -3,8 +3,8 @@
 Commands are lazy: ``impasto --help`` imports none of them, and one command never pays for
 the imports of another. To add a command ``foo``:
 
-1. write ``impasto/cli/foo.py`` with a plain function named ``command`` whose parameters are
-   ``Annotated[..., typer.Option(...)]`` or ``typer.Argument``; its docstring is the long help.
+1. write ``impasto/cli/foo.py`` with a function named ``command`` that `options.takes_options`
+   makes known to Typer: its parameters are the arguments and options, its docstring is the help.
    With a dictionary `SUBCOMMANDS` of such functions beside it, ``foo`` is a group, and
    ``command`` runs alone (``impasto foo``) and before each of them (``impasto foo bar``);
 2. import whatever is heavy (NumPy, ONNX Runtime, PyTorch) inside that function;
@@ -83,11 +83,7 @@ class Group(typer.core.TyperGroup):
     """A group that says which commands it has when one is not among them."""
 
     def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:
-        """Finds one command.
-
-        Raises:
-            UsageError: there is no such command.
-        """
+        """Finds one command; that there is none is a UsageError."""
         known = self.list_commands(ctx)
         if cmd_name in known:
             return self.find(ctx, cmd_name)
@@ -167,14 +163,11 @@ def impasto(
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits.
+    """Runs the command line and exits: 0 done, 1 something failed, 2 bad input, 130 interrupted.
 
     Args:
         args: the arguments without the program's name; None takes them from ``sys.argv``.
-            None at all are ``--help``.
-
-    Raises:
-        SystemExit: always; 0 done, 1 something failed, 2 bad input, 130 interrupted.
+            No arguments are ``--help``.
     """
     _prepare_streams()
     if args is None:

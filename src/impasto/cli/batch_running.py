@@ -6,8 +6,9 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ import typer
 
 from impasto.cli.console import named, pace, print_error, print_note, print_result, steps_shown
 from impasto.cli.options import Voice
-from impasto.cli.plan import free_target, with_format
+from impasto.cli.plan import free_target, no_pictures, with_format
 from impasto.cli.running import (
     PAINTING,
     UPSCALING,
@@ -31,8 +32,7 @@ from impasto.cluster.manifest import write_manifest
 from impasto.cluster.running import ray_started, run_on_ray
 from impasto.cluster.worker import STATUSES, Job, MakeWork, Result, Status
 from impasto.dials import Enlarging, Painting, Writing
-from impasto.errors import DataError, UsageError
-from impasto.images.opening import READABLE
+from impasto.errors import UsageError
 from impasto.images.writing import format_of
 from impasto.runtime.changes import Enlarger, Painter
 from impasto.runtime.loading import load_model, load_upscaler, model_path, upscaler_path
@@ -43,53 +43,39 @@ _DEVICE: Final = "cpu"
 _NOT_REACHED: Final = "was not reached: run the same line again"
 
 
-@dataclass(frozen=True)
-class MakePainting:
+def painting_work(model: bytes, blend: dict[str, float], dials: Painting, writing: Writing) -> Work:
     """Makes, on any machine, the work of painting photos.
 
-    Attributes:
+    Args:
         model: content of the model file, so that no other machine needs it.
         blend: styles of the model and their shares.
         dials: how photos are painted; the mask is read.
         writing: how results are written.
     """
-
-    model: bytes
-    blend: dict[str, float]
-    dials: Painting
-    writing: Writing
-
-    def __call__(self) -> Work:
-        """Loads the model."""
-        with _model_file(self.model) as path:
-            painter = load_model(path, threads=1, device=_DEVICE).with_blend(self.blend)
-        return Work(Painter(painter, self.dials), self.writing)
+    with _model_file(model) as path:
+        painter = load_model(path, threads=1, device=_DEVICE).with_blend(blend)
+    return Work(Painter(painter, dials), writing)
 
 
-@dataclass(frozen=True)
-class MakeEnlarging:
-    """Makes, on any machine, the work of enlarging photos; `model` is as in `MakePainting`."""
+def enlarging_work(model: bytes, dials: Enlarging, writing: Writing) -> Work:
+    """Makes, on any machine, the work of enlarging photos with a model file's content."""
+    with _model_file(model) as path:
+        upscaler = load_upscaler(path, scale=dials.scale, threads=1, device=_DEVICE)
+    return Work(Enlarger(upscaler, dials, writing.max_pixels), writing)
 
-    model: bytes
-    dials: Enlarging
-    writing: Writing
 
-    def __call__(self) -> Work:
-        """Loads the model."""
-        with _model_file(self.model) as path:
-            upscaler = load_upscaler(path, scale=self.dials.scale, threads=1, device=_DEVICE)
-        return Work(Enlarger(upscaler, self.dials, self.writing.max_pixels), self.writing)
+@contextlib.contextmanager
+def _model_file(data: bytes) -> Iterator[Path]:
+    """Gives a model a file for as long as it is loaded."""
+    with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
+        path = Path(folder, "model.onnx")
+        path.write_bytes(data)
+        yield path
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is done with every photo.
-
-    Attributes:
-        make_work: makes, in each worker, what reads, changes and writes a photo.
-        words: what it is called.
-        how: what it is done with.
-    """
+    """What is done with every photo: what makes the work in each worker, and what it is called."""
 
     make_work: MakeWork
     words: Words
@@ -98,19 +84,12 @@ class Task:
 
 @dataclass
 class Plan:
-    """The work of one run.
-
-    Attributes:
-        source: where the photos are.
-        destination: where the results go.
-        jobs: what is to be done.
-        results: what is known of each photo, by its path or URL, in their order.
-    """
+    """The work of one run, from a folder or URL to another."""
 
     source: str
     destination: str
-    jobs: list[Job] = field(default_factory=list)
-    results: dict[str, Result] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)  # what is to be done
+    results: dict[str, Result] = field(default_factory=dict)  # what is known, by the photo's path
 
 
 def painting_task(style: str | None, model: str | None, dials: Painting, writing: Writing) -> Task:
@@ -122,15 +101,15 @@ def painting_task(style: str | None, model: str | None, dials: Painting, writing
     """
     painter = load_painter(style, model, 1, _DEVICE)
     data = (model_path(style) if model is None else Path(model)).read_bytes()
-    make = MakePainting(data, painter.blend, read_mask(dials, writing), writing)
-    return Task(make, PAINTING, {"style": painter.name})
+    make_work = partial(painting_work, data, painter.blend, read_mask(dials, writing), writing)
+    return Task(make_work, PAINTING, {"style": painter.name})
 
 
 def upscaling_task(dials: Enlarging, model: str | None, writing: Writing) -> Task:
     """Loads the model once here, for the same reason; errors are those of `painting_task`."""
     _, how = load_enlarger(model, dials.scale, 1, _DEVICE)
     data = upscaler_path(str(how["model"]), dials.scale).read_bytes()
-    return Task(MakeEnlarging(data, dials, writing), UPSCALING, how)
+    return Task(partial(enlarging_work, data, dials, writing), UPSCALING, how)
 
 
 def make_plan(
@@ -153,7 +132,7 @@ def make_plan(
         target = free_target(path, with_format(path, settings.pillow_format), taken)
         outputs[entry] = target.as_posix()
     if not outputs:
-        raise DataError(f"no pictures in folder {given_source} (readable: {READABLE})")
+        raise no_pictures(given_source)
     check_quality(sorted({format_of(name) for name in outputs.values()}), settings)
     there = set() if settings.overwrite else storage.existing(destination, outputs.values())
     plan = Plan(source, destination)
@@ -191,24 +170,20 @@ def run(task: Task, plan: Plan, voice: Voice, *, actors: int | None, address: st
     """
     start_s = time.monotonic()
     used = 0
-    if plan.jobs:
-        progress = _progress(len(plan.jobs), shown=not (voice.quiet or voice.as_json))
-        with progress as advance, ray_started(address, actors) as used:
-            manifest = _work_on(plan, task.make_work, used, advance)
-    else:
-        manifest = write_manifest(plan.destination, list(plan.results.values()))
+    with contextlib.ExitStack() as opened:
+        results: Iterable[Result] = ()
+        if plan.jobs:
+            shown = not (voice.quiet or voice.as_json)
+            advance = opened.enter_context(_progress(len(plan.jobs), shown=shown))
+            used = opened.enter_context(ray_started(address, actors))
+            results = run_on_ray(plan.jobs, task.make_work, used)
+        try:
+            for result in results:
+                plan.results[result.path] = result
+                advance()
+        finally:  # even where it is interrupted
+            manifest = write_manifest(plan.destination, list(plan.results.values()))
     _tell(task, plan, voice, manifest, actors=used, elapsed_s=time.monotonic() - start_s)
-
-
-def _work_on(plan: Plan, make_work: MakeWork, actors: int, advance: Callable[[], None]) -> str:
-    """Works on the photos; the manifest is written even where it is interrupted."""
-    try:
-        for result in run_on_ray(plan.jobs, make_work, actors):
-            plan.results[result.path] = result
-            advance()
-    finally:
-        manifest = write_manifest(plan.destination, list(plan.results.values()))
-    return manifest
 
 
 @contextlib.contextmanager
@@ -280,12 +255,3 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _model_file(data: bytes) -> Iterator[Path]:
-    """Gives a model a file for as long as it is loaded."""
-    with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
-        path = Path(folder, "model.onnx")
-        path.write_bytes(data)
-        yield path

@@ -76,32 +76,22 @@ def one_line(text: str) -> str:
 
 
 class Screen(NamedTuple):
-    """What a long run says while it goes on.
+    """What a long run says while it goes on."""
 
-    Attributes:
-        advance: call it after each step.
-        result: prints a line on stdout.
-        note: prints a line on stderr.
-        share: call it with the share of a step that is done.
-    """
-
-    advance: Callable[[], None]
-    result: Callable[[str], None]
-    note: Callable[[str], None]
-    share: Callable[[float], None]
+    advance: Callable[[], None]  # after each step
+    result: Callable[[str], None]  # prints a line on stdout
+    note: Callable[[str], None]  # prints a line on stderr
+    share: Callable[[float], None]  # told the share of a step that is done
 
 
 @contextlib.contextmanager
 def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterator[Screen]:
-    """Shows a progress bar on stderr while results go to stdout.
+    """Shows a bar of steps on stderr while results go to stdout.
 
     Args:
         total: number of steps.
         shown: False draws nothing; nor is anything drawn where stderr is no terminal.
         doing: what is done, in one word.
-
-    Yields:
-        What prints above the bar and moves it.
     """
     if not (shown and sys.stderr.isatty()):
         yield Screen(lambda: None, print_result, print_note, lambda _share: None)
@@ -152,8 +142,7 @@ def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterato
 def steps_shown() -> Iterator[tuple[Callable[[int, int, str], None], Callable[[str], None]]]:
     """Shows a run of many steps: a bar on a terminal, a line every half minute elsewhere.
 
-    Yields:
-        What takes the steps done, their number and a line on them, and what prints a note.
+    Yields what takes the steps done, their number and a line on them, and what prints a note.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -184,12 +173,11 @@ def steps_shown() -> Iterator[tuple[Callable[[int, int, str], None], Callable[[s
 def pace(unit: str, about: str = "") -> Callable[[int, int | None], str]:
     """Makes what says how far a run is, how fast it goes and how long it will take.
 
+    It takes the number done, and in all where that is known.
+
     Args:
         unit: of what is counted, in the plural.
         about: stands before a number in all that is only estimated.
-
-    Returns:
-        What takes the number done, and in all where that is known.
     """
     first: tuple[int, float] | None = None
 

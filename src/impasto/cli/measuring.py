@@ -23,16 +23,13 @@ _Found = TypeVar("_Found")
 def growing_table(
     title: str, heads: Sequence[str], texts: Sequence[Iterable[str]], widths: Sequence[int]
 ) -> Callable[[Cells], Iterator[str]]:
-    """Makes a Markdown table that grows while pictures are measured.
+    """Makes a Markdown table that grows while pictures are measured: what makes lines of rows.
 
     Args:
         title: a line above it.
         heads: of the columns.
         texts: all that the first columns will hold, which are aligned to the left.
         widths: of the other columns, in characters.
-
-    Returns:
-        What makes lines of rows.
     """
     least = [
         max(len(one_line(text)) for text in [head, *column])
@@ -88,13 +85,7 @@ def measure_all(
 def tell(
     result: Mapping[str, Any] | Iterable[str], found: object, failed: Mapping[str, str]
 ) -> None:
-    """Prints what closes an evaluation, and the pictures that could not be measured.
-
-    Args:
-        result: of ``--json``, or else the last lines of the table.
-        found: what was measured; where that is empty, no result is printed.
-        failed: messages by the pictures' names.
-    """
+    """Prints the result, an object or lines, if there is any; then the messages of failures."""
     if found and isinstance(result, Mapping):
         print_result(json.dumps({**result, "failed": failed}))
     elif found:

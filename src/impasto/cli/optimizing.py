@@ -37,20 +37,13 @@ Device: TypeAlias = Annotated[str, option("|".join(DEVICES), "Where to compute."
 
 @dataclass(frozen=True)
 class Output:
-    """What is written.
+    """What is written."""
 
-    Attributes:
-        target: the result.
-        tensorboard: a folder for the objective per iteration, as curves.
-        save_every: iterations between pictures beside the result.
-        state: what `--resume` goes on from; None keeps none.
-        settings: what the run is begun with, by name; resuming takes the same.
-    """
-
-    target: Path
-    tensorboard: Path | None = None
-    save_every: int | None = None
-    state: Path | None = None
+    target: Path  # the result
+    tensorboard: Path | None = None  # a folder for the objective per iteration, as curves
+    save_every: int | None = None  # iterations between pictures beside the result
+    state: Path | None = None  # what `--resume` goes on from; None keeps none
+    # What the run is begun with, by name; resuming takes the same.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -63,11 +56,7 @@ def check_numbers(
     seed: int = 0,
     save_every: int | None = None,
 ) -> None:
-    """Refuses what lies outside its range.
-
-    Raises:
-        UsageError: the option and its range are named.
-    """
+    """Refuses what lies outside its range."""
     AT_LEAST_ONE.check("--iterations", iterations)
     AT_LEAST_ONE.check("--save-every", save_every)
     SIZE.check("--size", size_px)
@@ -86,13 +75,7 @@ def check_scale(name: str, value: float | None) -> None:
 def choose_target(
     source: Path, output: Path | None, label: str, also_read: Sequence[Path] = ()
 ) -> Path:
-    """Decides where the result goes.
-
-    Args:
-        source: the photo.
-        output: ``-o``; None is ``PHOTO.<label>.png`` beside the photo.
-        label: part of that name.
-        also_read: pictures that it may not replace.
+    """Decides where a photo's result goes: to ``-o``, or to ``PHOTO.<label>.png`` beside it.
 
     Raises:
         UsageError: it would replace a picture that is read, or has no ending of a picture.
@@ -107,12 +90,7 @@ def choose_target(
 
 
 def check_target(target: Path, state: Path | None, *, replace: bool) -> None:
-    """Refuses to replace a result, or an unfinished run.
-
-    Raises:
-        UsageError: the message says how it is replaced.
-        OutputError: nothing can be written there.
-    """
+    """Refuses to replace a result or an unfinished run, or to write where nobody can."""
     if not replace and state is not None and exists(state):
         raise UsageError(
             f"{target} is the result of a run that has not ended: --resume goes on with it, "
@@ -173,16 +151,7 @@ def run(
 
 
 class Watch:
-    """What happens after each iteration.
-
-    Args:
-        output: what is written on the way.
-        levels: the sizes.
-        done: iterations done when the run begins or goes on.
-        show: shows iterations done, of how many, and a line on them.
-        log: writes a state's latest iteration; None does not.
-        interrupted: set by Ctrl-C.
-    """
+    """What happens after each iteration: it is shown, logged, and kept now and then."""
 
     def __init__(
         self,
@@ -194,8 +163,8 @@ class Watch:
         log: Callable[[State], None] | None,
         interrupted: threading.Event,
     ) -> None:
-        self.output, self.done, self.show = output, done, show
-        self.log, self.interrupted = log, interrupted
+        self.output, self.show, self.log, self.interrupted = output, show, log, interrupted
+        self.done = done  # iterations, when the run begins or goes on
         # The work of an iteration is its number of pixels.
         self.work = [
             level.height * level.width for level in levels for _ in range(level.iterations)
@@ -203,11 +172,7 @@ class Watch:
         self.started = self.saved = time.monotonic()
 
     def __call__(self, state: State) -> None:
-        """Shows and keeps what an iteration brought.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C was pressed meanwhile.
-        """
+        """Tells of an iteration; raises KeyboardInterrupt where Ctrl-C was pressed meanwhile."""
         now = time.monotonic()
         self.show(state.iteration, len(self.work), self._describe(state, now))
         if self.log is not None:

@@ -32,18 +32,11 @@ class Job:
 
 @dataclass
 class Plan:
-    """The work of one run.
-
-    Attributes:
-        jobs: the pictures, in the order of the command line, folders sorted.
-        failures: inputs that yield no job, with the reason.
-        single: the run is about one file, so that an existing result is a mistake and not
-            a finished part.
-    """
+    """The work of one run, in the order of the command line, folders sorted."""
 
     jobs: list[Job] = field(default_factory=list)
-    failures: list[tuple[Path, ImpastoError]] = field(default_factory=list)
-    single: bool = False
+    failures: list[tuple[Path, ImpastoError]] = field(default_factory=list)  # of inputs without job
+    single: bool = False  # about one file: a result that is there is a mistake, not a finished part
 
 
 def make_plan(
@@ -57,13 +50,11 @@ def make_plan(
     """Maps inputs to outputs.
 
     Args:
-        inputs: files and folders, or ``-`` alone for stdin. Files that are missing become
-            jobs and fail when read.
+        inputs: files and folders, or ``-`` alone for stdin; missing files fail when read.
         output: ``-o``: a file for one input file; a folder if it ends in a separator, exists
             as a folder, or there are several inputs or a folder; ``-`` for stdout.
-        label: the style's name or the scale, part of default names: ``photo.jpg`` becomes
-            ``photo.<label>.jpg`` beside it and the folder ``photos`` becomes
-            ``photos.<label>`` beside it.
+        label: the style's name or the scale: without an output ``photo.jpg`` becomes
+            ``photo.<label>.jpg`` beside it and the folder ``photos`` ``photos.<label>``.
         file_format: Pillow's name of the format of every result; None keeps the photo's where
             it can be written.
         also_read: other files of the run that no result may replace.
@@ -131,7 +122,7 @@ def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, 
         path.relative_to(data).as_posix(): path for path in iterate_pictures(data, skip=save)
     }
     if not pictures:
-        raise DataError(f"no pictures in folder {data} (readable: {READABLE})")
+        raise no_pictures(data)
     stems: dict[str, str] = {}
     for name in pictures if save is not None else ():
         other = stems.setdefault(str(Path(name).with_suffix("")).lower(), name)
@@ -141,11 +132,7 @@ def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, 
 
 
 def check_writable(target: Path) -> None:
-    """Finds out before the work, as far as that is possible, that a result can be written.
-
-    Raises:
-        OutputError: it cannot.
-    """
+    """Finds out before the work, as far as possible, whether a result can be written."""
     folder = target.parent
     while not exists(folder) and folder != folder.parent:
         folder = folder.parent
@@ -191,23 +178,25 @@ def _fill(
             add(given, (folder or given.parent) / name)
             continue
         root = real_path(given) if given.name in ("", "..") else given
-        if folder is None:
-            if not root.name:
-                raise UsageError(f"{given} has no folder beside it for the results: give -o")
+        if folder is not None:
+            target_root = folder if len(inputs) == 1 else folder / root.name
+        elif root.name:
             target_root = root.with_name(f"{root.name}.{label}")
         else:
-            target_root = folder if len(inputs) == 1 else folder / root.name
+            raise UsageError(f"{given} has no folder beside it for the results: give -o")
         before = len(seen)
         try:
             for source in iterate_pictures(given, skip=folder or target_root):
                 add(source, target_root / source.relative_to(given))
+            if len(seen) == before:
+                raise no_pictures(given)
         except DataError as error:
             plan.failures.append((given, error))
-            continue
-        if len(seen) == before:
-            plan.failures.append(
-                (given, DataError(f"no pictures in folder {given} (readable: {READABLE})"))
-            )
+
+
+def no_pictures(folder: Path | str) -> DataError:
+    """Returns the error of a folder without pictures."""
+    return DataError(f"no pictures in folder {folder} (readable: {READABLE})")
 
 
 def means_folder(output: str) -> bool:
@@ -236,13 +225,10 @@ def _output_folder(path: Path) -> Path:
 
 
 def with_format(target: Path, file_format: str | None) -> Path:
-    """Changes the suffix to that of the format, and where it cannot be written.
+    """Changes the suffix of a photo's result to that of the format, and where it cannot be written.
 
-    A phone's HEIC becomes JPEG, as does JPEG under another name; all else becomes PNG.
-
-    Args:
-        target: a result's path, with its photo's suffix.
-        file_format: Pillow's name of the format of every result; None keeps the photo's.
+    Without a format a phone's HEIC becomes JPEG, as does JPEG under another name; all else that
+    cannot be written becomes PNG.
     """
     stated = FORMAT_BY_SUFFIX.get(target.suffix.lower())
     if stated is not None and file_format in (None, stated):
@@ -253,12 +239,9 @@ def with_format(target: Path, file_format: str | None) -> Path:
 
 
 def free_target(source: Path, target: Path, taken: set[str]) -> Path:
-    """Finds a name that no other input of the run has, the same one in every run.
+    """Finds a name for a photo's result that no other of the run has, the same in every run.
 
-    Args:
-        source: the photo.
-        target: where its result would go.
-        taken: the keys of the names that others have; this one's is added.
+    ``taken`` holds the keys of the names that others have; this one's is added.
     """
     candidate, number = target, 1
     # Names that differ in case only are one file on many disks.

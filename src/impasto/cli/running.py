@@ -63,14 +63,7 @@ How: TypeAlias = dict[str, str | int]
 
 @dataclass(frozen=True)
 class Words:
-    """What a run calls its work.
-
-    Attributes:
-        command: "stylize".
-        does: "paints".
-        doing: "painting".
-        done: "painted".
-    """
+    """What a run calls its work: "stylize", "paints", "painting", "painted"."""
 
     command: str
     does: str
@@ -126,12 +119,7 @@ def load_painter(
 def load_enlarger(
     model: str | None, scale: int, threads: int | None, device: str
 ) -> tuple[UpscaleModel, How]:
-    """Loads the network that ``--model`` means for a scale, and names it.
-
-    Raises:
-        UsageError: there is no such device, or the model does not give that scale.
-        ModelError: the model cannot be used.
-    """
+    """Loads the network that ``--model`` means for a scale; errors are `load_upscaler`'s."""
     name = find_upscaler(None, scale).name if model is None else model
     upscaler = load_upscaler(name, scale=scale, threads=threads, device=device)
     return upscaler, {"model": name, "scale": scale}
@@ -148,11 +136,7 @@ def read_mask(dials: Painting, writing: Writing) -> Painting:
 
 
 def painting_task(painter: StyleModel, dials: Painting, writing: Writing) -> Task:
-    """Makes the task of painting in a style; reads the mask.
-
-    Raises:
-        ImageError: the mask cannot be read.
-    """
+    """Makes the task of painting in a style; a mask that cannot be read is an ImageError."""
     work = Work(Painter(painter, read_mask(dials, writing)), writing)
     return Task(work, PAINTING, {"style": painter.name}, painter.device)
 
@@ -206,25 +190,15 @@ def run(
 
 @dataclass
 class _Item:
-    """A picture on its way through a run.
-
-    Attributes:
-        job: where it comes from and goes to.
-        file_format: of the result; unknown until the picture is read where it goes to stdout.
-        photo: as far as it has come; without its pixels when it is written.
-        error: what stopped it.
-        skipped: the result was there.
-        given: the picture in words.
-        times_s: of reading, working and writing.
-    """
+    """A picture on its way through a run."""
 
     job: Job
-    file_format: str = ""
-    photo: Photo | None = None
+    file_format: str = ""  # of the result; for stdout it is known when the picture is read
+    photo: Photo | None = None  # as far as it has come; without its pixels when it is written
     error: ImpastoError | None = None
-    skipped: bool = False
-    given: str = ""
-    times_s: list[float] = dataclasses.field(default_factory=list)
+    skipped: bool = False  # the result was there
+    given: str = ""  # the picture in words
+    times_s: list[float] = dataclasses.field(default_factory=list)  # reading, working, writing
 
     @property
     def name(self) -> str:
@@ -247,8 +221,7 @@ class Run:
         """Works on everything and prints what became of it.
 
         Raises:
-            typer.Exit: something failed: 2 where nothing among the inputs was usable, 1 where
-                some of the work failed.
+            typer.Exit: 2 where nothing among the inputs was usable, 1 where some work failed.
         """
         words, not_begun, total = self._task.words, 0, len(plan.jobs)
         shown = total > 1 and not self._voice.quiet
@@ -305,16 +278,17 @@ class Run:
     def _own_bar(self) -> Iterator[Callable[[float], None]]:
         """Gives a picture that is alone a bar, unless it is soon done."""
         with contextlib.ExitStack() as opened:
-            screens: list[Screen] = []
+            screen: Screen | None = None
             begun_s = time.monotonic()
 
             def progress(share: float) -> None:
-                if not screens and (share == 1.0 or time.monotonic() - begun_s < _BAR_AFTER_S):
-                    return
-                if not screens:
+                nonlocal screen
+                if screen is None:
+                    if share == 1.0 or time.monotonic() - begun_s < _BAR_AFTER_S:
+                        return
                     bar = progress_bar(1, shown=not self._voice.quiet, doing=self._task.words.doing)
-                    screens.append(opened.enter_context(bar))
-                screens[0].share(share)
+                    screen = opened.enter_context(bar)
+                screen.share(share)
 
             yield progress
 
@@ -323,8 +297,8 @@ class Run:
         self._statuses.append(item.status)
         photo, done = item.photo, self._task.words.done
         if item.error is not None:
-            text = named(item.name, one_line(str(item.error)))
-            self._failed.append((text, item.error.exit_code))
+            message = named(item.name, one_line(str(item.error)))
+            self._failed.append((message, item.error.exit_code))
         elif photo is not None:
             if photo.frames > 1 and not self._voice.quiet:
                 pages = photo.format == "TIFF"
@@ -460,12 +434,7 @@ def check_plan(plan: Plan, writing: Writing, voice: Voice, command: str) -> None
 
 
 def check_quality(formats: Sequence[str | None], writing: Writing) -> None:
-    """Refuses ``--quality`` where every result loses nothing.
-
-    Args:
-        formats: Pillow's names of the results' formats; None is not known yet.
-        writing: how they are written.
-    """
+    """Refuses ``--quality`` for results that all lose nothing; a format of None is not known."""
     if writing.quality is None or not formats or {None, *LOSSY_FORMATS}.intersection(formats):
         return
     raise UsageError(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from impasto.cli.console import one_line, pace, print_note, print_result, steps_shown
 from impasto.cli.options import Given, KeyFrames, Voice, flag
@@ -37,13 +37,7 @@ _RATES_FPS: Final = (0.01, 1000)
 
 @dataclass(frozen=True)
 class Task:
-    """What is done to each frame.
-
-    Attributes:
-        change: the work.
-        how: what it is done with.
-        device: where the network runs.
-    """
+    """What is done to each frame, what with, and where the network runs."""
 
     change: Change
     how: How
@@ -57,14 +51,7 @@ def video_settings(
     times: tuple[str | None, str | None],
     fps: float | None,
 ) -> VideoSettings:
-    """Reads the options of a clip.
-
-    Args:
-        codec: of ``--codec``.
-        crf: of ``--crf``.
-        max_size: longest side of a frame, in px.
-        times: of ``--start`` and ``--end``.
-        fps: of ``--fps``.
+    """Reads the options of a clip; ``times`` are ``--start`` and ``--end``.
 
     Raises:
         UsageError: one is out of its range, or the end is not after the start.
@@ -82,11 +69,7 @@ def video_settings(
 
 
 def frame_rate(fps: float | None) -> Fraction | None:
-    """Reads ``--fps``: 29.97 is 30000/1001, as it is meant.
-
-    Raises:
-        UsageError: it is out of its range.
-    """
+    """Reads ``--fps``: 29.97 is 30000/1001, as it is meant."""
     if fps is None:
         return None
     lowest, highest = _RATES_FPS
@@ -113,17 +96,7 @@ def painting_task(
     threads: int | None,
     device: str,
 ) -> Task:
-    """Loads the model and reads key frames and mask.
-
-    Args:
-        style: of ``--style``.
-        model: of ``--model``.
-        painting: dials that were given.
-        style_at: key frames of styles.
-        key_frames: those of dials that are numbers.
-        steady: of ``--steady``.
-        threads: of the CPU, for one frame.
-        device: where the network runs.
+    """Loads the model that the options name and reads key frames and mask.
 
     Raises:
         UsageError: options contradict each other, or a number is out of its range.
@@ -161,12 +134,7 @@ def painting_task(
 def upscaling_task(
     dials: Enlarging, model: str | None, steady: str, threads: int | None, device: str
 ) -> Task:
-    """Loads the model.
-
-    Raises:
-        UsageError: a word is none of its option's.
-        ModelError: the model cannot be used.
-    """
+    """Loads the model; errors are those of `load_enlarger`."""
     steadiness = _steadiness(steady)
     upscaler, how = load_enlarger(model, dials.scale, threads, device)
     return Task(FrameEnlarger(Enlarger(upscaler, dials), steadiness), how, upscaler.device)
@@ -175,14 +143,7 @@ def upscaling_task(
 def find_result(
     clip: Path, output: str | None, task: Task, mask: Path | None, *, overwrite: bool
 ) -> Path:
-    """Finds out where the result goes.
-
-    Args:
-        clip: the input.
-        output: of ``-o``: a file, or a folder; None is beside the clip.
-        task: what is done, which a default name tells.
-        mask: another input.
-        overwrite: a result may be there.
+    """Finds out where the result goes: to ``-o``, a file or a folder, or beside the clip.
 
     Raises:
         UsageError: nothing is written in files of that name, or it is an input, or there.
@@ -219,26 +180,22 @@ def _usual_suffix(clip: Path) -> str:
 
 
 def run(task: Task, clip: Path, result: Path, settings: VideoSettings, voice: Voice) -> None:
-    """Makes the result and says what became of it.
-
-    Raises:
-        ImpastoError: it could not be made.
-    """
-    row: dict[str, Any] = {"input": str(clip), "output": str(result), **task.how}
-    row["device"] = task.device
+    """Makes the result and says what became of it."""
+    about = {"input": str(clip), "output": str(result), **task.how, "device": task.device}
     begun_s = time.monotonic()
     try:
         outcome = _shown(task, clip, result, settings, quiet=voice.quiet or voice.as_json)
     except ImpastoError as error:
         if voice.as_json:
-            print_result(json.dumps({**row, "status": "failed", "error": one_line(str(error))}))
+            print_result(json.dumps({**about, "status": "failed", "error": one_line(str(error))}))
         raise
     elapsed_s = time.monotonic() - begun_s
     if not voice.quiet:
         for note in _notes(outcome, clip):
             print_note(note)
     if voice.as_json:
-        row |= {
+        row = {
+            **about,
             "width": outcome.width,
             "height": outcome.height,
             "frames": outcome.frames,
