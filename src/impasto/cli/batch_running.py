@@ -93,12 +93,7 @@ class Plan:
 
 
 def painting_task(style: str | None, model: str | None, dials: Painting, writing: Writing) -> Task:
-    """Loads the model once here, so that what is wrong with it is told before anything starts.
-
-    Raises:
-        ModelError: the model cannot be used.
-        ImageError: the mask cannot be read.
-    """
+    """Loads the model once here, so that what is wrong with it is told before anything starts."""
     painter = load_painter(style, model, 1, _DEVICE)
     data = (model_path(style) if model is None else Path(model)).read_bytes()
     make_work = partial(painting_work, data, painter.blend, read_mask(dials, writing), writing)
@@ -162,11 +157,6 @@ def run(task: Task, plan: Plan, voice: Voice, *, actors: int | None, address: st
         voice: how much is said.
         actors: workers; None is one for every core.
         address: of a Ray cluster; None starts Ray on this machine.
-
-    Raises:
-        ClusterError: Ray does not start, or cannot go on.
-        OutputError: the manifest cannot be written.
-        typer.Exit: something failed.
     """
     start_s = time.monotonic()
     used = 0

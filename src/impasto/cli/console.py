@@ -86,13 +86,7 @@ class Screen(NamedTuple):
 
 @contextlib.contextmanager
 def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterator[Screen]:
-    """Shows a bar of steps on stderr while results go to stdout.
-
-    Args:
-        total: number of steps.
-        shown: False draws nothing; nor is anything drawn where stderr is no terminal.
-        doing: what is done, in one word.
-    """
+    """Shows a bar of so many steps on stderr, if that is a terminal; results go to stdout."""
     if not (shown and sys.stderr.isatty()):
         yield Screen(lambda: None, print_result, print_note, lambda _share: None)
         return
@@ -173,11 +167,7 @@ def steps_shown() -> Iterator[tuple[Callable[[int, int, str], None], Callable[[s
 def pace(unit: str, about: str = "") -> Callable[[int, int | None], str]:
     """Makes what says how far a run is, how fast it goes and how long it will take.
 
-    It takes the number done, and in all where that is known.
-
-    Args:
-        unit: of what is counted, in the plural.
-        about: stands before a number in all that is only estimated.
+    It takes the number done, and that of all where it is known; ``about`` stands before that one.
     """
     first: tuple[int, float] | None = None
 

@@ -168,12 +168,7 @@ def _show_measures(
     *,
     as_json: bool,
 ) -> None:
-    """Measures a style and the controls on all photos, and prints the tables.
-
-    Raises:
-        ImpastoError: the painting or the file of faces cannot be used.
-        typer.Exit: some photos could not be measured.
-    """
+    """Measures a style and the controls on all photos, and prints the tables."""
     from impasto.evaluation import PreparedPhoto, StyleMeter, read_boxes
     from impasto.evaluation.controls import CONTROLS
     from impasto.evaluation.features import see_painting
@@ -273,11 +268,7 @@ def _judge(
     iterations: int,
     device: str,
 ) -> tuple[StyleJudge, dict[str, Any]]:
-    """Makes the judge of a style, and what ``--json`` says of it.
-
-    Raises:
-        ImpastoError: the painting cannot be used, or the model states no weights.
-    """
+    """Makes the judge of a style, and what ``--json`` says of it."""
     from impasto.paper.comparison import StyleJudge
     from impasto.paper.objective import weights_of_model
 
@@ -298,11 +289,7 @@ def _judge(
 def _show_baseline(
     judge: StyleJudge, photos: Mapping[str, Path], about: Mapping[str, Any], *, as_json: bool
 ) -> None:
-    """Judges a style on photos in the paper's terms, and prints how.
-
-    Raises:
-        typer.Exit: some photos could not be judged.
-    """
+    """Judges a style on photos in the paper's terms, and prints how."""
     iterations = judge.iterations
     lines = growing_table(
         f"{about['style']}, objective at {about['size_px']} px as in its training, and the "

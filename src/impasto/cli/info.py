@@ -81,11 +81,7 @@ def gather() -> dict[str, Any]:
 
 
 def _warnings(folder: Path) -> list[str]:
-    """Tells of builds of ONNX Runtime that were installed over one another.
-
-    Args:
-        folder: where the package ``onnxruntime`` lies, which each of them brings.
-    """
+    """Tells of builds of ONNX Runtime that were installed over one another in a folder."""
     found = [metadata.Distribution.at(path) for path in folder.glob("onnxruntime*.dist-info")]
     package = "onnxruntime/__init__.py"
     builds = sorted(item.name for item in found if package in map(str, item.files or ()))

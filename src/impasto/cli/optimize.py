@@ -136,26 +136,15 @@ def command(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is optimised.
-
-    Attributes:
-        network: the loss network.
-        photo: the photo at its full size for this run.
-        paintings: the style images.
-        shares: of each in the style.
-        style_px: longer side of the paintings.
-        scales: strengths of style and total variation by their options.
-        weights: those of a model, in place of the scales.
-        device: where.
-    """
+    """What is optimised."""
 
     network: LossNetwork
-    photo: Photo
+    photo: Photo  # at its full size for this run
     paintings: list[Painting]
-    shares: list[float]
-    style_px: int
-    scales: dict[str, float]
-    weights: TrainedWeights | None
+    shares: list[float]  # of each painting in the style
+    style_px: int  # longer side of the paintings
+    scales: dict[str, float]  # strengths of style and total variation by their options
+    weights: TrainedWeights | None  # those of a model, in place of the scales
     device: str
 
     def settings(self) -> dict[str, Any]:
@@ -180,11 +169,7 @@ class _Plan:
         return shrink_checked(self.photo, longer_side_px, "the photo")
 
     def levels(self, iterations: int, *, coarse_to_fine: bool) -> list[Level]:
-        """Returns the sizes that the picture is optimised at.
-
-        Raises:
-            UsageError: there are fewer iterations than sizes.
-        """
+        """Returns the sizes that the picture is optimised at."""
         from impasto.paper.descent import Level, level_sizes, shared_iterations
 
         whole = max(self.photo.rgb.shape[:2])
@@ -196,13 +181,7 @@ class _Plan:
         return levels
 
     def objective(self, size_px: int) -> Objective:
-        """Makes the objective at a size; the paintings shrink as the photo does.
-
-        Raises:
-            UsageError: the style targets lack a size or a layer.
-            ImageError: a painting is too small for the loss network.
-            TrainingError: the photo and a painting look the same to the loss network.
-        """
+        """Makes the objective at a size; the paintings shrink as the photo does."""
         from impasto.paper import balanced_objective, trained_objective
         from impasto.training.pictures import to_tensor
 
@@ -233,11 +212,7 @@ def _plan(
     style_weights: str | None,
     device: str,
 ) -> _Plan:
-    """Reads everything that the options name.
-
-    Raises:
-        ImpastoError: something is missing, damaged or too small.
-    """
+    """Reads everything that the options name."""
     from impasto.images.reading import read_image
     from impasto.paper.objective import (
         STYLE_SCALE,

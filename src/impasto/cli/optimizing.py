@@ -75,11 +75,7 @@ def check_scale(name: str, value: float | None) -> None:
 def choose_target(
     source: Path, output: Path | None, label: str, also_read: Sequence[Path] = ()
 ) -> Path:
-    """Decides where a photo's result goes: to ``-o``, or to ``PHOTO.<label>.png`` beside it.
-
-    Raises:
-        UsageError: it would replace a picture that is read, or has no ending of a picture.
-    """
+    """Decides where a photo's result goes: to ``-o``, or to ``PHOTO.<label>.png`` beside it."""
     if PIPE in (str(source), str(output)):
         raise UsageError("the photo and -o are files here, not -")
     if is_folder(source):
@@ -118,12 +114,6 @@ def run(
         output: what is written.
         resume: go on from ``output.state``.
         device: where.
-
-    Raises:
-        ResumeError: there is nothing to resume, or it was begun with other settings.
-        DivergedError: the objective is not finite.
-        OutputError: a file cannot be written.
-        KeyboardInterrupt: by Ctrl-C, after the iteration; the state and the best are written.
     """
     from impasto.images.writing import write_image
     from impasto.paper.descent import coarse_to_fine, load_state, tensorboard_curves

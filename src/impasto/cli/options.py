@@ -102,17 +102,11 @@ Verbose: TypeAlias = Annotated[
 
 @dataclass(frozen=True)
 class Voice:
-    """How much a run says.
+    """How much a run says."""
 
-    Attributes:
-        as_json: JSON on stdout, in place of the results' paths.
-        quiet: nothing but errors.
-        verbose: what is done and how long it takes.
-    """
-
-    as_json: bool = False
-    quiet: bool = False
-    verbose: bool = False
+    as_json: bool = False  # JSON on stdout, in place of the results' paths
+    quiet: bool = False  # nothing but errors
+    verbose: bool = False  # what is done and how long it takes
 
     def check(self, threads: int | None = None) -> None:
         """Refuses ``--quiet`` with ``--verbose``, and a number of threads below 1."""

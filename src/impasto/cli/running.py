@@ -86,14 +86,7 @@ UPSCALING: Final = Words("upscale", "upscales", "upscaling", "upscaled")
 
 @dataclass(frozen=True)
 class Task:
-    """What a run does with each picture.
-
-    Attributes:
-        work: how a picture is read, painted or enlarged, and written.
-        words: what that is called.
-        how: what it is done with.
-        device: where the network runs.
-    """
+    """What a run does with each picture, what that is called, and where the network runs."""
 
     work: Work
     words: Words
@@ -159,15 +152,7 @@ def run(
     mask: Path | None = None,
     note: str | None = None,
 ) -> None:
-    """Works on the pictures of a command line.
-
-    Args:
-        task: what is done with each.
-        inputs: files and folders, or ``-``.
-        output: of ``-o``.
-        voice: how much is said.
-        mask: a file that no result may replace.
-        note: what else is said at the beginning.
+    """Works on the pictures of a command line; no result replaces the mask.
 
     Raises:
         UsageError: inputs, output and settings do not go together.
@@ -218,11 +203,7 @@ class Run:
         self._failed: list[tuple[str, int]] = []  # messages and exit codes
 
     def do(self, plan: Plan) -> None:
-        """Works on everything and prints what became of it.
-
-        Raises:
-            typer.Exit: 2 where nothing among the inputs was usable, 1 where some work failed.
-        """
+        """Works on everything and prints what became of it."""
         words, not_begun, total = self._task.words, 0, len(plan.jobs)
         shown = total > 1 and not self._voice.quiet
         with progress_bar(total, shown=shown, doing=words.doing) as screen:

@@ -176,16 +176,6 @@ def _open_page(
     """Serves the page for one person on this machine and opens it in their browser.
 
     One picture at a time gets all cores, so that it is there soonest.
-
-    Args:
-        models: files to serve beside the styles that have names.
-        port: 0 is any free one.
-        query: of the page's address, with its question mark.
-        no_browser: only print the address.
-        time_limit_s: for one picture.
-
-    Raises:
-        MissingExtraError: the extra ``serve`` is not installed.
     """
     with needs_extra("serve", "the web page"):
         from impasto.server import running

@@ -40,17 +40,6 @@ def make_sheet(photo: str, output: str | None, *, overwrite: bool) -> None:
     """Paints a photo in every style and writes them side by side; prints where.
 
     A model that cannot be used is named and left out.
-
-    Args:
-        photo: the photo's file.
-        output: where the sheet goes, a file or a folder; None is beside the photo.
-        overwrite: replace a sheet that is there.
-
-    Raises:
-        UsageError: the photo is a folder, or the output is there.
-        ImageError: the photo cannot be read.
-        OutputError: the sheet cannot be written.
-        typer.Exit: a model was left out.
     """
     target = _target(photo, output)
     check_free(target, overwrite=overwrite)
@@ -95,11 +84,7 @@ def _on_paper(photo: Photo) -> NDArray[np.uint8]:
 
 
 def _painted(rgb: NDArray[np.uint8], styles: tuple[Style, ...]) -> tuple[list[Cell], bool]:
-    """Paints a picture in every style; returns too whether all models could be used.
-
-    Raises:
-        ModelError: none of them could.
-    """
+    """Paints a picture in every style; returns too whether all models could be used."""
     cells: list[Cell] = []
     failed: set[Path] = set()
     with progress_bar(len(styles), shown=True) as screen:

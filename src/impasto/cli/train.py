@@ -274,11 +274,7 @@ def describe(report: StepReport) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Turns ``90s``, ``20m`` or ``2h`` into seconds.
-
-    Raises:
-        UsageError: the text is none of these.
-    """
+    """Turns ``90s``, ``20m`` or ``2h`` into seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if not match or float(match[1]) <= 0:
         raise UsageError(f"--max-time is {text!r}; give a time such as 90s, 20m or 2h")

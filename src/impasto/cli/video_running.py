@@ -51,11 +51,7 @@ def video_settings(
     times: tuple[str | None, str | None],
     fps: float | None,
 ) -> VideoSettings:
-    """Reads the options of a clip; ``times`` are ``--start`` and ``--end``.
-
-    Raises:
-        UsageError: one is out of its range, or the end is not after the start.
-    """
+    """Reads the options of a clip; ``times`` are ``--start`` and ``--end``."""
     begins_s, ends_s = (
         # A float's 0.2 is a little more than a fifth, and would leave out the frame at 0.2 s.
         None if text is None else Fraction(str(parse_time(name, text)))
@@ -96,13 +92,7 @@ def painting_task(
     threads: int | None,
     device: str,
 ) -> Task:
-    """Loads the model that the options name and reads key frames and mask.
-
-    Raises:
-        UsageError: options contradict each other, or a number is out of its range.
-        ModelError: the model cannot be used.
-        ImageError: the mask cannot be read.
-    """
+    """Loads the model that the options name and reads key frames and mask."""
     steadiness, dials = _steadiness(steady), painting or {}
     styles = parse_styles("style-at", style_at)
     tracks = {
@@ -143,13 +133,7 @@ def upscaling_task(
 def find_result(
     clip: Path, output: str | None, task: Task, mask: Path | None, *, overwrite: bool
 ) -> Path:
-    """Finds out where the result goes: to ``-o``, a file or a folder, or beside the clip.
-
-    Raises:
-        UsageError: nothing is written in files of that name, or it is an input, or there.
-        VideoError: the clip cannot be used.
-        OutputError: nothing can be written there.
-    """
+    """Finds out where the result goes: to ``-o``, a file or a folder, or beside the clip."""
     if output == "":
         raise UsageError("-o is empty: was a variable meant that is not set?")
     if output is None or means_folder(output):
