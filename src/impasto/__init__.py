@@ -73,10 +73,7 @@ def stylize(
 
 @overload
 def upscale(
-    image: str | Path | Image,
-    *,
-    model: str | Path | None = ...,
-    **dials: Unpack[EnlargingKeywords],
+    image: str | Path | Image, *, model: str | Path | None = ..., **dials: Unpack[EnlargingKeywords]
 ) -> Image: ...
 @overload
 def upscale(

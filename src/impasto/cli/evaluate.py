@@ -17,12 +17,7 @@ import typer
 from impasto.cli.evaluate_style import style
 from impasto.cli.evaluate_video import video
 from impasto.cli.measuring import MEAN, exit_if_failed, growing_table, measure_all, tell
-from impasto.cli.options import (
-    JsonTable,
-    complete_upscaler,
-    needs_extra,
-    takes_options,
-)
+from impasto.cli.options import JsonTable, complete_upscaler, needs_extra, takes_options
 from impasto.cli.plan import exists, find_pictures, is_folder
 from impasto.dials import Choice, Writing, dials_of
 from impasto.errors import UsageError

@@ -214,12 +214,7 @@ def _plan(
 ) -> _Plan:
     """Reads everything that the options name."""
     from impasto.images.reading import read_image
-    from impasto.paper.objective import (
-        STYLE_SCALE,
-        TV_SCALE,
-        check_shares,
-        prepared_loss_network,
-    )
+    from impasto.paper.objective import STYLE_SCALE, TV_SCALE, check_shares, prepared_loss_network
     from impasto.training.pictures import read_painting, shrink_checked
 
     shares = check_shares(_numbers(style_weights), len(styles))

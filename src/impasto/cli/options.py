@@ -207,10 +207,7 @@ def _group(wanted: Any, source: Any, *left_out: str) -> list[tuple[inspect.Param
 def keyword(name: str, kind: Any, described: Any, default: Any = None) -> inspect.Parameter:
     """Makes a parameter of a type, with Typer's description of its option or argument."""
     return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=default,
-        annotation=Annotated[kind, described],
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, described]
     )
 
 

@@ -31,13 +31,7 @@ from impasto.cli.console import (
 from impasto.cli.options import Voice
 from impasto.cli.plan import PIPE, Job, Plan, check_free, check_writable, exists, make_plan
 from impasto.dials import Enlarging, Painting, Writing
-from impasto.errors import (
-    ImageReadError,
-    ImageTooLargeError,
-    ImpastoError,
-    OutputError,
-    UsageError,
-)
+from impasto.errors import ImageReadError, ImageTooLargeError, ImpastoError, OutputError, UsageError
 from impasto.images.mapping import is_mapped
 from impasto.images.reading import DEFAULT_MAX_PIXELS, Photo, without_huge
 from impasto.images.writing import LOSSY_FORMATS, format_of

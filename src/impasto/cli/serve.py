@@ -10,12 +10,7 @@ from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from impasto.cli.console import own_stderr, print_note, print_result
-from impasto.cli.options import (
-    Given,
-    complete_style,
-    needs_extra,
-    takes_options,
-)
+from impasto.cli.options import Given, complete_style, needs_extra, takes_options
 from impasto.dials import Number, Painting, Writing, dials_of
 from impasto.errors import UsageError
 
