@@ -18,6 +18,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -89,7 +90,7 @@ class Dial(ABC):
         try:
             value = self._parsed(text)
         except ValueError:
-            raise self._error(name, text) from None
+            value = text
         return self.check(name, value)
 
     def check(self, name: str, value: Any) -> Any:
@@ -101,28 +102,21 @@ class Dial(ABC):
         if value is None and self.default is None:
             return None
         value = self._own(value)
-        if not self._takes(value):
-            raise self._error(name, value)
+        if rule := self._broken(value):
+            raise UsageError(f"{name} must {rule}, not {value!r:.60}")
         return value
+
+    def _parsed(self, text: str) -> Any:
+        """Reads text; a ValueError says that it is none of the kind."""
+        return text
 
     def _own(self, value: Any) -> Any:
         """Returns Python's own form of a value of another library's."""
         return value
 
     @abstractmethod
-    def _parsed(self, text: str) -> Any:
-        """Reads text; a ValueError says that it is none of the kind."""
-
-    @abstractmethod
-    def _takes(self, value: Any) -> bool:
-        """Tells whether a value is one of the dial's."""
-
-    @abstractmethod
-    def _rule(self, value: Any) -> str:
-        """Says what a value must do, which this one does not."""
-
-    def _error(self, name: str, value: Any) -> UsageError:
-        return UsageError(f"{name} must {self._rule(value)}, not {value!r:.60}")
+    def _broken(self, value: Any) -> str:
+        """Says what a value must do and does not; nothing where it is one of the dial's."""
 
 
 @dataclass(frozen=True)
@@ -159,18 +153,18 @@ class Number(Dial):
     def _parsed(self, text: str) -> Any:
         return self.kind(text)
 
-    def _is_number(self, value: Any) -> bool:
-        return isinstance(value, self.kind) and not isinstance(value, bool)
-
-    def _takes(self, value: Any) -> bool:
-        return self._is_number(value) and self.least <= value <= (self.most or math.inf)
-
-    def _rule(self, value: Any) -> str:
+    def _broken(self, value: Any) -> str:
         least, most = f"{self.least:g}", "" if self.most is None else f"{self.most:g}"
-        if self._is_number(value):
-            return f"lie between {least} and {most}" if most else f"be at least {least}"
-        kind = "a number" if self.kind is float else "a whole number"
-        return f"be {kind} from {least} to {most}" if most else f"be {kind} of at least {least}"
+        if not isinstance(value, self.kind) or isinstance(value, bool):
+            kind = "a number" if self.kind is float else "a whole number"
+            return f"be {kind} from {least} to {most}" if most else f"be {kind} of at least {least}"
+        if self.least <= value <= (self.most or math.inf):
+            return ""
+        return f"lie between {least} and {most}" if most else f"be at least {least}"
+
+
+Count: Final = partial(Number, kind=int, least=1)
+"""A whole number of at least 1."""
 
 
 @dataclass(frozen=True)
@@ -209,10 +203,9 @@ class Choice(Dial):
         word = self.other_names.get(text.lower(), text.lower())
         return word if word in self.choices else text
 
-    def _takes(self, value: Any) -> bool:
-        return type(value) is type(self.choices[0]) and value in self.choices
-
-    def _rule(self, value: Any) -> str:  # noqa: ARG002
+    def _broken(self, value: Any) -> str:
+        if type(value) is type(self.choices[0]) and value in self.choices:
+            return ""
         *others, last = map(str, self.choices)
         return f"be {', '.join(others)} or {last}"
 
@@ -227,16 +220,11 @@ class Switch(Dial):
     def _own(self, value: Any) -> Any:
         return bool(value) if type(value).__name__ in ("bool", "bool_") else value  # NumPy's too
 
-    def _parsed(self, text: str) -> bool:
-        if text.lower() not in _TRUTHS:
-            raise ValueError(text)
-        return _TRUTHS[text.lower()]
+    def _parsed(self, text: str) -> Any:
+        return _TRUTHS.get(text.lower(), text)
 
-    def _takes(self, value: Any) -> bool:
-        return isinstance(value, bool)
-
-    def _rule(self, value: Any) -> str:  # noqa: ARG002
-        return "be true or false"
+    def _broken(self, value: Any) -> str:
+        return "" if isinstance(value, bool) else "be true or false"
 
 
 @dataclass(frozen=True)
@@ -247,14 +235,9 @@ class Text(Dial):
     longest: int
     word = "TEXT"
 
-    def _parsed(self, text: str) -> str:
-        return text
-
-    def _takes(self, value: Any) -> bool:
-        return isinstance(value, str) and len(value) <= self.longest
-
-    def _rule(self, value: Any) -> str:  # noqa: ARG002
-        return f"be a text of at most {self.longest} characters"
+    def _broken(self, value: Any) -> str:
+        fits = isinstance(value, str) and len(value) <= self.longest
+        return "" if fits else f"be a text of at most {self.longest} characters"
 
 
 @dataclass(frozen=True)
@@ -266,11 +249,8 @@ class PictureFile(Dial):
     def _parsed(self, text: str) -> Any:
         return Path(text) if text else text
 
-    def _takes(self, value: Any) -> bool:
-        return not (isinstance(value, str) and value == "")
-
-    def _rule(self, value: Any) -> str:  # noqa: ARG002
-        return "be the file of a picture"
+    def _broken(self, value: Any) -> str:
+        return "be the file of a picture" if isinstance(value, str) and value == "" else ""
 
 
 def dial(own: Dial) -> Any:
@@ -317,7 +297,7 @@ class Painting(Dials):
         )
     )
     max_size: int | None = dial(
-        Number("Make larger pictures smaller: no side above this.", kind=int, least=1, unit="px")
+        Count("Make larger pictures smaller: no side above this.", unit="px")
     )
 
 
@@ -328,11 +308,9 @@ class Enlarging(Dials):
     scale: int = dial(Choice("How many times as wide and high.", 2, choices=(2, 4, 8)))
     match_histogram: bool = dial(Switch("Give each result its picture's distribution of colours."))
     tile: int | None = dial(
-        Number(
+        Count(
             "Work on pieces of this size; smaller ones take less memory and more time.",
             otherwise="by the picture's size",
-            kind=int,
-            least=1,
             unit="px",
             local=True,
         )
@@ -352,22 +330,10 @@ class Writing(Dials):
         )
     )
     quality: int | None = dial(
-        Number(
-            "Of results in jpeg, webp and avif.",
-            otherwise="95, 90 for avif",
-            kind=int,
-            least=1,
-            most=100,
-        )
+        Count("Of results in jpeg, webp and avif.", otherwise="95, 90 for avif", most=100)
     )
     max_pixels: int | None = dial(
-        Number(
-            "Refuse pictures and results with more pixels.",
-            otherwise="200 million",
-            kind=int,
-            least=1,
-            local=True,
-        )
+        Count("Refuse pictures and results with more pixels.", otherwise="200 million", local=True)
     )
     overwrite: bool = dial(Switch("Replace results that are already there.", local=True))
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin, get_t
 
 import typer
 
-from impasto.dials import Choice, Dial, Enlarging, Number, Switch, dials_of
+from impasto.dials import Choice, Count, Dial, Enlarging, Number, Switch, dials_of
 from impasto.errors import ImpastoError, MissingExtraError, UsageError
 from impasto.runtime.cores import check_threads
 
@@ -22,7 +22,7 @@ Given: TypeAlias = dict[str, Any]
 KeyFrames: TypeAlias = dict[str, list[str]]
 """Key frames such as ``12.5:0.8`` that a command line gave, by the name of their dial."""
 
-AT_LEAST_ONE: Final = Number("", kind=int, least=1)
+AT_LEAST_ONE: Final = Count("")
 _SCALE: Final = dials_of(Enlarging)["scale"]
 # Of a docstring: a name, what may stand in brackets after it, and a text of several lines.
 _OPTION: Final = re.compile(r"^    (\w+)(?: \((.*?)\))?: (.*(?:\n {8}.*)*)", re.MULTILINE)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from impasto.cli.console import own_stderr, print_note, print_result
 from impasto.cli.options import Given, complete_style, needs_extra, takes_options
-from impasto.dials import Number, Painting, Writing, dials_of
+from impasto.dials import Count, Painting, Writing, dials_of
 from impasto.errors import UsageError
 
 # One person waits for one picture, and can close the page.
@@ -144,7 +144,7 @@ def webcam(
         port (N): Port on this machine; 0 is any free one.
         no_browser: Print the address and open nothing.
     """
-    Number("", kind=int, least=1, most=60).check("--frame-rate", frame_rate)
+    Count("", most=60).check("--frame-rate", frame_rate)
     asked: dict[str, object] = {
         "live": 1,
         **{name: str(value).lower() for name, value in painting.items()},
