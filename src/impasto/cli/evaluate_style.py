@@ -123,14 +123,15 @@ def style(
 
         device = find_device(device if baseline else "cpu", threads)
         path, painter, image = _load(model, style_name, painting, threads)
+    about: dict[str, Any] = {
+        "model": str(path),
+        "style": painter.name,
+        "painting": str(painting),
+    }
     if baseline:
-        judge, about = _judge(
-            painter, path, image, size_px=size, iterations=iterations, device=device
-        )
-        _note_another_painting(painter, image)
-        _show_baseline(judge, found, about, as_json=as_json)
+        about |= {"size_px": size, "iterations": iterations}
+        _show_baseline(painter, image, device, found, about, as_json=as_json)
     else:
-        about = {"model": str(path), "style": painter.name, "painting": str(painting)}
         _show_measures(painter, image, faces, found, about, as_json=as_json)
 
 
@@ -259,41 +260,28 @@ def _measures_json(about: Mapping[str, Any], means: Mapping[str, StyleMeasures])
 # --- Beside the baseline --------------------------------------------------------------------
 
 
-def _judge(
+def _show_baseline(
     painter: StyleModel,
-    path: Path,
     painting: Painting,
-    *,
-    size_px: int,
-    iterations: int,
     device: str,
-) -> tuple[StyleJudge, dict[str, Any]]:
-    """Makes the judge of a style, and what ``--json`` says of it."""
+    photos: Mapping[str, Path],
+    about: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Judges a style on photos in the paper's terms, and prints how."""
     from impasto.paper.comparison import StyleJudge
     from impasto.paper.objective import weights_of_model
 
-    weights = weights_of_model(path, painter.name)
+    weights = weights_of_model(Path(about["model"]), painter.name)
+    size_px, iterations = about["size_px"], about["iterations"]
     judge = StyleJudge(
         painter.paint, painting, weights, size_px=size_px, iterations=iterations, device=device
     )
-    return judge, {
-        "model": str(path),
-        "style": painter.name,
-        "painting": str(painting.path),
-        "size_px": size_px,
-        "iterations": iterations,
-        "weights": asdict(weights),
-    }
-
-
-def _show_baseline(
-    judge: StyleJudge, photos: Mapping[str, Path], about: Mapping[str, Any], *, as_json: bool
-) -> None:
-    """Judges a style on photos in the paper's terms, and prints how."""
-    iterations = judge.iterations
+    _note_another_painting(painter, painting)
     lines = growing_table(
-        f"{about['style']}, objective at {about['size_px']} px as in its training, and the "
-        "iteration of L-BFGS that comes as low",
+        f"{painter.name}, objective at {size_px} px as in its training, and the iteration of "
+        "L-BFGS that comes as low",
         ("photo", *_BASELINE_COLUMNS.values()),
         [[MEAN, *photos]],
         [len("999.999")] * len(_BASELINE_COLUMNS),
@@ -313,8 +301,8 @@ def _show_baseline(
     if rows:
         means = _baseline_means(rows.values(), iterations)
         listed = [{"name": name, **row} for name, row in rows.items()]
-        json_result = {**about, "photos": listed, "mean": means}
-        result = json_result if as_json else line(MEAN, means)
+        about = {**about, "weights": asdict(weights), "photos": listed, "mean": means}
+        result = about if as_json else line(MEAN, means)
     tell(result, rows, failed)
     exit_if_failed(rows, failed)
 
