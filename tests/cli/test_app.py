@@ -1,6 +1,8 @@
 import importlib
 import importlib.util
+import inspect
 import os
+import re
 import subprocess
 import sys
 
@@ -169,3 +171,16 @@ def test_errors_are_red_on_a_terminal_only_and_never_with_no_color(monkeypatch, 
 def test_a_missing_module_of_our_own_is_a_bug_and_not_an_extra():
     with pytest.raises(ModuleNotFoundError, match=r"impasto\.nothing"), needs_extra("train", "it"):
         importlib.import_module("impasto.nothing")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_its_help(name):
+    stem, function = app._PLACES.get(name, (name, "command"))
+    module = importlib.import_module(f"impasto.cli.{stem}")
+    for told in (getattr(module, function), *getattr(module, "SUBCOMMANDS", {}).values()):
+        single = typer.Typer(add_completion=False)
+        single.command()(told)
+        for parameter in typer.main.get_command(single).params:
+            assert getattr(parameter, "help", None), parameter.name
+        lines = re.findall(r"^    (\w+)(?: \(.*?\))?: ", inspect.getdoc(inspect.unwrap(told)), re.M)
+        assert set(lines) <= set(inspect.signature(inspect.unwrap(told)).parameters)
