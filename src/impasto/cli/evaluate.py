@@ -169,9 +169,8 @@ def _meter(
         for method, result, score in score_methods(methods, low_res, original, scale, network):
             scores[method] = score
             if save is not None:
-                stem = (save / name).with_suffix("")
-                safe = re.sub(r"[^\w.-]+", "_", method)
-                write_image(stem.with_name(f"{stem.name}.{safe}.png"), result)
+                picture, safe = save / name, re.sub(r"[^\w.-]+", "_", method)
+                write_image(picture.with_name(f"{picture.stem}.{safe}.png"), result)
         return scores
 
     return measure

@@ -62,7 +62,10 @@ def gather() -> dict[str, Any]:
         "onnxruntime": onnxruntime.__version__,
         **{name: _version(name) for name in _PACKAGES},
         "platform": platform.platform(),
-        "extras": {name: _installed(packages) for name, packages in _extras().items()},
+        "extras": {
+            name: all(_version(package) is not None for package in packages)
+            for name, packages in _extras().items()
+        },
         "devices": list(available_devices()),
         "providers": onnxruntime.get_available_providers(),
         "device": choose_device(),
@@ -107,10 +110,6 @@ def _extras() -> dict[str, list[str]]:
         if package and extra and extra[1] in extras:
             extras[extra[1]].append(package[0])
     return extras
-
-
-def _installed(packages: list[str]) -> bool:
-    return all(_version(name) is not None for name in packages)
 
 
 def _version(package: str) -> str | None:

@@ -133,11 +133,12 @@ def needs_extra(extra: str, purpose: str) -> Iterator[None]:
 def takes_options(command: Callable[..., None]) -> Callable[..., None]:
     """Makes Typer's arguments and options of a command's parameters and its docstring.
 
-    In the docstring's section ``Options`` a line ``output (OUT, -o, --output): The result.`` is
-    the help of that parameter, after how the help shows its values, and its names and a variable
-    of the environment if it has any but ``--output``. Parameters before ``*`` are arguments. A
-    type `Annotated` with a function has that complete what is typed; one with Typer's description
-    needs no such line.
+    A line ``output (OUT, -o, --output): The result.`` of the docstring's section ``Options`` is
+    the help of a parameter. The brackets hold the word for its values, then its names where they
+    are others than ``--output``, and a variable of the environment that may hold the value, such
+    as ``IMPASTO_PORT``. Parameters before ``*`` are arguments. Where a type is `Annotated` with a
+    function, that completes the value in the shell; one `Annotated` with Typer's own description
+    needs no line.
 
     A parameter ``painting: Annotated[Given, Painting]`` becomes one option for each field of
     `Painting`, which stand in its place in the help; the command is given those that the command

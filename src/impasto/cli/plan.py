@@ -73,7 +73,9 @@ def make_plan(
         if plan.single and output is not None and not means_folder(output):
             plan.jobs.append(Job(paths[0], _output_file(Path(output), file_format)))
         else:
-            folder = None if output is None else _output_folder(Path(output))
+            folder = None if output is None else Path(output)
+            if folder is not None and exists(folder) and not is_folder(folder):
+                raise UsageError(f"-o {folder} is a file, but these inputs need a folder")
             _fill(plan, paths, folder, label, file_format)
     _protect_inputs(plan.jobs, also_read)
     return plan
@@ -215,12 +217,6 @@ def _output_file(path: Path, file_format: str | None) -> Path:
             f"-o {path} and --format {file_format.lower()} contradict each other: "
             "leave --format out, or change the ending"
         )
-    return path
-
-
-def _output_folder(path: Path) -> Path:
-    if exists(path) and not is_folder(path):
-        raise UsageError(f"-o {path} is a file, but these inputs need a folder")
     return path
 
 
