@@ -245,15 +245,15 @@ def _cell(key: str, row: Mapping[str, float | None]) -> str:
 def _measures_json(about: Mapping[str, Any], means: Mapping[str, StyleMeasures]) -> dict[str, Any]:
     from impasto.evaluation.controls import failed_measures
 
-    photos = means[about["style"]].photos
-    mean, *controls = (
-        {**found.to_dict(), "fails": failed_measures(found)} for found in means.values()
-    )
+    photos = means[about["style"]].photos.items()
+    told = {
+        name: {**found.to_dict(), "fails": failed_measures(found)} for name, found in means.items()
+    }
     return {
         **about,
-        "photos": [{"name": name, **found.to_dict()} for name, found in photos.items()],
-        "mean": mean,
-        "controls": dict(zip(list(means)[1:], controls, strict=True)),
+        "photos": [{"name": name, **found.to_dict()} for name, found in photos],
+        "mean": told.pop(about["style"]),
+        "controls": told,
     }
 
 

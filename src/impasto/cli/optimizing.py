@@ -130,9 +130,8 @@ def run(
         if output.tensorboard is not None:
             log = opened.enter_context(tensorboard_curves(output.tensorboard, state.iteration))
         interrupted = opened.enter_context(interruptible())
-        watch = Watch(
-            output, levels, done=state.iteration, show=show, log=log, interrupted=interrupted
-        )
+        work = [level.height * level.width for level in levels for _ in range(level.iterations)]
+        watch = Watch(output, work, state.iteration, show, log, interrupted)
         result = coarse_to_fine(levels, state.image, on_iteration=watch, state=state)
     write_image(output.target, dataclasses.replace(photo, rgb=to_pictures(result.image)[0]))
     if output.state is not None:
@@ -140,26 +139,18 @@ def run(
     typer.echo(str(output.target))
 
 
+@dataclass
 class Watch:
     """What happens after each iteration: it is shown, logged, and kept now and then."""
 
-    def __init__(
-        self,
-        output: Output,
-        levels: Sequence[Level],
-        *,
-        done: int,
-        show: Callable[[int, int, str], None],
-        log: Callable[[State], None] | None,
-        interrupted: threading.Event,
-    ) -> None:
-        self.output, self.show, self.log, self.interrupted = output, show, log, interrupted
-        self.done = done  # iterations, when the run begins or goes on
-        # The work of an iteration is its number of pixels.
-        self.work = [
-            level.height * level.width for level in levels for _ in range(level.iterations)
-        ]
-        self.started = self.saved = time.monotonic()
+    output: Output
+    work: Sequence[int]  # of each iteration: the number of its pixels
+    done: int  # iterations, when the run begins or goes on
+    show: Callable[[int, int, str], None]
+    log: Callable[[State], None] | None
+    interrupted: threading.Event
+    started: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)
 
     def __call__(self, state: State) -> None:
         """Tells of an iteration; raises KeyboardInterrupt where Ctrl-C was pressed meanwhile."""
