@@ -1,15 +1,10 @@
 """The models that have names: the shipped ones, and the user's own (`impasto.catalog.own`).
 
 The shipped ones lie in model files in this folder; ``catalog.toml`` has a row ``[[style]]`` for
-each style, and several may share a file. A row states ``name`` (what ``--style`` takes),
-``file`` (the model's file name in this folder), ``title``, ``artist``, ``year``, ``source``
-(where the painting's picture comes from), ``licence`` (of the model), ``recipe`` (its file name
-in the repository's ``recipes/``) and ``scores`` (a table of numbers). The first row is the style
-that is used when none is named. A shipped style's name goes before an own one.
-
-A row ``[[upscaler]]`` for each super-resolution network states ``name`` (what ``--model``
-takes), ``scale`` (of the network), ``file``, ``title``, ``licence``, ``recipe`` and ``scores``.
-One name may stand in a row for each scale.
+each style and ``[[upscaler]]`` for each super-resolution network, whose keys are the fields of
+`Style` and `Upscaler`, with the name of the model's ``file`` in place of its path. Several styles
+may share a file. The first style is used when none is named, and a shipped style's name goes
+before an own one. An upscaler's name may stand in a row for each scale.
 
 No model file is opened here: `impasto.runtime.styles` does, for the names inside own files.
 """
