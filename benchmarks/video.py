@@ -28,7 +28,7 @@ from huge import run_measured
 from PIL import Image
 
 import impasto
-from impasto.cli.video_running import Wanted, painting_task
+from impasto.cli.video_running import painting_task
 from impasto.data.examples import example_photos_folder
 from impasto.evaluation import mean_scores, score_style
 from impasto.evaluation.features import PHOTO_PX
@@ -203,7 +203,7 @@ def clips(arguments: argparse.Namespace) -> list[Footage]:
 
 def make_change(arguments: argparse.Namespace, mode: str) -> FramePainter:
     """Returns what the command does to each frame in a mode."""
-    task = painting_task(Wanted(style=arguments.style), mode, arguments.threads, "auto")
+    task = painting_task(arguments.style, steady=mode, threads=arguments.threads, device="auto")
     if not isinstance(task.change, FramePainter):
         raise SystemExit("nothing is painted")
     return task.change

@@ -13,6 +13,7 @@ import pytest
 from dial_cases import bad_texts, bad_values, cases
 
 import impasto
+from impasto.cli.app import _PLACES
 from impasto.cli.options import flag
 from impasto.dials import (
     CallKeywords,
@@ -40,7 +41,9 @@ COMMANDS = {
 
 
 def options_of(command):
-    return set(inspect.signature(import_module(f"impasto.cli.{command}").command).parameters)
+    stem, name = _PLACES.get(command, (command, "command"))
+    function = getattr(import_module(f"impasto.cli.{stem}"), name)
+    return set(inspect.signature(function).parameters)
 
 
 @pytest.mark.parametrize("line", COMMANDS)

@@ -19,7 +19,7 @@ from impasto.dials import Enlarging, Painting, Writing, shows_dials, without_lim
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Unpack
+    from typing import TypeVar, Unpack
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from impasto.catalog import Style
     from impasto.dials import CallKeywords, EnlargingKeywords
     from impasto.runtime.stylizer import StyleModel
+
+    BytesOrArray = TypeVar("BytesOrArray", bytes, NDArray[np.uint8])
 
 __all__ = ["__version__", "list_styles", "load_model", "stylize", "upscale"]
 
@@ -41,12 +43,8 @@ def stylize(
 ) -> Image: ...
 @overload
 def stylize(
-    image: bytes, style: str | Path | None = ..., **dials: Unpack[CallKeywords]
-) -> bytes: ...
-@overload
-def stylize(
-    image: NDArray[np.uint8], style: str | Path | None = ..., **dials: Unpack[CallKeywords]
-) -> NDArray[np.uint8]: ...
+    image: BytesOrArray, style: str | Path | None = ..., **dials: Unpack[CallKeywords]
+) -> BytesOrArray: ...
 @shows_dials(Painting, Writing, leave_out=("format", "quality", "overwrite"))
 def stylize(
     image: str | Path | bytes | Image | NDArray[np.uint8],
@@ -75,22 +73,12 @@ def stylize(
 
 @overload
 def upscale(
-    image: str | Path | Image,
-    *,
-    model: str | Path | None = ...,
-    **dials: Unpack[EnlargingKeywords],
+    image: str | Path | Image, *, model: str | Path | None = ..., **dials: Unpack[EnlargingKeywords]
 ) -> Image: ...
 @overload
 def upscale(
-    image: bytes, *, model: str | Path | None = ..., **dials: Unpack[EnlargingKeywords]
-) -> bytes: ...
-@overload
-def upscale(
-    image: NDArray[np.uint8],
-    *,
-    model: str | Path | None = ...,
-    **dials: Unpack[EnlargingKeywords],
-) -> NDArray[np.uint8]: ...
+    image: BytesOrArray, *, model: str | Path | None = ..., **dials: Unpack[EnlargingKeywords]
+) -> BytesOrArray: ...
 @shows_dials(Enlarging, Writing, leave_out=("tile", "format", "quality", "overwrite"))
 def upscale(
     image: str | Path | bytes | Image | NDArray[np.uint8],

@@ -15,12 +15,22 @@ import inspect
 import math
 import numbers
 import re
-import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, TypeAlias, TypedDict, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    ClassVar,
+    Final,
+    Self,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+)
 
 from impasto.errors import UsageError
 
@@ -59,18 +69,20 @@ class Dial(ABC):
     _: KW_ONLY
     otherwise: str = ""
     local: bool = False
+    word: ClassVar[str] = ""
+    """What stands for the values in a help, where it does not list them."""
 
     @property
-    @abstractmethod
     def values(self) -> str:
         """The values as a help shows them: ``0..1.5``, ``2|4|8``, ``PX``."""
+        return self.word
 
     def read(self, name: str, text: str) -> Any:
-        """Turns text into a value.
+        """Turns the text of a command line or a request into a value.
 
         Args:
             name: of the dial, as the caller wrote it: ``--stroke-size`` or ``stroke_size``.
-            text: as a command line or a request has it.
+            text: what was given.
 
         Raises:
             UsageError: it is none of the dial's values.
@@ -78,44 +90,33 @@ class Dial(ABC):
         try:
             value = self._parsed(text)
         except ValueError:
-            raise self._error(name, text) from None
+            value = text
         return self.check(name, value)
 
     def check(self, name: str, value: Any) -> Any:
-        """Returns a value, a number as Python's own.
-
-        Args:
-            name: of the dial, as the caller wrote it.
-            value: None only where that is the default.
+        """Returns a value, a number as Python's own; None only where that is the default.
 
         Raises:
-            UsageError: it is none of the dial's values.
+            UsageError: it is none of the dial's values; the message begins with ``name``.
         """
         if value is None and self.default is None:
             return None
         value = self._own(value)
-        if not self._takes(value):
-            raise self._error(name, value)
+        if rule := self._broken(value):
+            raise UsageError(f"{name} must {rule}, not {value!r:.60}")
         return value
+
+    def _parsed(self, text: str) -> Any:
+        """Reads text; a ValueError says that it is none of the kind."""
+        return text
 
     def _own(self, value: Any) -> Any:
         """Returns Python's own form of a value of another library's."""
         return value
 
     @abstractmethod
-    def _parsed(self, text: str) -> Any:
-        """Reads text; a ValueError says that it is none of the kind."""
-
-    @abstractmethod
-    def _takes(self, value: Any) -> bool:
-        """Tells whether a value is one of the dial's."""
-
-    @abstractmethod
-    def _rule(self, value: Any) -> str:
-        """Says what a value must do, which this one does not."""
-
-    def _error(self, name: str, value: Any) -> UsageError:
-        return UsageError(f"{name} must {self._rule(value)}, not {value!r:.60}")
+    def _broken(self, value: Any) -> str:
+        """Says what a value must do and does not; nothing where it is one of the dial's."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ class Number(Dial):
     @property
     def values(self) -> str:
         """The range, or else the unit."""
+        if self.word:
+            return self.word
         return self.unit.upper() if self.most is None else f"{self.least:g}..{self.most:g}"
 
     def _own(self, value: Any) -> Any:
@@ -150,18 +153,18 @@ class Number(Dial):
     def _parsed(self, text: str) -> Any:
         return self.kind(text)
 
-    def _is_number(self, value: Any) -> bool:
-        return isinstance(value, self.kind) and not isinstance(value, bool)
-
-    def _takes(self, value: Any) -> bool:
-        return self._is_number(value) and self.least <= value <= (self.most or math.inf)
-
-    def _rule(self, value: Any) -> str:
+    def _broken(self, value: Any) -> str:
         least, most = f"{self.least:g}", "" if self.most is None else f"{self.most:g}"
-        if self._is_number(value):
-            return f"lie between {least} and {most}" if most else f"be at least {least}"
-        kind = "a number" if self.kind is float else "a whole number"
-        return f"be {kind} from {least} to {most}" if most else f"be {kind} of at least {least}"
+        if not isinstance(value, self.kind) or isinstance(value, bool):
+            kind = "a number" if self.kind is float else "a whole number"
+            return f"be {kind} from {least} to {most}" if most else f"be {kind} of at least {least}"
+        if self.least <= value <= (self.most or math.inf):
+            return ""
+        return f"lie between {least} and {most}" if most else f"be at least {least}"
+
+
+Count: Final = partial(Number, kind=int, least=1)
+"""A whole number of at least 1."""
 
 
 @dataclass(frozen=True)
@@ -170,22 +173,10 @@ class Size(Number):
 
     kind: type[int] = int
     unit: str = "bytes"
-
-    @property
-    def values(self) -> str:
-        """The word that the help of commands uses."""
-        return "SIZE"
+    word = "SIZE"
 
     def read(self, name: str, text: str) -> Any:
-        """Turns text such as ``512MiB`` into bytes.
-
-        Args:
-            name: of the dial, as the caller wrote it.
-            text: as a command line has it.
-
-        Raises:
-            UsageError: it is no size, or below 1 MiB.
-        """
+        """Turns text such as ``512MiB`` into bytes, at least 1 MiB."""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MG])iB", text.strip(), re.IGNORECASE)
         size = float(match[1]) * _UNIT_BYTES[match[2].upper()] if match else 0
         if not 2**20 <= size <= 2**50:
@@ -195,12 +186,7 @@ class Size(Number):
 
 @dataclass(frozen=True)
 class Choice(Dial):
-    """One of a few words or whole numbers.
-
-    Attributes:
-        choices: all of them.
-        other_names: further words, and the choice that each stands for in text.
-    """
+    """One of ``choices``, words or whole numbers; ``other_names`` of them are for texts."""
 
     _: KW_ONLY
     choices: tuple[str, ...] | tuple[int, ...]
@@ -217,10 +203,9 @@ class Choice(Dial):
         word = self.other_names.get(text.lower(), text.lower())
         return word if word in self.choices else text
 
-    def _takes(self, value: Any) -> bool:
-        return type(value) is type(self.choices[0]) and value in self.choices
-
-    def _rule(self, value: Any) -> str:  # noqa: ARG002
+    def _broken(self, value: Any) -> str:
+        if type(value) is type(self.choices[0]) and value in self.choices:
+            return ""
         *others, last = map(str, self.choices)
         return f"be {', '.join(others)} or {last}"
 
@@ -230,70 +215,42 @@ class Switch(Dial):
     """True or false."""
 
     default: bool = False
-
-    @property
-    def values(self) -> str:
-        """Both."""
-        return "true|false"
+    word = "true|false"
 
     def _own(self, value: Any) -> Any:
         return bool(value) if type(value).__name__ in ("bool", "bool_") else value  # NumPy's too
 
-    def _parsed(self, text: str) -> bool:
-        if text.lower() not in _TRUTHS:
-            raise ValueError(text)
-        return _TRUTHS[text.lower()]
+    def _parsed(self, text: str) -> Any:
+        return _TRUTHS.get(text.lower(), text)
 
-    def _takes(self, value: Any) -> bool:
-        return isinstance(value, bool)
-
-    def _rule(self, value: Any) -> str:  # noqa: ARG002
-        return "be true or false"
+    def _broken(self, value: Any) -> str:
+        return "" if isinstance(value, bool) else "be true or false"
 
 
 @dataclass(frozen=True)
 class Text(Dial):
-    """Words of any kind.
-
-    Attributes:
-        longest: how many characters there may be.
-    """
+    """Words of any kind, at most ``longest`` characters."""
 
     _: KW_ONLY
     longest: int
+    word = "TEXT"
 
-    @property
-    def values(self) -> str:
-        """A word for any."""
-        return "TEXT"
-
-    def _parsed(self, text: str) -> str:
-        return text
-
-    def _takes(self, value: Any) -> bool:
-        return isinstance(value, str) and len(value) <= self.longest
-
-    def _rule(self, value: Any) -> str:  # noqa: ARG002
-        return f"be a text of at most {self.longest} characters"
+    def _broken(self, value: Any) -> str:
+        fits = isinstance(value, str) and len(value) <= self.longest
+        return "" if fits else f"be a text of at most {self.longest} characters"
 
 
 @dataclass(frozen=True)
 class PictureFile(Dial):
     """The path of a picture; in Python, also a picture of any kind that its reader knows."""
 
-    @property
-    def values(self) -> str:
-        """The word that the help of commands uses."""
-        return "FILE"
+    word = "FILE"
 
     def _parsed(self, text: str) -> Any:
         return Path(text) if text else text
 
-    def _takes(self, value: Any) -> bool:
-        return not (isinstance(value, str) and value == "")
-
-    def _rule(self, value: Any) -> str:  # noqa: ARG002
-        return "be the file of a picture"
+    def _broken(self, value: Any) -> str:
+        return "be the file of a picture" if isinstance(value, str) and value == "" else ""
 
 
 def dial(own: Dial) -> Any:
@@ -306,21 +263,13 @@ class Dials:
     """Base of the dataclasses whose fields are dials."""
 
     def __post_init__(self) -> None:
-        """Checks every field.
-
-        Raises:
-            UsageError: a value is none of its dial's.
-        """
+        """Checks every field; a value that is none of its dial's is a UsageError."""
         for name, own in dials_of(type(self)).items():
             object.__setattr__(self, name, own.check(name, getattr(self, name)))
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Self:
-        """Reads dials by their names.
-
-        Raises:
-            UsageError: a text is none of its dial's values.
-        """
+        """Reads dials by their names; a text that is no value of its dial is a UsageError."""
         known = dials_of(cls)
         return cls(**{name: known[name].read(name, text) for name, text in texts.items()})
 
@@ -348,7 +297,7 @@ class Painting(Dials):
         )
     )
     max_size: int | None = dial(
-        Number("Make larger pictures smaller: no side above this.", kind=int, least=1, unit="px")
+        Count("Make larger pictures smaller: no side above this.", unit="px")
     )
 
 
@@ -359,11 +308,9 @@ class Enlarging(Dials):
     scale: int = dial(Choice("How many times as wide and high.", 2, choices=(2, 4, 8)))
     match_histogram: bool = dial(Switch("Give each result its picture's distribution of colours."))
     tile: int | None = dial(
-        Number(
+        Count(
             "Work on pieces of this size; smaller ones take less memory and more time.",
             otherwise="by the picture's size",
-            kind=int,
-            least=1,
             unit="px",
             local=True,
         )
@@ -383,22 +330,10 @@ class Writing(Dials):
         )
     )
     quality: int | None = dial(
-        Number(
-            "Of results in jpeg, webp and avif.",
-            otherwise="95, 90 for avif",
-            kind=int,
-            least=1,
-            most=100,
-        )
+        Count("Of results in jpeg, webp and avif.", otherwise="95, 90 for avif", most=100)
     )
     max_pixels: int | None = dial(
-        Number(
-            "Refuse pictures and results with more pixels.",
-            otherwise="200 million",
-            kind=int,
-            least=1,
-            local=True,
-        )
+        Count("Refuse pictures and results with more pixels.", otherwise="200 million", local=True)
     )
     overwrite: bool = dial(Switch("Replace results that are already there.", local=True))
 
@@ -490,7 +425,7 @@ def shows_dials(
 
 def _documented(indent: str, name: str, own: Dial) -> str:
     """Returns a dial's lines of a docstring."""
-    text = f"{name}: {own.help[:1].lower()}{own.help[1:].rstrip('.')}"
+    text = f"{own.help[:1].lower()}{own.help[1:].rstrip('.')}"
     if isinstance(own, Choice):
         text += f" ({', '.join(map(str, own.choices))})"
     elif isinstance(own, Number) and own.most is not None:
@@ -499,7 +434,10 @@ def _documented(indent: str, name: str, own: Dial) -> str:
         text += f" ({own.unit})"
     if own.otherwise:
         text += f"; None is {own.otherwise}"
-    return (
-        textwrap.fill(f"{text}.", 98, initial_indent=indent, subsequent_indent=f"{indent}    ")
-        + "\n"
-    )
+    lines = [f"{indent}{name}:"]
+    for word in f"{text}.".split():  # textwrap takes longer to import than all of this module
+        if len(lines[-1]) + len(word) < 98:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{indent}    {word}")
+    return "\n".join(lines) + "\n"

@@ -62,27 +62,15 @@ class Work:
         return writable_format(self.writing.pillow_format or photo.format)
 
     def check(self, photo: Photo, file_format: str) -> None:
-        """Refuses, before minutes of work, a result that its format cannot hold.
-
-        Raises:
-            OutputError: a side is too long.
-        """
+        """Refuses, before minutes of work, a result too long for its format (OutputError)."""
         height, width = photo.rgb.shape[:2]
         check_sides(file_format, self.change.result_px(width), self.change.result_px(height))
 
     def encode(self, photo: Photo, file_format: str) -> bytes:
-        """Returns a result's file.
-
-        Raises:
-            OutputError: the format cannot hold it.
-        """
+        """Returns a result's file; OutputError says that the format cannot hold it."""
         return encode_image(photo, file_format, quality=self.writing.quality)
 
     def write(self, photo: Photo, target: Path) -> None:
-        """Writes a result, whole or not at all, in the format of its suffix.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """Writes a result, whole or not at all (OutputError), in the format of its suffix."""
         write = write_huge if is_mapped(photo.rgb) else write_image
         write(target, photo, quality=self.writing.quality)

@@ -1,6 +1,8 @@
 import importlib
 import importlib.util
+import inspect
 import os
+import re
 import subprocess
 import sys
 
@@ -8,9 +10,10 @@ import pytest
 import typer
 
 from impasto import __version__
+from impasto.cli import app
 from impasto.cli.app import COMMANDS
 from impasto.cli.console import print_error
-from impasto.cli.extras import needs_extra
+from impasto.cli.options import needs_extra
 from impasto.errors import ImpastoError, MissingExtraError
 
 MISSING = (
@@ -39,7 +42,8 @@ def test_help_lists_every_command(run_cli):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_module(name):
-    assert importlib.util.find_spec(f"impasto.cli.{name.replace('-', '_')}") is not None
+    stem, _ = app._PLACES.get(name, (name, "command"))
+    assert importlib.util.find_spec(f"impasto.cli.{stem}") is not None
 
 
 def test_unknown_commands_get_a_hint(run_cli, photo, monkeypatch):
@@ -167,3 +171,16 @@ def test_errors_are_red_on_a_terminal_only_and_never_with_no_color(monkeypatch, 
 def test_a_missing_module_of_our_own_is_a_bug_and_not_an_extra():
     with pytest.raises(ModuleNotFoundError, match=r"impasto\.nothing"), needs_extra("train", "it"):
         importlib.import_module("impasto.nothing")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_its_help(name):
+    stem, function = app._PLACES.get(name, (name, "command"))
+    module = importlib.import_module(f"impasto.cli.{stem}")
+    for told in (getattr(module, function), *getattr(module, "SUBCOMMANDS", {}).values()):
+        single = typer.Typer(add_completion=False)
+        single.command()(told)
+        for parameter in typer.main.get_command(single).params:
+            assert getattr(parameter, "help", None), parameter.name
+        lines = re.findall(r"^    (\w+)(?: \(.*?\))?: ", inspect.getdoc(inspect.unwrap(told)), re.M)
+        assert set(lines) <= set(inspect.signature(inspect.unwrap(told)).parameters)

@@ -1,10 +1,14 @@
 import errno
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
-from impasto.cli.pipes import check_stdin, check_stdout, read_stdin, write_stdout
+from impasto.cli.options import Voice
+from impasto.cli.plan import Job, Plan
+from impasto.cli.running import check_plan, read_stdin, write_stdout
+from impasto.dials import Writing
 from impasto.errors import ImageReadError, OutputError, UsageError
 
 
@@ -27,12 +31,17 @@ class Broken(io.RawIOBase):
         raise self.error
 
 
+def check(source, target):
+    """Looks at stdin where the source is None, at stdout where the target is."""
+    check_plan(Plan([Job(source, target)], single=True), Writing(), Voice(), "upscale")
+
+
 def test_bytes_pass_unchanged(capfdbinary, monkeypatch):
     data = bytes(range(256)) * 300 + b"\r\n"
     write_stdout(data)
     assert capfdbinary.readouterr() == (data, b"")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    check_stdin("stylize")
+    check(None, Path("missing.png"))
     assert read_stdin() == data
 
 
@@ -40,11 +49,11 @@ def test_bytes_pass_unchanged(capfdbinary, monkeypatch):
 def test_terminals_and_closed_streams_are_refused(monkeypatch, stream):
     monkeypatch.setattr(sys, "stdin", stream)
     with pytest.raises(UsageError, match=r"stdin, where none is: `impasto upscale - < photo\.jpg`"):
-        check_stdin("upscale")
+        check(None, Path("missing.png"))
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
         with pytest.raises(UsageError, match="give -o FILE"):
-            check_stdout()
+            check(Path("missing.png"), None)
 
 
 def test_streams_that_fail(monkeypatch):

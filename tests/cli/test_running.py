@@ -11,10 +11,9 @@ from plain_changes import Plain
 
 from impasto import work
 from impasto.cli import running
+from impasto.cli.options import Voice
 from impasto.cli.plan import Job, Plan
-from impasto.cli.report import PAINTING
-from impasto.cli.running import Run, Task
-from impasto.cli.settings import Voice
+from impasto.cli.running import PAINTING, Run, Task
 from impasto.dials import Writing
 from impasto.errors import OutputError
 from impasto.images.reading import Photo

@@ -374,7 +374,7 @@ def test_bad_stdin(run_cli, tiny_model, piped, monkeypatch, photo):
         assert (code, out) == (2, "")
         assert one_error_line(err)
         assert message in err
-    monkeypatch.setattr("impasto.cli.pipes.MAX_STDIN_BYTES", 10)
+    monkeypatch.setattr("impasto.cli.running.MAX_STDIN_BYTES", 10)
     piped(photo.read_bytes())
     assert "stdin holds more than" in run_cli(*run)[2]
     monkeypatch.setattr(sys, "stdin", None)

@@ -14,7 +14,7 @@ import pytest
 import tiny_runs
 from PIL import Image
 
-from impasto.cli.training import describe, parse_duration
+from impasto.cli.train import describe, parse_duration
 from impasto.errors import UsageError
 from impasto.networks import RELEASED
 from impasto.runtime.model_file import read_model_file

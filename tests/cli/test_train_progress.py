@@ -1,6 +1,6 @@
 import re
 
-from impasto.cli.training import reporter
+from impasto.cli.train import reporter
 from impasto.training import StepReport
 
 

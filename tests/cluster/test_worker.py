@@ -1,5 +1,6 @@
 import pickle
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import ray
 from PIL import Image
 from plain_changes import Plain
 
-from impasto.cli.batch_running import MakePainting
+from impasto.cli.batch_running import painting_work
 from impasto.cluster.running import write_manifest
 from impasto.cluster.worker import MOST_ATTEMPTS, Attempts, Result, Worker
 from impasto.dials import Painting, Writing
@@ -135,7 +136,9 @@ def test_only_paths_and_numbers_come_back_from_a_worker(make_worker, job):
 
 
 def make_painting(model, **dials):
-    return MakePainting(model.read_bytes(), {"negative": 1.0}, Painting(**dials), Writing())
+    return partial(
+        painting_work, model.read_bytes(), {"negative": 1.0}, Painting(**dials), Writing()
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's list of threads")

@@ -1,15 +1,10 @@
 """The models that have names: the shipped ones, and the user's own (`impasto.catalog.own`).
 
 The shipped ones lie in model files in this folder; ``catalog.toml`` has a row ``[[style]]`` for
-each style, and several may share a file. A row states ``name`` (what ``--style`` takes),
-``file`` (the model's file name in this folder), ``title``, ``artist``, ``year``, ``source``
-(where the painting's picture comes from), ``licence`` (of the model), ``recipe`` (its file name
-in the repository's ``recipes/``) and ``scores`` (a table of numbers). The first row is the style
-that is used when none is named. A shipped style's name goes before an own one.
-
-A row ``[[upscaler]]`` for each super-resolution network states ``name`` (what ``--model``
-takes), ``scale`` (of the network), ``file``, ``title``, ``licence``, ``recipe`` and ``scores``.
-One name may stand in a row for each scale.
+each style and ``[[upscaler]]`` for each super-resolution network, whose keys are the fields of
+`Style` and `Upscaler`, with the name of the model's ``file`` in place of its path. Several styles
+may share a file. The first style is used when none is named, and a shipped style's name goes
+before an own one. An upscaler's name may stand in a row for each scale.
 
 No model file is opened here: `impasto.runtime.styles` does, for the names inside own files.
 """
@@ -21,7 +16,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from impasto.catalog.own import own_models
 from impasto.dials import Enlarging
@@ -72,7 +67,7 @@ class Upscaler:
 
     Attributes:
         name: what ``--model`` takes, for example ``"photo"``.
-        scale: how many times as wide and high the network makes a picture.
+        scale: how many times as wide and high it makes a picture.
         title: what it is for, in a few words.
         licence: SPDX identifier of the model.
         path: the model file.
@@ -92,10 +87,8 @@ class Upscaler:
 def list_styles() -> tuple[Style, ...]:
     """Returns the shipped styles in catalogue order, the default first, then the user's own.
 
-    Of an own file only the name is read, which stands for its first style.
-
-    Raises:
-        ModelError: the catalogue of this installation is damaged.
+    Of an own file only the name is read, which stands for its first style. This and the other
+    lists raise ModelError where the catalogue of this installation is damaged.
     """
     shipped = shipped_styles()
     names = {style.name for style in shipped}
@@ -108,45 +101,13 @@ def list_styles() -> tuple[Style, ...]:
 
 
 def shipped_styles() -> tuple[Style, ...]:
-    """Returns the shipped styles in catalogue order; the first is the default.
-
-    Raises:
-        ModelError: the catalogue of this installation is damaged.
-    """
-    return _read(
-        "style",
-        lambda row: Style(
-            name=row["name"],
-            title=row["title"],
-            artist=row["artist"],
-            year=str(row["year"]),
-            source=row["source"],
-            licence=row["licence"],
-            path=CATALOG_FOLDER / row["file"],
-            recipe=row["recipe"],
-            scores=dict(row["scores"]),
-        ),
-    )
+    """Returns the shipped styles in catalogue order; the first is the default."""
+    return _read("style", lambda year, **row: Style(year=str(year), **row))
 
 
 def list_upscalers() -> tuple[Upscaler, ...]:
-    """Returns the shipped super-resolution networks in catalogue order.
-
-    Raises:
-        ModelError: the catalogue of this installation is damaged.
-    """
-    return _read(
-        "upscaler",
-        lambda row: Upscaler(
-            name=row["name"],
-            scale=int(row["scale"]),
-            title=row["title"],
-            licence=row["licence"],
-            path=CATALOG_FOLDER / row["file"],
-            recipe=row["recipe"],
-            scores=dict(row["scores"]),
-        ),
-    )
+    """Returns the shipped super-resolution networks in catalogue order."""
+    return _read("upscaler", Upscaler)
 
 
 def find_upscaler(name: str | None, scale: int) -> Upscaler:
@@ -174,12 +135,15 @@ def find_upscaler(name: str | None, scale: int) -> Upscaler:
     )
 
 
-def _read(table: str, make: Callable[[dict[str, Any]], _Row]) -> tuple[_Row, ...]:
-    """Reads one kind of rows of the catalogue."""
+def _read(table: str, make: Callable[..., _Row]) -> tuple[_Row, ...]:
+    """Reads one kind of rows of the catalogue; their keys are the fields, ``file`` is the path."""
     path = CATALOG_FOLDER / "catalog.toml"
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8")).get(table, [])
-        return tuple(make(row) for row in rows)
+        return tuple(
+            make(path=CATALOG_FOLDER / row.pop("file"), **row | {"scores": dict(row["scores"])})
+            for row in rows
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"the catalogue {path} is damaged, install impasto again: {error}"

@@ -25,8 +25,7 @@ def data_folder() -> Path:
     The environment variable ``IMPASTO_HOME`` names it; without one it is where the operating
     system keeps such data.
     """
-    chosen = os.environ.get("IMPASTO_HOME")
-    if chosen:
+    if chosen := os.environ.get("IMPASTO_HOME"):
         return Path(chosen)
     import platformdirs  # not at the top: naming a shipped style needs no such folder
 
@@ -75,12 +74,6 @@ def add_model(name: str, model: Path, weights: Path | None = None) -> Path:
             with atomic_path(beside) as temporary_weights:
                 shutil.copyfile(weights, temporary_weights)
     return target
-
-
-def weights_beside(model: Path) -> Path | None:
-    """Returns the file beside a model that has the name of its plain weights, if there is one."""
-    weights = weights_of(model)
-    return weights if weights.is_file() else None
 
 
 def remove_model(path: Path) -> None:

@@ -3,12 +3,13 @@
 Commands are lazy: ``impasto --help`` imports none of them, and one command never pays for
 the imports of another. To add a command ``foo``:
 
-1. write ``impasto/cli/foo.py`` with a plain function named ``command`` whose parameters are
-   ``Annotated[..., typer.Option(...)]`` or ``typer.Argument``; its docstring is the long help.
+1. write ``impasto/cli/foo.py`` with a function named ``command`` that `options.takes_options`
+   makes known to Typer: its parameters are the arguments and options, its docstring is the help.
    With a dictionary `SUBCOMMANDS` of such functions beside it, ``foo`` is a group, and
    ``command`` runs alone (``impasto foo``) and before each of them (``impasto foo bar``);
 2. import whatever is heavy (NumPy, ONNX Runtime, PyTorch) inside that function;
-3. add one row to `COMMANDS`.
+3. add one row to `COMMANDS`. A command that stands in the file of another one, under its own
+   name, is in `_PLACES` too.
 
 A command reports bad input and failures by raising `impasto.errors.ImpastoError`; `main`
 prints it as one line ``impasto: ...`` on stderr and exits with the error's ``exit_code``, and
@@ -20,6 +21,7 @@ installed raises ``MissingExtraError``. To exit with another code without a mess
 from __future__ import annotations
 
 import contextlib
+import difflib
 import gc
 import importlib
 import logging
@@ -35,8 +37,7 @@ import typer.core
 
 from impasto._version import __version__
 from impasto.cli.console import print_error
-from impasto.cli.usage import PARSE_ERROR, explain, unknown_command
-from impasto.errors import ImpastoError, UsageError
+from impasto.errors import ImpastoError, UsageError, shell_word
 
 if TYPE_CHECKING:
     # Typer brings its own copy of click in some versions and uses the package in others.
@@ -66,25 +67,29 @@ COMMANDS: Final[dict[str, str]] = {
     "info": "Show versions, devices and folders.",
 }
 
-# A command whose name a module beside it has already.
-_OTHER_MODULES: Final = {"app": "open_app"}
+# The file and the function of commands that have no file of their own.
+_PLACES: Final = {
+    "app": ("serve", "app"),
+    "webcam": ("serve", "webcam"),
+    "train-upscaler": ("train", "train_upscaler"),
+    "invert": ("optimize", "invert"),
+}
+# What all of Typer's complaints about a command line derive from. Typer uses the package click in
+# some versions and a copy of its own in others, so they are known by what they carry.
+_PARSE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 
 
 class Group(typer.core.TyperGroup):
     """A group that says which commands it has when one is not among them."""
 
     def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:
-        """Finds one command.
-
-        Raises:
-            UsageError: there is no such command.
-        """
+        """Finds one command; that there is none is a UsageError."""
         known = self.list_commands(ctx)
         if cmd_name in known:
             return self.find(ctx, cmd_name)
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
-        raise UsageError(unknown_command(cmd_name, known, ctx.command_path))
+        raise UsageError(_unknown_command(cmd_name, known, ctx.command_path))
 
     def find(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:
         """Returns one of the commands that `list_commands` names."""
@@ -100,12 +105,12 @@ class LazyGroup(Group):
 
     def find(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:  # noqa: ARG002
         """Imports one command."""
-        stem = _OTHER_MODULES.get(cmd_name, cmd_name.replace("-", "_"))
+        stem, function = _PLACES.get(cmd_name, (cmd_name, "command"))
         module = importlib.import_module(f"impasto.cli.{stem}")
         subcommands = getattr(module, "SUBCOMMANDS", None)
         if subcommands is None:
             single = _typer(add_completion=False)
-            single.command(cmd_name)(module.command)
+            single.command(cmd_name)(getattr(module, function))
             return typer.main.get_command(single)
         group = _typer(name=cmd_name, cls=Group, add_completion=False, invoke_without_command=True)
         group.callback()(module.command)
@@ -158,14 +163,11 @@ def impasto(
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits.
+    """Runs the command line and exits: 0 done, 1 something failed, 2 bad input, 130 interrupted.
 
     Args:
         args: the arguments without the program's name; None takes them from ``sys.argv``.
-            None at all are ``--help``.
-
-    Raises:
-        SystemExit: always; 0 done, 1 something failed, 2 bad input, 130 interrupted.
+            No arguments are ``--help``.
     """
     _prepare_streams()
     if args is None:
@@ -197,8 +199,8 @@ def _run(args: Sequence[str] | None) -> int:
     except ImpastoError as error:
         print_error(str(error))
         return error.exit_code
-    except PARSE_ERROR as error:
-        print_error(explain(error))
+    except _PARSE_ERROR as error:
+        print_error(_explain(error))
         return 2
     except (KeyboardInterrupt, typer.Abort):
         print_error("interrupted")
@@ -212,6 +214,37 @@ def _run(args: Sequence[str] | None) -> int:
         # Without a name it is what was printed that cannot be written.
         print_error(f"{error.filename or 'cannot write to stdout'}: {error.strerror or error}")
         raise
+
+
+def _explain(error: Any) -> str:
+    """Says in one line what Typer found wrong: what was given and what is allowed."""
+    context = getattr(error, "ctx", None)
+    helping = "--help" if context is None else f"`{context.command_path} --help`"
+    option = getattr(error, "option_name", None)
+    if option is not None and hasattr(error, "possibilities"):
+        close = _close_option(option, context)
+        guess = f"did you mean {close!r}? " if close else ""
+        return f"there is no option {option!r}: {guess}{helping} lists them"
+    parameter = getattr(error, "param", None)
+    if parameter is not None and hasattr(error, "param_type"):  # a missing one
+        return f"{parameter.metavar or parameter.name} is missing: {helping} says what it takes"
+    text = error.format_message().strip().rstrip(".")
+    return f"{text[:1].lower()}{text[1:]}: {helping} says what it takes"
+
+
+def _close_option(option: str, context: Any) -> str | None:
+    if context is None or not option.startswith("--"):
+        return None
+    known = [name for item in context.command.get_params(context) for name in item.opts]
+    return next(iter(difflib.get_close_matches(option, known, n=1)), None)
+
+
+def _unknown_command(name: str, known: list[str], group: str) -> str:
+    if group == "impasto" and Path(name).exists():
+        return f"{name!r} is not a command: did you mean `impasto stylize {shell_word(name)}`?"
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+    return f"there is no command {name!r} of {group}: {hint}"
 
 
 def _prepare_streams() -> None:

@@ -4,56 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-import typer
-
 from impasto.cli import options
 from impasto.cli.console import own_stderr
-from impasto.cli.extras import needs_extra
-from impasto.cli.options import Given, takes_dials
-from impasto.cli.settings import Voice, check_at_least_one, check_voice
+from impasto.cli.options import AT_LEAST_ONE, Given, Voice, takes_options
 from impasto.dials import Enlarging, Painting, Writing
 
 _PLACE: Final = "a folder, or a URL such as s3://bucket/photos"
+_RESULTS: Final = f"Where the results and manifest.parquet go: {_PLACE}."
 
 
-@takes_dials
+@takes_options
 def command(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"The photos: {_PLACE}.")],
-    destination: Annotated[
-        str,
-        typer.Argument(
-            metavar="DESTINATION",
-            help=f"Where the results and manifest.parquet go: {_PLACE}.",
-        ),
-    ],
+    source: str,
+    destination: str,
     *,
     style: options.StyleName = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="FILE",
-            help="A model file; with --upscale also photo, sharp or faithful. It is sent to every "
-            "machine.",
-        ),
-    ] = None,
+    model: str | None = None,
     upscale: options.Upscale = None,
     painting: Annotated[Given, Painting],
     enlarging: Annotated[Given, Enlarging, "scale"],
     writing: Annotated[Given, Writing],
-    actors: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Workers of one core each. [default: one for every core]"),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Of a Ray cluster, from one of its machines. [default: this machine alone]",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    actors: int | None = None,
+    address: str | None = None,
+    as_json: options.OneJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Paint or enlarge a collection of photos on many cores, and on many machines.
@@ -61,12 +34,20 @@ def command(
     The results keep the folders' structure. Run the same line again to go on where it stopped.
     A manifest beside the results tells what became of each photo; its path is printed.
     docs/cluster.md tells of the rest.
+
+    Options:
+        source (SOURCE): The photos: a folder, or a URL such as s3://bucket/photos.
+        destination (DESTINATION): Where the results and manifest.parquet go: a folder, or a URL
+            such as s3://bucket/photos.
+        model (FILE, --model, -m): A model file; with --upscale also photo, sharp or faithful. It is
+            sent to every machine.
+        actors (N): Workers of one core each. [default: one for every core]
+        address (HOST:PORT): Of a Ray cluster, from one of its machines. [default: this machine
+            alone]
     """
-    voice = Voice(as_json=as_json, quiet=quiet)
-    files = Writing(**writing)
-    check_voice(voice, threads=None)
-    check_at_least_one("actors", actors)
-    with needs_extra("cluster", "`impasto batch`"):
+    voice, files = Voice(as_json, quiet), Writing(**writing)
+    AT_LEAST_ONE.check("--actors", actors)
+    with options.needs_extra("cluster", "`impasto batch`"):
         from impasto.cli import batch_running as running
     given = painting if style is None else {"style": style, **painting}
     enlarged = options.read_upscale(upscale, given, enlarging)

@@ -8,29 +8,33 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import typer
 
-from impasto.catalog import find_upscaler
-from impasto.cli.console import clock, print_error, print_note, print_result, steps_shown
-from impasto.cli.painting import load
-from impasto.cli.plan import free_target, with_format
-from impasto.cli.report import PAINTING, UPSCALING, Words, summary
-from impasto.cli.running import lossless
-from impasto.cli.settings import Voice
+from impasto.cli.console import named, pace, print_error, print_note, print_result, steps_shown
+from impasto.cli.options import Voice
+from impasto.cli.plan import free_target, no_pictures, with_format
+from impasto.cli.running import (
+    PAINTING,
+    UPSCALING,
+    How,
+    Words,
+    check_quality,
+    load_enlarger,
+    load_painter,
+    read_mask,
+)
 from impasto.cluster import storage
 from impasto.cluster.running import ray_started, run_on_ray, write_manifest
 from impasto.cluster.worker import STATUSES, Job, MakeWork, Result, Status
 from impasto.dials import Enlarging, Painting, Writing
-from impasto.errors import DataError, UsageError
-from impasto.images.opening import READABLE
-from impasto.images.reading import DEFAULT_MAX_PIXELS
-from impasto.images.writing import LOSSY_FORMATS, format_of
+from impasto.errors import UsageError
+from impasto.images.writing import format_of
 from impasto.runtime.changes import Enlarger, Painter
 from impasto.runtime.loading import load_model, load_upscaler, model_path, upscaler_path
-from impasto.runtime.stylizer import with_mask
 from impasto.work import Work
 
 _MOST_ERRORS: Final = 10  # printed one by one; the manifest has them all
@@ -38,110 +42,68 @@ _DEVICE: Final = "cpu"
 _NOT_REACHED: Final = "was not reached: run the same line again"
 
 
-@dataclass(frozen=True)
-class MakePainting:
+def painting_work(model: bytes, blend: dict[str, float], dials: Painting, writing: Writing) -> Work:
     """Makes, on any machine, the work of painting photos.
 
-    Attributes:
+    Args:
         model: content of the model file, so that no other machine needs it.
         blend: styles of the model and their shares.
         dials: how photos are painted; the mask is read.
         writing: how results are written.
     """
-
-    model: bytes
-    blend: dict[str, float]
-    dials: Painting
-    writing: Writing
-
-    def __call__(self) -> Work:
-        """Loads the model."""
-        with _model_file(self.model) as path:
-            painter = load_model(path, threads=1, device=_DEVICE).with_blend(self.blend)
-        return Work(Painter(painter, self.dials), self.writing)
+    with _model_file(model) as path:
+        painter = load_model(path, threads=1, device=_DEVICE).with_blend(blend)
+    return Work(Painter(painter, dials), writing)
 
 
-@dataclass(frozen=True)
-class MakeEnlarging:
-    """Makes, on any machine, the work of enlarging photos.
+def enlarging_work(model: bytes, dials: Enlarging, writing: Writing) -> Work:
+    """Makes, on any machine, the work of enlarging photos with a model file's content."""
+    with _model_file(model) as path:
+        upscaler = load_upscaler(path, scale=dials.scale, threads=1, device=_DEVICE)
+    return Work(Enlarger(upscaler, dials, writing.max_pixels), writing)
 
-    Attributes:
-        model: content of the model file.
-        dials: how photos are enlarged.
-        writing: how results are written.
-    """
 
-    model: bytes
-    dials: Enlarging
-    writing: Writing
-
-    def __call__(self) -> Work:
-        """Loads the model."""
-        with _model_file(self.model) as path:
-            upscaler = load_upscaler(path, scale=self.dials.scale, threads=1, device=_DEVICE)
-        return Work(Enlarger(upscaler, self.dials, self.writing.max_pixels), self.writing)
+@contextlib.contextmanager
+def _model_file(data: bytes) -> Iterator[Path]:
+    """Gives a model a file for as long as it is loaded."""
+    with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
+        path = Path(folder, "model.onnx")
+        path.write_bytes(data)
+        yield path
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is done with every photo.
-
-    Attributes:
-        make_work: makes, in each worker, what reads, changes and writes a photo.
-        words: what it is called.
-        how: fields of the ``--json`` object.
-    """
+    """What is done with every photo: what makes the work in each worker, and what it is called."""
 
     make_work: MakeWork
     words: Words
-    how: dict[str, str | int]
+    how: How
 
 
 @dataclass
 class Plan:
-    """The work of one run.
-
-    Attributes:
-        source: where the photos are.
-        destination: where the results go.
-        jobs: what is to be done.
-        results: what is known of each photo, by its path or URL, in their order.
-    """
+    """The work of one run, from a folder or URL to another."""
 
     source: str
     destination: str
-    jobs: list[Job] = field(default_factory=list)
-    results: dict[str, Result] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)  # what is to be done
+    results: dict[str, Result] = field(default_factory=dict)  # what is known, by the photo's path
 
 
 def painting_task(style: str | None, model: str | None, dials: Painting, writing: Writing) -> Task:
-    """Loads the model once here, so that what is wrong with it is told before anything starts.
-
-    Args:
-        style: of ``--style``.
-        model: of ``--model``.
-        dials: how photos are painted.
-        writing: how results are written.
-
-    Raises:
-        ModelError: the model cannot be used.
-        ImageError: the mask cannot be read.
-    """
-    file = None if model is None else Path(model)
-    painter = load(style, file, 1, _DEVICE)
-    data = (model_path(style) if file is None else file).read_bytes()
-    ready = with_mask(dials, max_pixels=writing.max_pixels or DEFAULT_MAX_PIXELS)
-    how: dict[str, str | int] = {"style": painter.name}
-    return Task(MakePainting(data, painter.blend, ready, writing), PAINTING, how)
+    """Loads the model once here, so that what is wrong with it is told before anything starts."""
+    painter = load_painter(style, model, 1, _DEVICE)
+    data = (model_path(style) if model is None else Path(model)).read_bytes()
+    make_work = partial(painting_work, data, painter.blend, read_mask(dials, writing), writing)
+    return Task(make_work, PAINTING, {"style": painter.name})
 
 
 def upscaling_task(dials: Enlarging, model: str | None, writing: Writing) -> Task:
     """Loads the model once here, for the same reason; errors are those of `painting_task`."""
-    name = find_upscaler(None, dials.scale).name if model is None else model
-    load_upscaler(name, scale=dials.scale, threads=1, device=_DEVICE)
-    data = upscaler_path(name, dials.scale).read_bytes()
-    how: dict[str, str | int] = {"model": name, "scale": dials.scale}
-    return Task(MakeEnlarging(data, dials, writing), UPSCALING, how)
+    _, how = load_enlarger(model, dials.scale, 1, _DEVICE)
+    data = upscaler_path(str(how["model"]), dials.scale).read_bytes()
+    return Task(partial(enlarging_work, data, dials, writing), UPSCALING, how)
 
 
 def make_plan(
@@ -164,8 +126,8 @@ def make_plan(
         target = free_target(path, with_format(path, settings.pillow_format), taken)
         outputs[entry] = target.as_posix()
     if not outputs:
-        raise DataError(f"no pictures in folder {given_source} (readable: {READABLE})")
-    _check_quality(outputs.values(), settings)
+        raise no_pictures(given_source)
+    check_quality(sorted({format_of(name) for name in outputs.values()}), settings)
     there = set() if settings.overwrite else storage.existing(destination, outputs.values())
     plan = Plan(source, destination)
     for entry, name in outputs.items():
@@ -185,49 +147,32 @@ def make_plan(
     return plan
 
 
-def run(
-    task: Task,
-    plan: Plan,
-    voice: Voice,
-    *,
-    actors: int | None,
-    address: str | None,
-) -> None:
+def run(task: Task, plan: Plan, voice: Voice, *, actors: int | None, address: str | None) -> None:
     """Does the work, writes the manifest and says what became of it.
 
     Args:
         task: what is done with each photo.
         plan: the photos.
         voice: how much is said.
-        actors: of ``--actors``.
-        address: of ``--address``.
-
-    Raises:
-        ClusterError: Ray does not start, or cannot go on.
-        OutputError: the manifest cannot be written.
-        typer.Exit: something failed.
+        actors: workers; None is one for every core.
+        address: of a Ray cluster; None starts Ray on this machine.
     """
     start_s = time.monotonic()
     used = 0
-    if plan.jobs:
-        shown = not (voice.quiet or voice.as_json)
-        progress = _progress(len(plan.jobs), shown=shown)
-        with progress as advance, ray_started(address, actors) as used:
-            manifest = _work_on(plan, task.make_work, used, advance)
-    else:
-        manifest = write_manifest(plan.destination, list(plan.results.values()))
+    with contextlib.ExitStack() as opened:
+        results: Iterable[Result] = ()
+        if plan.jobs:
+            shown = not (voice.quiet or voice.as_json)
+            advance = opened.enter_context(_progress(len(plan.jobs), shown=shown))
+            used = opened.enter_context(ray_started(address, actors))
+            results = run_on_ray(plan.jobs, task.make_work, used)
+        try:
+            for result in results:
+                plan.results[result.path] = result
+                advance()
+        finally:  # even where it is interrupted
+            manifest = write_manifest(plan.destination, list(plan.results.values()))
     _tell(task, plan, voice, manifest, actors=used, elapsed_s=time.monotonic() - start_s)
-
-
-def _work_on(plan: Plan, make_work: MakeWork, actors: int, advance: Callable[[], None]) -> str:
-    """Works on the photos; the manifest is written even where it is interrupted."""
-    try:
-        for result in run_on_ray(plan.jobs, make_work, actors):
-            plan.results[result.path] = result
-            advance()
-    finally:
-        manifest = write_manifest(plan.destination, list(plan.results.values()))
-    return manifest
 
 
 @contextlib.contextmanager
@@ -236,19 +181,13 @@ def _progress(total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
     if not shown:
         yield lambda: None
         return
-    done, first_s = 0, 0.0
+    done, text = 0, pace("photos")
     with steps_shown() as (show, _):
 
         def advance() -> None:
-            nonlocal done, first_s
+            nonlocal done
             done += 1
-            text = f"{done} of {total} photos"
-            if done == 1:  # a rate needs two photos, and the first one is slow
-                first_s = time.monotonic()
-            else:
-                rate = (done - 1) / max(time.monotonic() - first_s, 1e-6)
-                text += f", {rate:.2f} photos/s, {clock((total - done) / rate)} left"
-            show(done, total, text)
+            show(done, total, text(done, total))
 
         yield advance
 
@@ -260,12 +199,11 @@ def _tell(
     statuses = [result.status for result in plan.results.values()]
     failed = [result for result in plan.results.values() if result.status == "failed"]
     for result in failed[:_MOST_ERRORS]:
-        text = result.error or ""
-        print_error(text if result.path in text else f"{result.path}: {text}")
+        print_error(named(result.path, result.error or ""))
     if len(failed) > _MOST_ERRORS:
         print_error(f"{len(failed) - _MOST_ERRORS} more failed, as {manifest} tells")
     if not voice.quiet:
-        print_note(summary(task.words, statuses))
+        print_note(task.words.summary(statuses))
     if voice.as_json:
         row: dict[str, object] = {
             "source": plan.source,
@@ -284,24 +222,15 @@ def _tell(
         raise typer.Exit(1)
 
 
-def _check_quality(names: Iterable[str], settings: Writing) -> None:
-    formats = sorted({format_of(name) for name in names})
-    if settings.quality is not None and not LOSSY_FORMATS.intersection(formats):
-        raise lossless(formats[0])
-
-
 def _protect_inputs(plan: Plan, mask: Path | None) -> None:
     """Refuses a run in which a result would take the place of a photo or of the mask."""
-    photos = {storage.identity(result.path) for result in plan.results.values()}
-    used_mask = None if mask is None else storage.identity(storage.resolve(str(mask)))
+    inputs = {storage.identity(result.path): "a photo" for result in plan.results.values()}
+    if mask is not None:
+        inputs[storage.identity(storage.resolve(str(mask)))] = "the mask"
     for result in plan.results.values():
-        if storage.identity(result.output) == used_mask:
+        if kind := inputs.get(storage.identity(result.output)):
             raise UsageError(
-                f"{result.output} is the mask and would be overwritten: choose another DESTINATION"
-            )
-        if storage.identity(result.output) in photos:
-            raise UsageError(
-                f"{result.output} is a photo and would be overwritten: choose another DESTINATION"
+                f"{result.output} is {kind} and would be overwritten: choose another DESTINATION"
             )
 
 
@@ -315,12 +244,3 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _model_file(data: bytes) -> Iterator[Path]:
-    """Gives a model a file for as long as it is loaded."""
-    with tempfile.TemporaryDirectory(prefix="impasto-") as folder:
-        path = Path(folder, "model.onnx")
-        path.write_bytes(data)
-        yield path

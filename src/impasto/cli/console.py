@@ -21,6 +21,12 @@ def print_error(message: str) -> None:
     typer.secho(f"impasto: {one_line(message)}", err=True, fg="red" if _colour() else None)
 
 
+def named(path: object, message: object) -> str:
+    """Returns a message that names the file that it is about."""
+    text = str(message)
+    return text if str(path) in text else f"{path}: {text}"
+
+
 def print_note(message: str) -> None:
     """Prints one plain line on stderr."""
     typer.echo(one_line(message), err=True)
@@ -70,33 +76,17 @@ def one_line(text: str) -> str:
 
 
 class Screen(NamedTuple):
-    """What a long run says while it goes on.
+    """What a long run says while it goes on."""
 
-    Attributes:
-        advance: call it after each step.
-        result: prints a line on stdout.
-        note: prints a line on stderr.
-        share: call it with the share of a step that is done.
-    """
-
-    advance: Callable[[], None]
-    result: Callable[[str], None]
-    note: Callable[[str], None]
-    share: Callable[[float], None]
+    advance: Callable[[], None]  # after each step
+    result: Callable[[str], None]  # prints a line on stdout
+    note: Callable[[str], None]  # prints a line on stderr
+    share: Callable[[float], None]  # told the share of a step that is done
 
 
 @contextlib.contextmanager
 def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterator[Screen]:
-    """Shows a progress bar on stderr while results go to stdout.
-
-    Args:
-        total: number of steps.
-        shown: False draws nothing; nor is anything drawn where stderr is no terminal.
-        doing: what is done, in one word.
-
-    Yields:
-        What prints above the bar and moves it.
-    """
+    """Shows a bar of so many steps on stderr, if that is a terminal; results go to stdout."""
     if not (shown and sys.stderr.isatty()):
         yield Screen(lambda: None, print_result, print_note, lambda _share: None)
         return
@@ -146,8 +136,7 @@ def progress_bar(total: int, *, shown: bool, doing: str = "painting") -> Iterato
 def steps_shown() -> Iterator[tuple[Callable[[int, int, str], None], Callable[[str], None]]]:
     """Shows a run of many steps: a bar on a terminal, a line every half minute elsewhere.
 
-    Yields:
-        What takes the steps done, their number and a line on them, and what prints a note.
+    Yields what takes the steps done, their number and a line on them, and what prints a note.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -173,6 +162,28 @@ def steps_shown() -> Iterator[tuple[Callable[[int, int, str], None], Callable[[s
             progress.update(task, completed=done, total=total, description=text)
 
         yield bar, lambda text: console.out(text, highlight=False)
+
+
+def pace(unit: str, about: str = "") -> Callable[[int, int | None], str]:
+    """Makes what says how far a run is, how fast it goes and how long it will take.
+
+    It takes the number done, and that of all where it is known; ``about`` stands before that one.
+    """
+    first: tuple[int, float] | None = None
+
+    def text(done: int, total: int | None) -> str:
+        nonlocal first
+        now_s = time.monotonic()
+        first = first or (done, now_s)  # a rate needs two steps, and the first one is slow
+        words = f"{done} of {about}{total} {unit}" if total else f"{done} {unit}"
+        if done > first[0]:
+            rate = (done - first[0]) / max(now_s - first[1], 1e-6)
+            words += f", {rate:.2f} {unit}/s"
+            if total:
+                words += f", {clock(max(0, total - done) / rate)} left"
+        return words
+
+    return text
 
 
 def clock(seconds: float) -> str:

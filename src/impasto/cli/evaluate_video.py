@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import typer
-
 from impasto.cli import options
-from impasto.cli.completion import complete_style
 from impasto.cli.console import own_stderr, print_result, progress_bar
-from impasto.cli.extras import needs_extra
-from impasto.dials import Painting, dials_of
+from impasto.cli.options import complete_style, takes_options
+from impasto.dials import Choice, Painting, dials_of
 from impasto.errors import UsageError
+from impasto.markdown import table_lines
 from impasto.runtime.cores import check_threads
 
 if TYPE_CHECKING:
@@ -28,44 +26,16 @@ _MODES: Final = ("off", "light", "strong")
 _HEADS: Final = ("clip", "painting", "warp error", "times unpainted", "followed", "pairs")
 
 
+@takes_options
 def video(
-    clip: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT", help="A clip; or a photo, over which three camera moves are made."
-        ),
-    ],
+    clip: Path,
     *,
-    painted: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The clip, painted before: measure that."),
-    ] = None,
-    style: Annotated[
-        str | None,
-        typer.Option(
-            "--style",
-            "-s",
-            metavar="NAME",
-            help="A style, or a model file, to paint in now. [default: the first one]",
-            autocompletion=complete_style,
-        ),
-    ] = None,
-    steady: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="|".join(_MODES),
-            help="How the painting is kept steady; can be given again. [default: each way]",
-        ),
-    ] = None,
-    frames: Annotated[
-        int, typer.Option(metavar="N", help="Of a clip at most, from its beginning.")
-    ] = 60,
-    max_size: Annotated[
-        int, typer.Option(metavar="PX", help="Longer side of the frames at most.")
-    ] = 640,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object in place of the table.")
-    ] = False,
+    painted: Path | None = None,
+    style: Annotated[str | None, complete_style] = None,
+    steady: list[str] | None = None,
+    frames: int = 60,
+    max_size: int = 640,
+    as_json: options.JsonTable = False,
     threads: options.Threads = None,
 ) -> None:
     """Measure the warp error of a clip: how much its painting flickers.
@@ -74,6 +44,16 @@ def video(
     one before, moved to where things are now, on pixels that can be followed. Motion comes from
     the unpainted clip by dense optical flow. Over a photo it is known: a pan, a zoom and a moving
     thing are made, with a camera's noise.
+
+    Options:
+        clip (INPUT): A clip; or a photo, over which three camera moves are made.
+        painted (FILE): The clip, painted before: measure that.
+        style (NAME, --style, -s): A style, or a model file, to paint in now. [default: the first
+            one]
+        steady (off|light|strong): How the painting is kept steady; can be given again. [default:
+            each way]
+        frames (N): Of a clip at most, from its beginning.
+        max_size (PX): Longer side of the frames at most.
     """
     dials_of(Painting)["max_size"].check(options.flag("max_size"), max_size)
     check_threads(threads)
@@ -82,11 +62,10 @@ def video(
             f"--frames must be at least 2, since neighbours are compared, not {frames}"
         )
     for mode in steady or ():
-        if mode not in _MODES:
-            raise UsageError(f"--steady must be off, light or strong, not {mode!r}")
+        Choice("", choices=_MODES).check("--steady", mode)
     if painted is not None and (style is not None or steady):
         raise UsageError("--painted is painted already: leave --style and --steady out")
-    with needs_extra("video", "impasto evaluate video"):
+    with options.needs_extra("video", "impasto evaluate video"):
         found = _footage(clip, painted, frames, max_size)
         painters: dict[str, Painter] = {_UNPAINTED: _unpainted}
         if painted is not None:
@@ -146,29 +125,29 @@ def _from_file(painted: Path, max_size: int) -> Painter:
 
 
 def _painters(style: str | None, modes: Iterable[str], threads: int | None) -> dict[str, Painter]:
-    from impasto.cli.video_running import Wanted, painting_task
+    from impasto.cli.video_running import painting_task
     from impasto.video.measuring import changed
 
     def painter(mode: str) -> Painter:
-        task = painting_task(Wanted(style=style), mode, threads, "auto")
+        task = painting_task(style, steady=mode, threads=threads, device="auto")
         return lambda shots: changed(shots, task.change)
 
     return {mode: painter(mode) for mode in dict.fromkeys(modes)}
 
 
 def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Yields the lines of a Markdown table."""
     unpainted = {row["clip"]: row["warp_error"] for row in rows if row["painting"] == _UNPAINTED}
-    yield f"| {' | '.join(_HEADS)} |"
-    yield f"|{' --- |' * len(_HEADS)}"
+    cells = []
     for row in rows:
         error, least = row["warp_error"], unpainted[row["clip"]]
-        cells = [
-            row["clip"],
-            row["painting"],
-            "-" if error is None else f"{error:.6f}",
-            f"{error / least:.1f}" if error and least else "-",
-            f"{row['followed']:.3f}",
-            str(row["pairs"]),
-        ]
-        yield f"| {' | '.join(cells)} |"
+        cells.append(
+            (
+                row["clip"],
+                row["painting"],
+                "-" if error is None else f"{error:.6f}",
+                f"{error / least:.1f}" if error and least else "-",
+                f"{row['followed']:.3f}",
+                str(row["pairs"]),
+            )
+        )
+    return table_lines(_HEADS, cells, texts=(0, 1))

@@ -4,65 +4,38 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from impasto.cli.extras import needs_extra
+from impasto.cli.options import needs_extra, takes_options
 from impasto.errors import UsageError
 
 
+@takes_options
 def command(
-    run_folder: Annotated[
-        Path, typer.Argument(metavar="RUN_FOLDER", help="A folder that `impasto train` wrote.")
-    ],
+    run_folder: Path,
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE.onnx",
-            help="The model file. [default: RUN_FOLDER/PAINTING.onnx]",
-        ),
-    ] = None,
-    scores: Annotated[
-        Path | None,
-        typer.Option(
-            "--scores",
-            metavar="FILE.json",
-            help="Scores to keep in the model, as `impasto evaluate style --json` prints them.",
-        ),
-    ] = None,
-    float16: Annotated[
-        bool,
-        typer.Option(
-            "--float16",
-            help="Store the weights in 16 bits: files half as large, as fast, and pictures that "
-            "differ by less than a level on average.",
-        ),
-    ] = False,
-    mix: Annotated[
-        str | None,
-        typer.Option(
-            "--mix",
-            metavar="FILE.onnx:SHARE",
-            help="Mix in this share of the weights of another model that enlarges, from 0 to 1: "
-            "of a faithful one, for sharpness without a grid.",
-        ),
-    ] = None,
-    targets: Annotated[
-        bool,
-        typer.Option(
-            "--targets",
-            help="Also write the paintings' Gram matrices, FILE.targets.safetensors, which "
-            "`impasto train` takes in place of the paintings.",
-        ),
-    ] = False,
+    output: Path | None = None,
+    scores: Path | None = None,
+    float16: bool = False,
+    mix: str | None = None,
+    targets: bool = False,
 ) -> None:
     """Make a model file from the newest checkpoint of a training run.
 
     The plain weights go beside it as .safetensors.
+
+    Options:
+        run_folder (RUN_FOLDER): A folder that `impasto train` wrote.
+        output (FILE.onnx, -o, --output): The model file. [default: RUN_FOLDER/PAINTING.onnx]
+        scores (FILE.json): Scores to keep in the model, as `impasto evaluate style --json` prints
+            them.
+        float16: Store the weights in 16 bits: files half as large, as fast, and pictures that
+            differ by less than a level on average.
+        mix (FILE.onnx:SHARE): Mix in this share of the weights of another model that enlarges, from
+            0 to 1: of a faithful one, for sharpness without a grid.
+        targets: Also write the paintings' Gram matrices, FILE.targets.safetensors, which `impasto
+            train` takes in place of the paintings.
     """
     if output is not None and output.suffix.lower() != ".onnx":
         raise UsageError(f"-o is {output}; a model file ends in .onnx")

@@ -7,21 +7,19 @@ import platform
 import re
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 
 from impasto._version import __version__
 from impasto.cli.console import one_line, print_note
+from impasto.cli.options import OneJson
 from impasto.errors import install_line
 
 _PACKAGES: Final = ("pillow", "numpy")
-_NOT_FOR_USERS: Final = ("dev",)
 
 
-def command(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
+def command(as_json: OneJson = False) -> None:
     """Show versions, extras, devices, folders and models."""
     facts = gather()
     if as_json:
@@ -64,7 +62,10 @@ def gather() -> dict[str, Any]:
         "onnxruntime": onnxruntime.__version__,
         **{name: _version(name) for name in _PACKAGES},
         "platform": platform.platform(),
-        "extras": {name: _installed(packages) for name, packages in _extras().items()},
+        "extras": {
+            name: all(_version(package) is not None for package in packages)
+            for name, packages in _extras().items()
+        },
         "devices": list(available_devices()),
         "providers": onnxruntime.get_available_providers(),
         "device": choose_device(),
@@ -75,12 +76,7 @@ def gather() -> dict[str, Any]:
             for style in list_styles()
         ]
         + [
-            {
-                "name": item.name,
-                "origin": "shipped",
-                "path": str(item.path),
-                "scale": item.scale,
-            }
+            {"name": item.name, "origin": "shipped", "path": str(item.path), "scale": item.scale}
             for item in list_upscalers()
         ],
         "warnings": _warnings(Path(onnxruntime.__file__).parents[1]),
@@ -88,11 +84,7 @@ def gather() -> dict[str, Any]:
 
 
 def _warnings(folder: Path) -> list[str]:
-    """Tells of builds of ONNX Runtime that were installed over one another.
-
-    Args:
-        folder: where the package ``onnxruntime`` lies, which each of them brings.
-    """
+    """Tells of builds of ONNX Runtime that were installed over one another in a folder."""
     found = [metadata.Distribution.at(path) for path in folder.glob("onnxruntime*.dist-info")]
     package = "onnxruntime/__init__.py"
     builds = sorted(item.name for item in found if package in map(str, item.files or ()))
@@ -111,17 +103,13 @@ def _extras() -> dict[str, list[str]]:
         required = metadata.requires("impasto") or []
     except metadata.PackageNotFoundError:  # run from a source tree that is not installed
         return {}
-    extras: dict[str, list[str]] = {name: [] for name in stated if name not in _NOT_FOR_USERS}
+    extras: dict[str, list[str]] = {name: [] for name in stated if name != "dev"}
     for line in required:
         package = re.match(r"[\w.-]+", line)
         extra = re.search(r"""extra\s*==\s*["']([\w.-]+)["']""", line)
         if package and extra and extra[1] in extras:
             extras[extra[1]].append(package[0])
     return extras
-
-
-def _installed(packages: list[str]) -> bool:
-    return all(_version(name) is not None for name in packages)
 
 
 def _version(package: str) -> str | None:

@@ -1,107 +1,54 @@
-"""``impasto optimize``: the method that the paper compares its networks with."""
+"""``impasto optimize``, the method that the paper compares its networks with; and ``invert``."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any, Final
 
 from impasto.cli import optimizing, options
 from impasto.cli.console import own_stderr
-from impasto.cli.extras import needs_extra
+from impasto.cli.options import takes_options
+from impasto.dials import Choice
 from impasto.errors import UsageError
+from impasto.losses.layers import LAYERS, STYLE_LAYERS
 
 if TYPE_CHECKING:
     from impasto.images.reading import Photo
     from impasto.losses import LossNetwork
     from impasto.paper import Level, Objective, TrainedWeights
-    from impasto.paper.descent import Method
+    from impasto.paper.descent import Method, State
     from impasto.training.pictures import Painting
 
-METHODS: tuple[Method, ...] = ("lbfgs", "adam")
-STARTS = ("photo", "noise")
-STYLE_PX = 384
+METHODS: Final[tuple[Method, ...]] = ("lbfgs", "adam")
+STARTS: Final = ("photo", "noise")
+STYLE_PX: Final = 384
+ALL: Final = "all"
 
 
+@takes_options
 def command(
-    content: Annotated[Path, typer.Argument(metavar="CONTENT", help="The photo.")],
-    styles: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="STYLE...", help="Paintings, or FILE.targets.safetensors/NAME for a style's."
-        ),
-    ],
+    content: Path,
+    styles: list[Path],
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="OUT", help="The result. [default: CONTENT.optimized.png]"
-        ),
-    ] = None,
-    iterations: Annotated[
-        int,
-        typer.Option(metavar="N", help="Evaluations of the objective, the line search's included."),
-    ] = 500,
-    method: Annotated[
-        str, typer.Option(metavar="|".join(METHODS), help="How the objective is minimised.")
-    ] = "lbfgs",
-    start: Annotated[
-        str, typer.Option("--from", metavar="|".join(STARTS), help="What it begins with.")
-    ] = "photo",
-    size: Annotated[
-        int, typer.Option(metavar="PX", help="Longer side of the result; none is enlarged.")
-    ] = 512,
-    style_size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PX", help="Longer side of the paintings. [default: 384, or that of the model]"
-        ),
-    ] = None,
-    style_weights: Annotated[
-        str | None,
-        typer.Option(metavar="A,B,...", help="Share of each painting. [default: equal]"),
-    ] = None,
-    style_scale: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Strength of the style against the photo. [default: 3]"),
-    ] = None,
-    tv_scale: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X", help="Strength of the total variation, which smooths. [default: 0.02]"
-        ),
-    ] = None,
-    weights_of: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL", help="Take the weights that a style or model file was trained with."
-        ),
-    ] = None,
-    coarse_to_fine: Annotated[
-        bool,
-        typer.Option(
-            "--coarse-to-fine",
-            help="Begin at half the size or less and share the iterations; for 512 px and more.",
-        ),
-    ] = False,
-    save_every: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Also write the best so far, as OUT.000100.png and so on."),
-    ] = None,
-    tensorboard: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="The objective per iteration, for TensorBoard."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was stopped.")
-    ] = False,
+    output: Path | None = None,
+    iterations: int = 500,
+    method: str = "lbfgs",
+    start: str = "photo",
+    size: optimizing.Size = 512,
+    style_size: int | None = None,
+    style_weights: str | None = None,
+    style_scale: float | None = None,
+    tv_scale: float | None = None,
+    weights_of: str | None = None,
+    coarse_to_fine: bool = False,
+    save_every: int | None = None,
+    tensorboard: Path | None = None,
+    resume: bool = False,
     overwrite: optimizing.Overwrite = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of --from noise.")] = 0,
+    seed: int = 0,
     device: optimizing.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
@@ -110,22 +57,50 @@ def command(
     The method of Gatys et al., which the paper compares its networks with: minutes for a
     picture, any painting. The objective is that of training, balanced on the photo itself, or
     with the weights of a trained model. Ctrl-C keeps the best so far.
+
+    Options:
+        content (CONTENT): The photo.
+        styles (STYLE...): Paintings, or FILE.targets.safetensors/NAME for a style's.
+        output (OUT, -o, --output): The result. [default: CONTENT.optimized.png]
+        iterations (N): Evaluations of the objective, the line search's included.
+        method (lbfgs|adam): How the objective is minimised.
+        start (photo|noise, --from): What it begins with.
+        style_size (PX): Longer side of the paintings. [default: 384, or that of the model]
+        style_weights (A,B,...): Share of each painting. [default: equal]
+        style_scale (X): Strength of the style against the photo. [default: 3]
+        tv_scale (X): Strength of the total variation, which smooths. [default: 0.02]
+        weights_of (MODEL): Take the weights that a style or model file was trained with.
+        coarse_to_fine: Begin at half the size or less and share the iterations; for 512 px and
+            more.
+        save_every (N): Also write the best so far, as OUT.000100.png and so on.
+        tensorboard (FOLDER): The objective per iteration, for TensorBoard.
+        resume: Go on with a run that was stopped.
+        seed (N): Of --from noise.
     """
     optimizing.check_numbers(
-        iterations=iterations, size_px=size, seed=seed, threads=threads, save_every=save_every
+        iterations=iterations,
+        size_px=size,
+        device=device,
+        threads=threads,
+        seed=seed,
+        save_every=save_every,
     )
-    optimizing.one_of("method", method, METHODS)
-    optimizing.one_of("device", device, optimizing.DEVICES)
-    optimizing.one_of("from", start, STARTS)
-    if style_size is not None:
-        optimizing.check_size("style-size", style_size)
-    _check_scales(style_scale, tv_scale, weights_of)
+    Choice("", choices=METHODS).check("--method", method)
+    Choice("", choices=STARTS).check("--from", start)
+    optimizing.SIZE.check("--style-size", style_size)
+    scales = {"style_scale": style_scale, "tv_scale": tv_scale}
+    for name, value in scales.items():
+        if value is not None and weights_of is not None:
+            raise UsageError(
+                f"{options.flag(name)} and --weights-of contradict each other: the model states "
+                "its weights"
+            )
+        optimizing.check_scale(name, value)
     target = optimizing.choose_target(content, output, "optimized", styles)
     state = target.with_name(f"{target.name}.state.safetensors")
-    optimizing.check_target(target, state, overwrite=overwrite, resume=resume)
-    optimizing.check_writable(target)
-    with needs_extra("train", "impasto optimize"):
-        from impasto.paper.descent import State, begin, find_device, noise
+    optimizing.check_target(target, state, replace=overwrite or resume)
+    with options.needs_extra("train", "impasto optimize"):
+        from impasto.paper.descent import begin, find_device, noise
         from impasto.training.pictures import to_tensor
     device = find_device(device, threads)
     with own_stderr():
@@ -134,10 +109,9 @@ def command(
             styles,
             size_px=size,
             style_px=style_size,
-            style_weights=style_weights,
-            style_scale=style_scale,
-            tv_scale=tv_scale,
+            scales=scales,
             weights_of=weights_of,
+            style_weights=style_weights,
             device=device,
         )
     levels = plan.levels(iterations, coarse_to_fine=coarse_to_fine)
@@ -155,53 +129,32 @@ def command(
             image = to_tensor(plan.photo_at(max(height, width)).rgb).to(device)
         return begin(image, "adam" if method == "adam" else "lbfgs")
 
-    optimizing.run(
-        levels,
-        begin_run,
-        plan.photo,
-        optimizing.Output(target, tensorboard, save_every, state, settings),
-        resume=resume,
-        device=device,
-    )
+    written = optimizing.Output(target, tensorboard, save_every, state, settings)
+    optimizing.run(levels, begin_run, plan.photo, written, resume=resume, device=device)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is optimised.
-
-    Attributes:
-        network: the loss network.
-        photo: the photo at its full size for this run.
-        photo_sha256: hash of its pixels.
-        paintings: the style images.
-        shares: of each in the style.
-        style_px: longer side of the paintings.
-        style_scale: strength of the style.
-        tv_scale: strength of the total variation.
-        weights: those of a model, in place of the two scales.
-        device: where.
-    """
+class _Plan:
+    """What is optimised."""
 
     network: LossNetwork
-    photo: Photo
-    photo_sha256: str
+    photo: Photo  # at its full size for this run
     paintings: list[Painting]
-    shares: list[float]
-    style_px: int
-    style_scale: float
-    tv_scale: float
-    weights: TrainedWeights | None
+    shares: list[float]  # of each painting in the style
+    style_px: int  # longer side of the paintings
+    scales: dict[str, float]  # strengths of style and total variation by their options
+    weights: TrainedWeights | None  # those of a model, in place of the scales
     device: str
 
     def settings(self) -> dict[str, Any]:
         """Returns what a resumed run must have in common with its beginning."""
         objective: dict[str, Any] = (
-            {"--style-scale": self.style_scale, "--tv-scale": self.tv_scale}
+            {options.flag(name): value for name, value in self.scales.items()}
             if self.weights is None
             else {"--weights-of": asdict(self.weights)}
         )
         return {
-            "CONTENT": self.photo_sha256,
+            "CONTENT": _sha256(self.photo)[:12],
             "STYLE": [painting.sha256[:12] for painting in self.paintings],
             "--style-size": self.style_px,
             "--style-weights": self.shares,
@@ -215,11 +168,7 @@ class Plan:
         return shrink_checked(self.photo, longer_side_px, "the photo")
 
     def levels(self, iterations: int, *, coarse_to_fine: bool) -> list[Level]:
-        """Returns the sizes that the picture is optimised at.
-
-        Raises:
-            UsageError: there are fewer iterations than sizes.
-        """
+        """Returns the sizes that the picture is optimised at."""
         from impasto.paper.descent import Level, level_sizes, shared_iterations
 
         whole = max(self.photo.rgb.shape[:2])
@@ -231,14 +180,7 @@ class Plan:
         return levels
 
     def objective(self, size_px: int) -> Objective:
-        """Makes the objective at a size; the paintings shrink as the photo does.
-
-        Raises:
-            UsageError: the style targets lack a size or a layer.
-            ImageError: a painting is too small for the loss network.
-            TrainingError: the photo and a painting look the same to the loss network.
-        """
-        from impasto.losses import STYLE_LAYERS
+        """Makes the objective at a size; the paintings shrink as the photo does."""
         from impasto.paper import balanced_objective, trained_objective
         from impasto.training.pictures import to_tensor
 
@@ -253,51 +195,41 @@ class Plan:
             photo,
             grams,
             shares=self.shares,
-            style_scale=self.style_scale,
-            tv_scale=self.tv_scale,
+            style_scale=self.scales["style_scale"],
+            tv_scale=self.scales["tv_scale"],
         )
 
 
 def _plan(
     content: Path,
-    styles: Sequence[Path],
+    styles: list[Path],
     *,
     size_px: int,
     style_px: int | None,
-    style_weights: str | None,
-    style_scale: float | None,
-    tv_scale: float | None,
+    scales: dict[str, float | None],
     weights_of: str | None,
+    style_weights: str | None,
     device: str,
-) -> Plan:
-    """Reads everything that the options name.
-
-    Raises:
-        ImpastoError: something is missing, damaged or too small.
-    """
+) -> _Plan:
+    """Reads everything that the options name."""
     from impasto.images.reading import read_image
-    from impasto.paper.objective import (
-        STYLE_SCALE,
-        TV_SCALE,
-        check_shares,
-        prepared_loss_network,
-    )
+    from impasto.paper.objective import STYLE_SCALE, TV_SCALE, check_shares, prepared_loss_network
     from impasto.training.pictures import read_painting, shrink_checked
 
     shares = check_shares(_numbers(style_weights), len(styles))
     weights = None if weights_of is None else _weights_of(weights_of)
     if style_px is None:
         style_px = STYLE_PX if weights is None else weights.style_size_px
+    usual = {"style_scale": STYLE_SCALE, "tv_scale": TV_SCALE}
+    given = {name: value for name, value in scales.items() if value is not None}
     photo = shrink_checked(read_image(content), size_px, content)
-    return Plan(
+    return _Plan(
         network=prepared_loss_network(device=device),
         photo=photo,
-        photo_sha256=_sha256(photo)[:12],
         paintings=[read_painting(path) for path in styles],
         shares=shares,
         style_px=style_px,
-        style_scale=STYLE_SCALE if style_scale is None else style_scale,
-        tv_scale=TV_SCALE if tv_scale is None else tv_scale,
+        scales=usual | given,
         weights=weights,
         device=device,
     )
@@ -306,19 +238,6 @@ def _plan(
 def _sha256(photo: Photo) -> str:
     """Returns a hash of a picture's size and pixels, hexadecimal."""
     return hashlib.sha256(repr(photo.rgb.shape).encode() + photo.rgb.tobytes()).hexdigest()
-
-
-def _check_scales(
-    style_scale: float | None, tv_scale: float | None, weights_of: str | None
-) -> None:
-    for flag, value in (("style-scale", style_scale), ("tv-scale", tv_scale)):
-        if value is None:
-            continue
-        if weights_of is not None:
-            raise UsageError(
-                f"--{flag} and --weights-of contradict each other: the model states its weights"
-            )
-        optimizing.check_scale(flag, value)
 
 
 def _numbers(text: str | None) -> list[float] | None:
@@ -341,3 +260,79 @@ def _weights_of(name_or_path: str) -> TrainedWeights:
     path = model_path(name_or_path)
     named = name_or_path if name_or_path in held_styles(path) else None
     return weights_of_model(path, named)
+
+
+@takes_options
+def invert(
+    photo: Path,
+    *,
+    layer: str,
+    style: bool = False,
+    output: Path | None = None,
+    iterations: int = 300,
+    size: optimizing.Size = 256,
+    tv_scale: float = 0.02,
+    loss_network: Path | None = None,
+    overwrite: optimizing.Overwrite = False,
+    seed: int = 0,
+    device: optimizing.Device = "auto",
+    threads: options.Threads = None,
+) -> None:
+    """Rebuild a picture from one layer of the loss network.
+
+    From noise, by L-BFGS, a picture is found with the photo's features at a layer: the lower
+    the layer, the more like the photo (the paper's figure 3). With --style it has the same
+    Gram matrices instead: colours and textures without their places (figure 4).
+
+    Options:
+        photo (PHOTO): A photo, or a painting.
+        layer (LAYER): A layer, such as relu3_3; with --style also all: the four style layers.
+        style: From Gram matrices, which know no places.
+        output (OUT, -o, --output): The result. [default: PHOTO.LAYER.png]
+        iterations (N): Of L-BFGS.
+        tv_scale (X): Strength of the total variation, which smooths.
+        loss_network (FILE): Other VGG-16 weights: .safetensors or .pth, up to relu5_3 if they reach
+            there.
+        seed (N): Of the noise that it begins with.
+    """
+    optimizing.check_numbers(
+        iterations=iterations, size_px=size, device=device, threads=threads, seed=seed
+    )
+    optimizing.check_scale("tv_scale", tv_scale)
+    if layer not in (*LAYERS, ALL):
+        raise UsageError(f"--layer is {layer!r}; VGG-16 has {', '.join(LAYERS)}")
+    if layer == ALL and not style:
+        raise UsageError("--layer all is for --style: name one layer, such as relu3_3")
+    target = optimizing.choose_target(photo, output, f"style_{layer}" if style else layer)
+    optimizing.check_target(target, None, replace=overwrite)
+    with options.needs_extra("train", "impasto invert"):
+        from impasto.images.reading import read_image
+        from impasto.losses.style_targets import style_grams
+        from impasto.paper.descent import Level, begin, find_device, noise
+        from impasto.paper.objective import (
+            feature_objective,
+            gram_objective,
+            prepared_loss_network,
+            tv_reference,
+        )
+        from impasto.training.pictures import shrink_checked, to_tensor
+    device = find_device(device, threads)
+    network = prepared_loss_network(loss_network, device)
+    layers = STYLE_LAYERS if layer == ALL else (layer,)
+    network.check_layers(layers)
+    with own_stderr():
+        picture = shrink_checked(read_image(photo), size, photo)
+    image = to_tensor(picture.rgb).to(device)
+    if style:
+        grams = style_grams(network, image, layers)
+        objective = gram_objective(network, grams, tv_weight=tv_scale / tv_reference(image))
+    else:
+        objective = feature_objective(network, image, layer, tv_scale=tv_scale)
+    height, width = picture.rgb.shape[:2]
+    optimizing.run(
+        [Level(height, width, iterations, lambda: objective)],
+        lambda: begin(noise(height, width, seed=seed).to(device), "lbfgs"),
+        picture,
+        optimizing.Output(target),
+        device=device,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 import typer
 
 from impasto.cli.console import clock, print_note, steps_shown
-from impasto.cli.plan import PIPE, exists, is_folder, make_plan
-from impasto.cli.settings import check_at_least_one
-from impasto.errors import OutputError, UsageError
+from impasto.cli.options import AT_LEAST_ONE, flag, option, switch
+from impasto.cli.plan import PIPE, check_free, check_writable, exists, is_folder, single_target
+from impasto.dials import Choice, Number
+from impasto.errors import UsageError
 from impasto.losses.layers import SMALLEST_SIDE_PX
 from impasto.runtime.cores import check_threads
 
@@ -27,135 +27,73 @@ if TYPE_CHECKING:
     from impasto.paper import Level, State
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
-Overwrite: TypeAlias = Annotated[
-    bool, typer.Option("--overwrite", help="Replace a result that is there.")
-]
-Device: TypeAlias = Annotated[
-    str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")
-]
-
+SIZE: Final = Number("", kind=int, least=SMALLEST_SIDE_PX)  # the loss network needs that much
 STATE_EVERY_S: Final = 120.0
+
+Size: TypeAlias = Annotated[int, option("PX", "Longer side of the result; none is enlarged.")]
+Overwrite: TypeAlias = Annotated[bool, switch("--overwrite", "Replace a result that is there.")]
+Device: TypeAlias = Annotated[str, option("|".join(DEVICES), "Where to compute.")]
 
 
 @dataclass(frozen=True)
 class Output:
-    """What is written.
+    """What is written."""
 
-    Attributes:
-        target: the result.
-        tensorboard: a folder for the objective per iteration, as curves.
-        save_every: iterations between pictures beside the result.
-        state: what `--resume` goes on from; None keeps none.
-        settings: what the run is begun with, by name; resuming takes the same.
-    """
-
-    target: Path
-    tensorboard: Path | None = None
-    save_every: int | None = None
-    state: Path | None = None
+    target: Path  # the result
+    tensorboard: Path | None = None  # a folder for the objective per iteration, as curves
+    save_every: int | None = None  # iterations between pictures beside the result
+    state: Path | None = None  # what `--resume` goes on from; None keeps none
+    # What the run is begun with, by name; resuming takes the same.
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_numbers(
-    *, iterations: int, size_px: int, seed: int, threads: int | None, save_every: int | None = None
+    *,
+    iterations: int,
+    size_px: int,
+    device: str,
+    threads: int | None,
+    seed: int = 0,
+    save_every: int | None = None,
 ) -> None:
-    """Checks ranges.
-
-    Raises:
-        UsageError: a number lies outside its range.
-    """
-    check_at_least_one("iterations", iterations)
-    check_at_least_one("save-every", save_every)
-    check_size("size", size_px)
+    """Refuses what lies outside its range."""
+    AT_LEAST_ONE.check("--iterations", iterations)
+    AT_LEAST_ONE.check("--save-every", save_every)
+    SIZE.check("--size", size_px)
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed must be at least 0 and below 2^63, not {seed}")
     check_threads(threads)
+    Choice("", choices=DEVICES).check("--device", device)
 
 
-def check_size(flag: str, size_px: int) -> None:
-    """Checks a longer side.
-
-    Raises:
-        UsageError: the loss network needs more.
-    """
-    if size_px < SMALLEST_SIDE_PX:
-        raise UsageError(f"--{flag} must be at least {SMALLEST_SIDE_PX}, not {size_px}")
-
-
-def check_scale(flag: str, value: float) -> None:
-    """Checks a strength.
-
-    Raises:
-        UsageError: it is negative or no number.
-    """
-    if not 0 <= value < math.inf:
-        raise UsageError(f"--{flag} must be 0 or more, not {value:g}")
-
-
-def one_of(flag: str, value: str, words: Sequence[str]) -> None:
-    """Checks a word.
-
-    Raises:
-        UsageError: it is none of ``words``.
-    """
-    if value not in words:
-        *most, last = words
-        raise UsageError(f"--{flag} must be {', '.join(most)} or {last}, not {value!r}")
+def check_scale(name: str, value: float | None) -> None:
+    """Refuses a strength that is negative or no number."""
+    if value is not None and not 0 <= value < math.inf:
+        raise UsageError(f"{flag(name)} must be 0 or more, not {value:g}")
 
 
 def choose_target(
     source: Path, output: Path | None, label: str, also_read: Sequence[Path] = ()
 ) -> Path:
-    """Decides where the result goes.
-
-    Args:
-        source: the photo.
-        output: ``-o``; None is ``PHOTO.<label>.png`` beside the photo.
-        label: part of that name.
-        also_read: pictures that it may not replace.
-
-    Raises:
-        UsageError: it would replace a picture that is read, or has no ending of a picture.
-    """
+    """Decides where a photo's result goes: to ``-o``, or to ``PHOTO.<label>.png`` beside it."""
     if PIPE in (str(source), str(output)):
         raise UsageError("the photo and -o are files here, not -")
     if is_folder(source):
         raise UsageError(f"{source} is a folder: give one photo")
     if output is None:
         output = source.with_name(f"{source.stem}.{label}.png")
-    (job,) = make_plan([str(source)], str(output), label, also_read=also_read).jobs
-    assert job.target is not None  # noqa: S101 (for mypy: only stdout has none)
-    return job.target
+    return single_target(str(source), str(output), label, also_read)
 
 
-def check_target(target: Path, state: Path | None, *, overwrite: bool, resume: bool) -> None:
-    """Refuses to replace a result, or an unfinished run.
-
-    Raises:
-        UsageError: the message says how it is replaced.
-    """
-    if overwrite or resume:
-        return
-    if state is not None and exists(state):
+def check_target(target: Path, state: Path | None, *, replace: bool) -> None:
+    """Refuses to replace a result or an unfinished run, or to write where nobody can."""
+    if not replace and state is not None and exists(state):
         raise UsageError(
             f"{target} is the result of a run that has not ended: --resume goes on with it, "
             "--overwrite begins again"
         )
-    if exists(target):
-        raise UsageError(f"{target} is already there: --overwrite replaces it")
-
-
-def check_writable(path: Path) -> None:
-    """Finds out before the work, as far as that is possible, that a file can be written.
-
-    Raises:
-        OutputError: a file is in the way, or permission is missing.
-    """
-    folder = next(parent for parent in path.absolute().parents if exists(parent))
-    if not is_folder(folder):
-        raise OutputError(f"cannot write {path}: {folder} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {path}: no permission to write in {folder}")
+    check_free(target, overwrite=replace)
+    check_writable(target)
 
 
 def run(
@@ -176,12 +114,6 @@ def run(
         output: what is written.
         resume: go on from ``output.state``.
         device: where.
-
-    Raises:
-        ResumeError: there is nothing to resume, or it was begun with other settings.
-        DivergedError: the objective is not finite.
-        OutputError: a file cannot be written.
-        KeyboardInterrupt: by Ctrl-C, after the iteration; the state and the best are written.
     """
     from impasto.images.writing import write_image
     from impasto.paper.descent import coarse_to_fine, load_state, tensorboard_curves
@@ -194,16 +126,12 @@ def run(
         state = begin()
     with ExitStack() as opened:
         show, _ = opened.enter_context(steps_shown())
-        watch = Watch(
-            output,
-            [(level.iterations, level.height * level.width) for level in levels],
-            done=state.iteration,
-            show=show,
-            log=opened.enter_context(tensorboard_curves(output.tensorboard, state.iteration))
-            if output.tensorboard
-            else None,
-            interrupted=opened.enter_context(interruptible()),
-        )
+        log: Callable[[State], None] | None = None
+        if output.tensorboard is not None:
+            log = opened.enter_context(tensorboard_curves(output.tensorboard, state.iteration))
+        interrupted = opened.enter_context(interruptible())
+        work = [level.height * level.width for level in levels for _ in range(level.iterations)]
+        watch = Watch(output, work, state.iteration, show, log, interrupted)
         result = coarse_to_fine(levels, state.image, on_iteration=watch, state=state)
     write_image(output.target, dataclasses.replace(photo, rgb=to_pictures(result.image)[0]))
     if output.state is not None:
@@ -211,43 +139,21 @@ def run(
     typer.echo(str(output.target))
 
 
+@dataclass
 class Watch:
-    """What happens after each iteration.
+    """What happens after each iteration: it is shown, logged, and kept now and then."""
 
-    Args:
-        output: what is written on the way.
-        levels: iterations and pixels of each size.
-        done: iterations done when the run begins or goes on.
-        show: shows iterations done, of how many, and a line on them.
-        log: writes a state's latest iteration; None does not.
-        interrupted: set by Ctrl-C.
-    """
-
-    def __init__(
-        self,
-        output: Output,
-        levels: Sequence[tuple[int, int]],
-        *,
-        done: int,
-        show: Callable[[int, int, str], None],
-        log: Callable[[State], None] | None,
-        interrupted: threading.Event,
-    ) -> None:
-        self.output = output
-        # The work of an iteration is its number of pixels.
-        self.work = [pixels for iterations, pixels in levels for _ in range(iterations)]
-        self.done = done
-        self.show = show
-        self.log = log
-        self.interrupted = interrupted
-        self.started = self.saved = time.monotonic()
+    output: Output
+    work: Sequence[int]  # of each iteration: the number of its pixels
+    done: int  # iterations, when the run begins or goes on
+    show: Callable[[int, int, str], None]
+    log: Callable[[State], None] | None
+    interrupted: threading.Event
+    started: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)
 
     def __call__(self, state: State) -> None:
-        """Shows and keeps what an iteration brought.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C was pressed meanwhile.
-        """
+        """Tells of an iteration; raises KeyboardInterrupt where Ctrl-C was pressed meanwhile."""
         now = time.monotonic()
         self.show(state.iteration, len(self.work), self._describe(state, now))
         if self.log is not None:

@@ -24,12 +24,7 @@ _BECOME_JPEG: Final = (".jpe", ".jfif", ".heic", ".heif", ".hif")
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to work on.
-
-    Attributes:
-        source: the photo, or None for stdin.
-        target: where the result goes, or None for stdout.
-    """
+    """One picture to work on: from ``source``, None for stdin, to ``target``, None for stdout."""
 
     source: Path | None
     target: Path | None
@@ -37,18 +32,11 @@ class Job:
 
 @dataclass
 class Plan:
-    """The work of one run.
-
-    Attributes:
-        jobs: the pictures, in the order of the command line, folders sorted.
-        failures: inputs that yield no job, with the reason.
-        single: the run is about one file, so that an existing result is a mistake and not
-            a finished part.
-    """
+    """The work of one run, in the order of the command line, folders sorted."""
 
     jobs: list[Job] = field(default_factory=list)
-    failures: list[tuple[Path, ImpastoError]] = field(default_factory=list)
-    single: bool = False
+    failures: list[tuple[Path, ImpastoError]] = field(default_factory=list)  # of inputs without job
+    single: bool = False  # about one file: a result that is there is a mistake, not a finished part
 
 
 def make_plan(
@@ -62,13 +50,11 @@ def make_plan(
     """Maps inputs to outputs.
 
     Args:
-        inputs: files and folders, or ``-`` alone for stdin. Files that are missing become
-            jobs and fail when read.
+        inputs: files and folders, or ``-`` alone for stdin; missing files fail when read.
         output: ``-o``: a file for one input file; a folder if it ends in a separator, exists
             as a folder, or there are several inputs or a folder; ``-`` for stdout.
-        label: the style's name or the scale, part of default names: ``photo.jpg`` becomes
-            ``photo.<label>.jpg`` beside it and the folder ``photos`` becomes
-            ``photos.<label>`` beside it.
+        label: the style's name or the scale: without an output ``photo.jpg`` becomes
+            ``photo.<label>.jpg`` beside it and the folder ``photos`` ``photos.<label>``.
         file_format: Pillow's name of the format of every result; None keeps the photo's where
             it can be written.
         also_read: other files of the run that no result may replace.
@@ -87,10 +73,25 @@ def make_plan(
         if plan.single and output is not None and not means_folder(output):
             plan.jobs.append(Job(paths[0], _output_file(Path(output), file_format)))
         else:
-            folder = None if output is None else _output_folder(Path(output))
+            folder = None if output is None else Path(output)
+            if folder is not None and exists(folder) and not is_folder(folder):
+                raise UsageError(f"-o {folder} is a file, but these inputs need a folder")
             _fill(plan, paths, folder, label, file_format)
     _protect_inputs(plan.jobs, also_read)
     return plan
+
+
+def single_target(source: str, output: str, label: str, also_read: Sequence[Path] = ()) -> Path:
+    """Returns where the result of one file goes, which is a file too; errors are `make_plan`'s."""
+    (job,) = make_plan([source], output, label, also_read=also_read).jobs
+    assert job.target is not None  # noqa: S101 (for mypy: only stdout has none)
+    return job.target
+
+
+def check_free(target: Path, *, overwrite: bool) -> None:
+    """Refuses a result that is there and is not to be replaced."""
+    if not overwrite and exists(target):
+        raise UsageError(f"{target} is already there: --overwrite replaces it")
 
 
 def is_folder(path: Path) -> bool:
@@ -104,10 +105,10 @@ def exists(path: Path) -> bool:
 
 
 def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, Path]:
-    """Returns the pictures by their path in the folder, ``/`` between its parts.
+    """Returns the pictures of a folder by their path in it, ``/`` between its parts.
 
     Args:
-        flag: what names the folder.
+        flag: the option that names the folder.
         data: the folder.
         save: where results go; what lies there is passed over.
 
@@ -123,7 +124,7 @@ def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, 
         path.relative_to(data).as_posix(): path for path in iterate_pictures(data, skip=save)
     }
     if not pictures:
-        raise DataError(f"no pictures in folder {data} (readable: {READABLE})")
+        raise no_pictures(data)
     stems: dict[str, str] = {}
     for name in pictures if save is not None else ():
         other = stems.setdefault(str(Path(name).with_suffix("")).lower(), name)
@@ -133,11 +134,7 @@ def find_pictures(flag: str, data: Path, save: Path | None = None) -> dict[str, 
 
 
 def check_writable(target: Path) -> None:
-    """Finds out before the work, as far as that is possible, that a result can be written.
-
-    Raises:
-        OutputError: it cannot.
-    """
+    """Finds out before the work, as far as possible, whether a result can be written."""
     folder = target.parent
     while not exists(folder) and folder != folder.parent:
         folder = folder.parent
@@ -183,23 +180,25 @@ def _fill(
             add(given, (folder or given.parent) / name)
             continue
         root = real_path(given) if given.name in ("", "..") else given
-        if folder is None:
-            if not root.name:
-                raise UsageError(f"{given} has no folder beside it for the results: give -o")
+        if folder is not None:
+            target_root = folder if len(inputs) == 1 else folder / root.name
+        elif root.name:
             target_root = root.with_name(f"{root.name}.{label}")
         else:
-            target_root = folder if len(inputs) == 1 else folder / root.name
+            raise UsageError(f"{given} has no folder beside it for the results: give -o")
         before = len(seen)
         try:
             for source in iterate_pictures(given, skip=folder or target_root):
                 add(source, target_root / source.relative_to(given))
+            if len(seen) == before:
+                raise no_pictures(given)
         except DataError as error:
             plan.failures.append((given, error))
-            continue
-        if len(seen) == before:
-            plan.failures.append(
-                (given, DataError(f"no pictures in folder {given} (readable: {READABLE})"))
-            )
+
+
+def no_pictures(folder: Path | str) -> DataError:
+    """Returns the error of a folder without pictures."""
+    return DataError(f"no pictures in folder {folder} (readable: {READABLE})")
 
 
 def means_folder(output: str) -> bool:
@@ -221,20 +220,11 @@ def _output_file(path: Path, file_format: str | None) -> Path:
     return path
 
 
-def _output_folder(path: Path) -> Path:
-    if exists(path) and not is_folder(path):
-        raise UsageError(f"-o {path} is a file, but these inputs need a folder")
-    return path
-
-
 def with_format(target: Path, file_format: str | None) -> Path:
-    """Changes the suffix to that of the format, and where it cannot be written.
+    """Changes the suffix of a photo's result to that of the format, and where it cannot be written.
 
-    A phone's HEIC becomes JPEG, as does JPEG under another name; all else becomes PNG.
-
-    Args:
-        target: a result's path, with its photo's suffix.
-        file_format: Pillow's name of the format of every result; None keeps the photo's.
+    Without a format a phone's HEIC becomes JPEG, as does JPEG under another name; all else that
+    cannot be written becomes PNG.
     """
     stated = FORMAT_BY_SUFFIX.get(target.suffix.lower())
     if stated is not None and file_format in (None, stated):
@@ -245,12 +235,9 @@ def with_format(target: Path, file_format: str | None) -> Path:
 
 
 def free_target(source: Path, target: Path, taken: set[str]) -> Path:
-    """Finds a name that no other input of the run has, the same one in every run.
+    """Finds a name for a photo's result that no other of the run has, the same in every run.
 
-    Args:
-        source: the photo.
-        target: where its result would go.
-        taken: the keys of the names that others have; this one's is added.
+    ``taken`` holds the keys of the names that others have; this one's is added.
     """
     candidate, number = target, 1
     # Names that differ in case only are one file on many disks.

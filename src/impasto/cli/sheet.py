@@ -11,7 +11,14 @@ from PIL import Image
 
 from impasto.catalog import Style
 from impasto.cli.console import own_stderr, progress_bar
-from impasto.cli.plan import PIPE, check_writable, exists, is_folder, make_plan, means_folder
+from impasto.cli.plan import (
+    PIPE,
+    check_free,
+    check_writable,
+    is_folder,
+    means_folder,
+    single_target,
+)
 from impasto.errors import ImpastoError, ModelError, UnknownStyleError, UsageError
 from impasto.images.contact_sheet import PAPER, Cell, contact_sheet
 from impasto.images.reading import Photo, read_image
@@ -33,21 +40,9 @@ def make_sheet(photo: str, output: str | None, *, overwrite: bool) -> None:
     """Paints a photo in every style and writes them side by side; prints where.
 
     A model that cannot be used is named and left out.
-
-    Args:
-        photo: the photo's file.
-        output: where the sheet goes, a file or a folder; None is beside the photo.
-        overwrite: replace a sheet that is there.
-
-    Raises:
-        UsageError: the photo is a folder, or the output is there.
-        ImageError: the photo cannot be read.
-        OutputError: the sheet cannot be written.
-        typer.Exit: a model was left out.
     """
     target = _target(photo, output)
-    if exists(target) and not overwrite:
-        raise UsageError(f"{target} is already there: --overwrite replaces it")
+    check_free(target, overwrite=overwrite)
     check_writable(target)
     styles = list_styles()
     if not styles:
@@ -75,9 +70,7 @@ def _target(photo: str, output: str | None) -> Path:
         output = str(path.with_name(name)) if path.name else ""
     elif output and means_folder(output):
         output = str(Path(output) / name)
-    (job,) = make_plan([photo], output, "styles").jobs  # refuses what cannot be written
-    assert job.target is not None  # noqa: S101 (for mypy: only stdout has none)
-    return job.target
+    return single_target(photo, output, "styles")
 
 
 def _on_paper(photo: Photo) -> NDArray[np.uint8]:
@@ -91,11 +84,7 @@ def _on_paper(photo: Photo) -> NDArray[np.uint8]:
 
 
 def _painted(rgb: NDArray[np.uint8], styles: tuple[Style, ...]) -> tuple[list[Cell], bool]:
-    """Paints a picture in every style; returns too whether all models could be used.
-
-    Raises:
-        ModelError: none of them could.
-    """
+    """Paints a picture in every style; returns too whether all models could be used."""
     cells: list[Cell] = []
     failed: set[Path] = set()
     with progress_bar(len(styles), shown=True) as screen:

@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from impasto.cli.completion import complete_own_style
 from impasto.cli.console import one_line, print_note
+from impasto.cli.options import complete_own_style, takes_options
 from impasto.errors import UnknownStyleError, UsageError
 
 if TYPE_CHECKING:
     from impasto.catalog import Style
 
-# Sides of the picture on which a model is tried before it is taken in.
-TRIAL_PX = 32
+TRIAL_PX: Final = 32
+"""Sides of the picture on which a model is tried before it is taken in."""
 
 
+@takes_options
 def command(
     context: typer.Context,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per style.")] = False,
-    sheet: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PHOTO", help="Paint a photo in every style, side by side on one picture."
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUTPUT",
-            help="The sheet's file or folder. [default: PHOTO.styles.jpg beside the photo, "
-            ".png for a .png]",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a sheet that is already there.")
-    ] = False,
+    as_json: bool = False,
+    sheet: str | None = None,
+    output: str | None = None,
+    overwrite: bool = False,
 ) -> None:
     """List the styles that are there, or change your own.
 
     The first is used when none is named. Your own come after the shipped ones, file by file.
+
+    Options:
+        as_json (--json): One JSON object per style.
+        sheet (PHOTO): Paint a photo in every style, side by side on one picture.
+        output (OUTPUT, --output, -o): The sheet's file or folder. [default: PHOTO.styles.jpg beside
+            the photo, .png for a .png]
+        overwrite: Replace a sheet that is already there.
     """
     given = {
         "--json": as_json,
@@ -76,11 +69,7 @@ def command(
 
 
 def _check(subcommand: str | None, given: list[str]) -> None:
-    """Refuses options that belong to something else.
-
-    Raises:
-        UsageError: an option is given with what it does not apply to.
-    """
+    """Refuses options that belong to something else."""
     if subcommand is not None and given:
         raise UsageError(
             f"{given[0]} is for the list of styles, not for `styles {subcommand}`: "
@@ -107,18 +96,17 @@ def _table(styles: tuple[Style, ...]) -> list[str]:
     return lines
 
 
-def add(
-    model: Annotated[Path, typer.Argument(metavar="FILE", help="A model file.")],
-    *,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an own style of the same name.")
-    ] = False,
-) -> None:
+@takes_options
+def add(model: Path, *, overwrite: bool = False) -> None:
     """Add a model to your own styles.
 
     It is tried on a small picture and copied into your data folder (`impasto info` says
     where), with its plain weights if they lie beside it. From then on its name works wherever
     a shipped style's does; a file of several styles goes by the first one's.
+
+    Options:
+        model (FILE): A model file.
+        overwrite: Replace an own style of the same name.
     """
     import numpy as np
 
@@ -144,12 +132,10 @@ def add(
 
 def _plain_weights(model: Path, sha256: str) -> Path | None:
     """Returns the plain weights beside a model; a note tells of those that are others."""
-    import hashlib
+    from impasto.catalog.own import weights_of
 
-    from impasto.catalog.own import weights_beside
-
-    weights = weights_beside(model)
-    if weights is None:
+    weights = weights_of(model)
+    if not weights.is_file():
         return None
     try:
         if hashlib.sha256(weights.read_bytes()).hexdigest() == sha256:
@@ -160,15 +146,13 @@ def _plain_weights(model: Path, sha256: str) -> Path | None:
     return None
 
 
-def remove(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME", help="One of your own styles.", autocompletion=complete_own_style
-        ),
-    ],
-) -> None:
-    """Remove one of your own styles, with everything in its file."""
+@takes_options
+def remove(name: Annotated[str, complete_own_style]) -> None:
+    """Remove one of your own styles, with everything in its file.
+
+    Options:
+        name (NAME): One of your own styles.
+    """
     from impasto.catalog import shipped_styles
     from impasto.catalog.own import own_models, remove_model
     from impasto.runtime.styles import list_styles

@@ -5,34 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from impasto.cli import options
-from impasto.cli.console import own_stderr, print_note
-from impasto.cli.options import Given, takes_dials
-from impasto.cli.settings import Voice, check_voice
+from impasto.cli.console import own_stderr
+from impasto.cli.options import Given, Voice, takes_options
 from impasto.dials import Painting, Writing
 
 
-@takes_dials
+@takes_options
 def command(
-    inputs: options.Inputs,
+    inputs: list[str],
     *,
     style: options.StyleName = None,
-    model: Annotated[
-        Path | None, typer.Option("--model", "-m", metavar="FILE", help="A model file.")
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUTPUT",
-            help="A file, in the format of its ending; or a folder if it ends in /, exists as one, "
-            "or there are several inputs; - is stdout. [default: PHOTO.STYLE.jpg beside "
-            "the photo, stdout for -]",
-        ),
-    ] = None,
+    model: Path | None = None,
+    output: str | None = None,
     painting: Annotated[Given, Painting],
     writing: Annotated[Given, Writing],
     device: options.Device = "auto",
@@ -45,27 +30,21 @@ def command(
 
     A result has its photo's size. Folders keep their structure; run the same line again to go
     on where it stopped. Each result's path is printed.
+
+    Options:
+        inputs (INPUT): Photos, and folders of photos; - is a photo from stdin.
+        model (FILE, --model, -m): A model file.
+        output (OUTPUT, --output, -o): A file, in the format of its ending; or a folder if it ends
+            in /, exists as one, or there are several inputs; - is stdout. [default: PHOTO.STYLE.jpg
+            beside the photo, stdout for -]
     """
     dials, files = Painting(**painting), Writing(**writing)
-    voice = Voice(as_json=as_json, quiet=quiet, verbose=verbose)
-    check_voice(voice, threads)
-    from impasto.cli.painting import load, painting_task
-    from impasto.cli.plan import make_plan
-    from impasto.cli.running import Run, check_plan
+    voice = Voice(as_json, quiet, verbose)
+    voice.check(threads)
+    from impasto.cli.running import load_painter, painting_task, run
 
-    painter = load(style, model, threads, device)
-    plan = make_plan(
-        inputs,
-        output,
-        painter.name,
-        file_format=files.pillow_format,
-        also_read=[mask] if (mask := painting.get("mask")) else [],
-    )
-    check_plan(plan, files, voice, command="stylize")
-    if verbose:
-        print_note(f"style {painter.name} on {painter.device}")
-    note = painter.note(dials.stroke_size)
-    if note and not quiet:
-        print_note(note)
+    painter = load_painter(style, model, threads, device)
     with own_stderr():
-        Run(painting_task(painter, dials, files), voice).do(plan)
+        task = painting_task(painter, dials, files)
+    note = painter.note(dials.stroke_size)
+    run(task, inputs, output, voice, mask=painting.get("mask"), note=note)

@@ -6,18 +6,21 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from impasto.cli.console import clock, one_line, print_note, print_result, steps_shown
-from impasto.cli.options import Given, KeyFrames, flag
-from impasto.cli.plan import check_writable, exists, means_folder
-from impasto.cli.settings import Voice
-from impasto.dials import Enlarging, Painting
+from impasto.cli.console import one_line, pace, print_note, print_result, steps_shown
+from impasto.cli.options import Given, KeyFrames, Voice, flag
+from impasto.cli.plan import check_free, check_writable, means_folder
+from impasto.cli.running import How, label, load_enlarger, load_painter
+from impasto.dials import Choice, Enlarging, Painting
 from impasto.errors import ImpastoError, OutputError, UsageError
 from impasto.images.folders import real_path
+from impasto.runtime.changes import Enlarger
+from impasto.runtime.loading import model_path
+from impasto.runtime.stylizer import with_mask
 from impasto.video.animations import FORMATS
 from impasto.video.changes import (
     Change,
@@ -40,76 +43,36 @@ _RATES_FPS: Final = (0.01, 1000)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The options that say how a clip is painted, as they were given.
-
-    Attributes:
-        style: of ``--style``.
-        model: of ``--model``.
-        painting: dials.
-        styles: key frames of ``--style-at``.
-        key_frames: of dials that are numbers.
-    """
-
-    style: str | None = None
-    model: str | None = None
-    painting: Given = field(default_factory=dict)
-    styles: Sequence[str] = ()
-    key_frames: KeyFrames = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Task:
-    """What is done to each frame.
-
-    Attributes:
-        change: the work.
-        label: the part of a default name that tells it.
-        how: fields of the ``--json`` object.
-        device: where the network runs.
-    """
+    """What is done to each frame, what with, and where the network runs."""
 
     change: Change
-    label: str
+    how: How
     device: str
-    how: dict[str, Any] = field(default_factory=dict)
 
 
-def check(settings: VideoSettings, steady: str) -> None:
-    """Checks ranges and names.
-
-    Raises:
-        UsageError: one is not among those that there are.
-    """
-    check_codec(settings.codec, settings.crf)
-    if steady not in MODES:
-        raise UsageError(f"--steady must be off, light or strong, not {steady!r}")
-
-
-def extract(start: str | None, end: str | None) -> Extract:
-    """Reads ``--start`` and ``--end``.
-
-    Raises:
-        UsageError: they are no times, or the end is not after the start.
-    """
-    begins_s = None if start is None else _exact("start", start)
-    ends_s = None if end is None else _exact("end", end)
+def video_settings(
+    codec: str | None,
+    crf: int | None,
+    max_size: int | None,
+    times: tuple[str | None, str | None],
+    fps: float | None,
+) -> VideoSettings:
+    """Reads the options of a clip; ``times`` are ``--start`` and ``--end``."""
+    begins_s, ends_s = (
+        # A float's 0.2 is a little more than a fifth, and would leave out the frame at 0.2 s.
+        None if text is None else Fraction(str(parse_time(name, text)))
+        for name, text in zip(("start", "end"), times, strict=True)
+    )
     if ends_s is not None and ends_s <= (begins_s or 0):
-        raise UsageError(f"--end {end} must come after --start {start or 0}")
-    return Extract(begins_s, ends_s)
-
-
-def _exact(flag: str, text: str) -> Fraction:
-    # A float's 0.2 is a little more than a fifth, and would leave out the frame at 0.2 s.
-    return Fraction(str(parse_time(flag, text)))
+        raise UsageError(f"--end {times[1]} must come after --start {times[0] or 0}")
+    rate = frame_rate(fps)
+    check_codec(codec, crf)
+    return VideoSettings(codec, crf, max_size, Extract(begins_s, ends_s), rate)
 
 
 def frame_rate(fps: float | None) -> Fraction | None:
-    """Reads ``--fps``: 29.97 is 30000/1001, as it is meant.
-
-    Raises:
-        UsageError: it is out of its range.
-    """
+    """Reads ``--fps``: 29.97 is 30000/1001, as it is meant."""
     if fps is None:
         return None
     lowest, highest = _RATES_FPS
@@ -121,36 +84,30 @@ def frame_rate(fps: float | None) -> Fraction | None:
     return Fraction(fps).limit_denominator(1000)
 
 
-def painting_options(wanted: Wanted) -> list[str]:
-    """Returns the names of the options of painting that were given.
-
-    The largest size is none of them: a clip is made smaller before it is enlarged, too.
-    """
-    dials = [name for name in wanted.painting if name != "max_size"]
-    style = ["style"] if wanted.style is not None else []
-    styles = ["style_at"] if wanted.styles else []
-    return [*style, *dials, *styles, *(f"{name}_at" for name in wanted.key_frames)]
+def _steadiness(steady: str) -> float | None:
+    return MODES[Choice("", choices=tuple(MODES)).check("--steady", steady)]
 
 
-def painting_task(wanted: Wanted, steady: str, threads: int | None, device: str) -> Task:
-    """Loads the model and reads key frames and mask.
-
-    Raises:
-        UsageError: options contradict each other, or a number is out of its range.
-        ModelError: the model cannot be used.
-        ImageError: the mask cannot be read.
-    """
-    from impasto.cli.painting import load
-    from impasto.runtime.loading import model_path
-    from impasto.runtime.stylizer import with_mask
-
-    styles = parse_styles("style-at", wanted.styles)
+def painting_task(
+    style: str | None,
+    model: str | None = None,
+    painting: Given | None = None,
+    style_at: Sequence[str] = (),
+    key_frames: KeyFrames | None = None,
+    *,
+    steady: str,
+    threads: int | None,
+    device: str,
+) -> Task:
+    """Loads the model that the options name and reads key frames and mask."""
+    steadiness, dials = _steadiness(steady), painting or {}
+    styles = parse_styles("style-at", style_at)
     tracks = {
         name: track
-        for name, texts in wanted.key_frames.items()
+        for name, texts in (key_frames or {}).items()
         if (track := parse_numbers(name, texts)) is not None
     }
-    given = {**wanted.painting, **({} if wanted.style is None else {"style": wanted.style})}
+    given = {**dials, **({} if style is None else {"style": style})}
     for name in [*(["style"] if styles else []), *tracks]:
         if name in given:
             option = flag(name)
@@ -158,59 +115,32 @@ def painting_task(wanted: Wanted, steady: str, threads: int | None, device: str)
                 f"{option} and {option}-at contradict each other: begin with "
                 f"{option}-at 0:{given[name]}"
             )
-    style = wanted.style
     if styles is not None:
         style = ",".join(dict.fromkeys(name for blend in styles.values for name in blend))
-    file = None if wanted.model is None else Path(wanted.model)
-    model = load(style, file, threads, device)
-    path = model_path(style) if file is None else file
-    dials = with_mask(Painting(**wanted.painting))
+    painter = load_painter(style, model, threads, device)
+    path = model_path(style) if model is None else Path(model)
     change = FramePainter(
-        model,
-        Timeline(model.blend, dials, styles, tracks),
-        steadiness=MODES[steady],
+        painter,
+        Timeline(painter.blend, with_mask(Painting(**dials)), styles, tracks),
+        steadiness=steadiness,
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
-    return Task(change, model.name, model.device, {"style": model.name})
+    return Task(change, {"style": painter.name}, painter.device)
 
 
 def upscaling_task(
     dials: Enlarging, model: str | None, steady: str, threads: int | None, device: str
 ) -> Task:
-    """Loads the model.
-
-    Raises:
-        ModelError: the model cannot be used.
-    """
-    from impasto.catalog import find_upscaler
-    from impasto.runtime.changes import Enlarger
-    from impasto.runtime.loading import load_upscaler
-
-    scale = dials.scale
-    name = find_upscaler(None, scale).name if model is None else model
-    upscaler = load_upscaler(name, scale=scale, threads=threads, device=device)
-    how = {"model": name, "scale": scale}
-    change = FrameEnlarger(Enlarger(upscaler, dials), MODES[steady])
-    return Task(change, f"x{scale}", upscaler.device, how)
+    """Loads the model; errors are those of `load_enlarger`."""
+    steadiness = _steadiness(steady)
+    upscaler, how = load_enlarger(model, dials.scale, threads, device)
+    return Task(FrameEnlarger(Enlarger(upscaler, dials), steadiness), how, upscaler.device)
 
 
 def find_result(
-    clip: Path, output: str | None, label: str, mask: Path | None, *, overwrite: bool
+    clip: Path, output: str | None, task: Task, mask: Path | None, *, overwrite: bool
 ) -> Path:
-    """Finds out where the result goes.
-
-    Args:
-        clip: the input.
-        output: of ``-o``: a file, or a folder; None is beside the clip.
-        label: of the task.
-        mask: another input.
-        overwrite: a result may be there.
-
-    Raises:
-        UsageError: nothing is written in files of that name, or it is an input, or there.
-        VideoError: the clip cannot be used.
-        OutputError: nothing can be written there.
-    """
+    """Finds out where the result goes: to ``-o``, a file or a folder, or beside the clip."""
     if output == "":
         raise UsageError("-o is empty: was a variable meant that is not set?")
     if output is None or means_folder(output):
@@ -218,7 +148,7 @@ def find_result(
         if suffix not in CONTAINERS and suffix not in FORMATS:
             suffix = _usual_suffix(clip)
         folder = clip.parent if output is None else Path(output)
-        result = folder / f"{clip.stem}.{label}{suffix}"
+        result = folder / f"{clip.stem}.{label(task.how)}{suffix}"
     else:
         result = Path(output)
     if result.suffix.lower() not in {**CONTAINERS, **FORMATS}:
@@ -227,8 +157,7 @@ def find_result(
     inputs = [real_path(path) for path in (clip, mask) if path is not None]
     if real_path(result) in inputs:
         raise UsageError(f"{result} is an input and would be overwritten: choose another -o")
-    if exists(result) and not overwrite:
-        raise UsageError(f"{result} is already there: --overwrite replaces it")
+    check_free(result, overwrite=overwrite)
     check_writable(result)
     return result
 
@@ -242,26 +171,22 @@ def _usual_suffix(clip: Path) -> str:
 
 
 def run(task: Task, clip: Path, result: Path, settings: VideoSettings, voice: Voice) -> None:
-    """Makes the result and says what became of it.
-
-    Raises:
-        ImpastoError: it could not be made.
-    """
-    row: dict[str, Any] = {"input": str(clip), "output": str(result), **task.how}
-    row["device"] = task.device
+    """Makes the result and says what became of it."""
+    about = {"input": str(clip), "output": str(result), **task.how, "device": task.device}
     begun_s = time.monotonic()
     try:
         outcome = _shown(task, clip, result, settings, quiet=voice.quiet or voice.as_json)
     except ImpastoError as error:
         if voice.as_json:
-            print_result(json.dumps({**row, "status": "failed", "error": one_line(str(error))}))
+            print_result(json.dumps({**about, "status": "failed", "error": one_line(str(error))}))
         raise
     elapsed_s = time.monotonic() - begun_s
     if not voice.quiet:
         for note in _notes(outcome, clip):
             print_note(note)
     if voice.as_json:
-        row |= {
+        row = {
+            **about,
             "width": outcome.width,
             "height": outcome.height,
             "frames": outcome.frames,
@@ -283,23 +208,11 @@ def _shown(
     """Makes the result under a bar with frames per second and the time left."""
     if quiet:
         return render(clip, result, task.change, settings)
-    first_s: float | None = None
-    first = 0
-
+    text = pace("frames", "about ")
     with steps_shown() as (show, _):
 
         def on_frame(done: int, total: int | None) -> None:
-            nonlocal first_s, first
-            now_s = time.monotonic()
-            if first_s is None:  # a rate needs two frames, and the first one is slow
-                first_s, first = now_s, done
-            rate = (done - first) / (now_s - first_s) if done > first else 0.0
-            text = f"{done} of about {total} frames" if total else f"{done} frames"
-            if rate:
-                text += f", {rate:.2f} frames/s"
-                if total:
-                    text += f", {clock(max(0, total - done) / rate)} left"
-            show(done, max(total or 0, done + 1), text)
+            show(done, max(total or 0, done + 1), text(done, total))
 
         return render(clip, result, task.change, settings, on_frame=on_frame)
 
