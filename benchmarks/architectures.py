@@ -110,7 +110,7 @@ class TrunkNetwork(nn.Module):
 
 
 CANDIDATES: dict[str, Callable[[int], nn.Module]] = {
-    "1/4": lambda sets: DraftNetwork(DraftRefineSpec(parameter_sets=sets)),
+    "1/8 with skip": lambda sets: DraftNetwork(DraftRefineSpec(parameter_sets=sets)),
     "1/4 dilated": lambda sets: TrunkNetwork(
         sets,
         stem=((32, 6, 2), (64, 4, 2)),

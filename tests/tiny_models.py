@@ -14,8 +14,10 @@ SPECS = {
     "bilinear": NetworkSpec(width=4, residual_blocks=1, upsampling="bilinear", padding="zero"),
     "draft_refine": DraftRefineSpec(
         half_width=4,
-        width=4,
+        quarter_width=4,
+        width=8,
         blocks=2,
+        quarter_blocks=1,
         refine_width=8,
         refine_blocks=1,
         parameter_sets=3,

@@ -3,6 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from impasto.networks.blocks import (
+    BilinearConv,
     ConvNormReLU,
     NearestConv,
     ResidualBlock,
@@ -108,6 +109,21 @@ def test_a_flat_map_stays_flat():
     result = NearestConv(3, 2, kernel_size=5)(torch.randn(1, 3, 1, 1).expand(1, 3, 5, 5))
     assert result.std(dim=(2, 3)).max() < 1e-6
     assert result.abs().max() > 1e-3
+
+
+def test_smooth_enlarging_averages_and_is_then_bilinear():
+    layer = BilinearConv(3, 5).double()
+    x = torch.randn(2, 3, 5, 6, dtype=torch.float64)
+    means = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, stride=1)
+    enlarged = F.interpolate(means, scale_factor=2.0, mode="bilinear", align_corners=False)
+    expected = torch.einsum("oc,nchw->nohw", layer.weight, enlarged[:, :, 1:-1, 1:-1])
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_smooth_enlarging_loses_what_alternates_from_pixel_to_pixel():
+    chessboard = (-1.0) ** torch.arange(8)[:, None] * (-1.0) ** torch.arange(6)
+    enlarged = BilinearConv(1, 1)(chessboard[None, None])
+    torch.testing.assert_close(enlarged[:, :, 2:-2, 2:-2], torch.zeros(1, 1, 12, 8))
 
 
 def test_parameter_sets_start_as_plain_instance_norm():

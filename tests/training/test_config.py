@@ -29,7 +29,7 @@ def test_the_defaults_train_draft_and_refine_with_balanced_weights():
     assert config.steers
     assert config.shares == (0.7, 0.3)
     # Three octaves, then the ratios of refining.
-    assert config.style_sizes_px == (512, 256, 128, 614, 724, 870, 1024, 1393)
+    assert config.style_sizes_px == (384, 192, 96, 461, 543, 653, 768, 1044)
     assert config.style_layers == STYLE_LAYERS
     assert config.steps is config.max_time_s is None
     assert config.run_folder == Path("runs/wave")

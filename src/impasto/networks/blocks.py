@@ -216,6 +216,29 @@ class NearestConv(nn.Module):
         return x
 
 
+class BilinearConv(NearestConv):
+    """Mixes channels, ``(N, C_in, H, W)`` to ``(N, C_out, 2H, 2W)``, and enlarges smoothly.
+
+    The map is averaged over 2x2 pixels, then enlarged bilinearly: the kernel is (1, 3, 4, 4, 3, 1)
+    along each axis. What alternates from pixel to pixel is lost, which a network would otherwise
+    print into flat areas, as dots of the small map's pixels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels)
+        self.weight = nn.Parameter(self.weight.detach().sum(dim=(2, 3)))
+
+    def small_kernel(self) -> Tensor:
+        """Returns the ``(4 C_out, C_in, 2, 2)`` kernel, ordered for `pixel_shuffle`."""
+        shares = self.sums @ self.sums.new_tensor([0.25, 0.5, 0.25])
+        return torch.einsum("ai,bj,oc->oabcij", shares, shares, self.weight).flatten(0, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Enlarges a map."""
+        x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, stride=1)
+        return F.pixel_shuffle(F.conv2d(x, self.small_kernel()), SCALE)
+
+
 def _tap_sums(size: int, shift: int) -> Tensor:
     """Returns ``(2, n, size)``: which taps of a kernel's row fall on which small pixel."""
     first = (-shift - size // 2) // SCALE

@@ -1,4 +1,4 @@
-"""Draft and refine: one network paints the picture small, a local one adds the detail.
+"""Draft and refine: a network with a wide view paints small, a local one adds the detail.
 
 The draft network paints the whole picture at its working size, a few hundred pixels, so that
 strokes have one size in the picture however large that is. The refine network takes the draft
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.networks.blocks import (
+    BilinearConv,
     NearestConv,
     Network,
     StyleParameters,
@@ -59,13 +60,14 @@ class DraftRefineNetwork(Network):
 class DraftNetwork(nn.Module):
     """Paints a picture whose longer side is the working size.
 
-    The trunk of residual blocks lies at a quarter of the height and width. Conditional instance
-    norm follows every convolution but the last.
+    The trunk of residual blocks lies at an eighth of the height and width. Around it, at a
+    quarter, a connection and two blocks keep the photo's edges, which the trunk would lose.
+    Conditional instance norm follows every convolution but the last.
     """
 
     def __init__(self, spec: DraftRefineSpec) -> None:
         super().__init__()
-        half, width = spec.half_width, spec.width
+        half, quarter, width = spec.half_width, spec.quarter_width, spec.width
         norms: list[int] = []
 
         def convolution(c_in: int, c_out: int, size: int = 3, *, stride: int = 1) -> nn.Conv2d:
@@ -73,11 +75,18 @@ class DraftNetwork(nn.Module):
             border = (size - stride + 1) // 2
             return nn.Conv2d(c_in, c_out, size, stride, border, bias=False, padding_mode="reflect")
 
+        def blocks(channels: int, count: int) -> nn.ModuleList:
+            return nn.ModuleList(convolution(channels, channels) for _ in range(2 * count))
+
         self.stem = nn.ModuleList(
-            [convolution(3, half, 6, stride=2), convolution(half, width, 4, stride=2)]
+            [convolution(3, half, 6, stride=2), convolution(half, quarter, 4, stride=2)]
         )
-        self.trunk = nn.ModuleList(convolution(width, width) for _ in range(2 * spec.blocks))
-        self.ending = NearestConv(width, half)
+        self.down = convolution(quarter, width, 4, stride=2)
+        self.trunk = blocks(width, spec.blocks)
+        self.up = BilinearConv(width, quarter)
+        norms.append(quarter)
+        self.after = blocks(quarter, spec.quarter_blocks)
+        self.ending = NearestConv(quarter, half)
         norms.append(half)
         self.last = NearestConv(half, 3, kernel_size=5, bias=True)
         self.style_parameters = StyleParameters(spec.parameter_sets, norms)
@@ -95,12 +104,14 @@ class DraftNetwork(nn.Module):
         """
         parameters = self.style_parameters(style_weights)
         height, width = images.shape[-2:]
-        x = F.pad(images * 2 - 1, (0, -width % 4, 0, -height % 4), mode="reflect")
+        x = F.pad(images * 2 - 1, (0, -width % 8, 0, -height % 8), mode="reflect")
         for layer in self.stem:
             x = F.relu(conditional_instance_norm(layer(x), *next(parameters)))
-        for first, second in zip(self.trunk[::2], self.trunk[1::2], strict=True):
-            y = F.relu(conditional_instance_norm(first(x), *next(parameters)))
-            x = x + conditional_instance_norm(second(y), *next(parameters))
+        fine = x
+        x = F.relu(conditional_instance_norm(self.down(x), *next(parameters)))
+        x = _blocks(self.trunk, x, parameters)
+        x = fine + conditional_instance_norm(self.up(x), *next(parameters))
+        x = _blocks(self.after, x, parameters)
         x = F.relu(conditional_instance_norm(self.ending(x), *next(parameters)))
         x = torch.sigmoid(self.last(x)) * 1.2 - 0.1
         return x[:, :, :height, :width]
@@ -147,6 +158,14 @@ class RefineNetwork(nn.Module):
         h = self.halo_px
         result: Tensor = drafts[:, :, h:-h, h:-h] + self.last(x)
         return result
+
+
+def _blocks(layers: nn.ModuleList, x: Tensor, parameters: Parameters) -> Tensor:
+    """Residual blocks of two convolutions each, without a ReLU after the addition."""
+    for first, second in zip(layers[::2], layers[1::2], strict=True):
+        y = F.relu(conditional_instance_norm(first(x), *next(parameters)))
+        x = x + conditional_instance_norm(second(y), *next(parameters))
+    return x
 
 
 def _modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

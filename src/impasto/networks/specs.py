@@ -156,8 +156,10 @@ class DraftRefineSpec(StyleSpec):
 
     Attributes:
         half_width: channels of the draft network at half the height and width of the draft.
-        width: channels of its trunk, at a quarter.
+        quarter_width: channels at a quarter.
+        width: channels of the trunk, at an eighth.
         blocks: residual blocks of the trunk.
+        quarter_blocks: residual blocks at a quarter, after the trunk.
         refine_width: channels of the refine network, at half the height and width.
         refine_blocks: residual blocks of the refine network.
         parameter_sets: sets of scales and shifts: the styles, and the identity.
@@ -167,8 +169,10 @@ class DraftRefineSpec(StyleSpec):
     holds_many: ClassVar[bool] = True
 
     half_width: int = 32
-    width: int = 64
-    blocks: int = 5
+    quarter_width: int = 64
+    width: int = 128
+    blocks: int = 3
+    quarter_blocks: int = 2
     refine_width: int = 24
     refine_blocks: int = 1
     parameter_sets: int = 1
@@ -176,7 +180,7 @@ class DraftRefineSpec(StyleSpec):
     @property
     def min_size_px(self) -> int:
         """Smallest height and width of a draft: mirrored borders must be smaller than the map."""
-        return 8
+        return 16
 
     @property
     def halo_px(self) -> int:

@@ -111,7 +111,7 @@ class TrainingConfig(RunConfig):
     loss_network: Path | None = setting(None, "Other VGG-16 weights: .safetensors or .pth.")
 
     style_size_px: int = setting(
-        512, "Longer side of the painting beside a draft.", least=32, most=8192
+        384, "Longer side of the painting beside a draft.", least=32, most=8192
     )
     crop_px: tuple[int, ...] = setting(
         (256,),

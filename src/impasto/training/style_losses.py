@@ -113,10 +113,7 @@ def with_identity(level: StyleLevel) -> StyleLevel:
 
 @dataclass
 class OctaveLoss:
-    """Content and style at one size or several, of which the finer count more: 3:2:1.
-
-    At equal weights fine strokes stayed the furthest from the painting: .40 of the photo's distance
-    at full size, .25 at a quarter of it.
+    """Content and style at one size or several.
 
     Attributes:
         loss: the perceptual loss.
@@ -147,20 +144,18 @@ class OctaveLoss:
         """
         content = style = output.new_zeros(())
         kept = output.new_zeros(len(output))
-        octaves = len(self.levels)
         for octave, level in enumerate(self.levels):
-            strengths = scales * (2 * (octaves - octave) / (octaves + 1))
             found = self.loss.compare(
                 self._view(output, octave, number),
                 self._view(images, octave, number),
                 {layer: gram[sets] for layer, gram in level.targets.items()},
-                {layer: weight[sets] * strengths for layer, weight in level.weights.items()},
+                {layer: weight[sets] * scales for layer, weight in level.weights.items()},
                 content_weight=level.content_weight,
                 references=level.usual
                 and {layer: value[sets] for layer, value in level.usual.items()},
             )
             content, style = content + found.content, style + found.style
-            kept = kept + found.kept / octaves
+            kept = kept + found.kept / len(self.levels)
         return content, style, kept
 
     def _view(self, images: Tensor, octave: int, number: int | None) -> Tensor:
