@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from impasto.cli import options
 from impasto.cli.console import own_stderr
 from impasto.cli.options import AT_LEAST_ONE, Given, Voice, takes_options
 from impasto.dials import Enlarging, Painting, Writing
-
-_PLACE: Final = "a folder, or a URL such as s3://bucket/photos"
-_RESULTS: Final = f"Where the results and manifest.parquet go: {_PLACE}."
 
 
 @takes_options

@@ -1,4 +1,4 @@
-"""``impasto train``, a style of one's own; ``train-upscaler``, one's own super-resolution."""
+"""``impasto train`` learns a style, ``impasto train-upscaler`` learns to enlarge."""
 
 from __future__ import annotations
 

@@ -303,8 +303,8 @@ class UpscalerConfig(RunConfig):
     network: UpscalerSpec = setting(UPSCALERS["fast"], "The network.", cli=False)
     start_from: Path | None = setting(
         None,
-        "Model to begin with, its plain weights beside it; what does not fit its network, as "
-        "the last convolution of another scale, begins anew.",
+        "Model to begin with, its plain weights beside it; layers that do not fit, such as the "
+        "last convolution of another scale, start from fresh weights.",
     )
     started_from: str = setting("", "The sha256 of that model's plain weights.", cli=False)
 
